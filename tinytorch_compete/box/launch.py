@@ -1,0 +1,94 @@
+"""Start the student's kernel inside the box: limits first, then the kernel, then the student's path.
+
+Run as ``python -I launch.py OPTIONS`` where OPTIONS is a JSON object; see ``main`` for its keys.
+The interpreter's isolated mode keeps files beside the notebook (``numpy.py``, ``sitecustomize.py``)
+from being imported before the kernel is ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+
+try:
+    import resource
+except ImportError:  # Windows has no rlimits; the watcher outside is all there is
+    resource = None  # type: ignore[assignment]
+
+MIB = 1024 * 1024
+
+
+def main() -> None:
+    """Start the kernel.
+
+    Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``paths`` (to
+    import from after the student's own), ``uid`` (to become, or null), ``own`` (folders to hand to
+    it), ``data_mib``, ``disk_mib``, ``tasks`` (or null).
+    """
+    options = json.loads(sys.argv[1])
+    home = options["home"]
+    if options["files"]:
+        shutil.copytree(options["files"], home, dirs_exist_ok=True, symlinks=True)
+    if options["uid"] is not None:
+        become(options["uid"], [home, *options["own"]])
+    os.chdir(home)
+    limit(options)
+
+    import numpy  # noqa: F401 - part of the baseline that every kernel starts with
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance()
+    app.initialize(["-f", options["connection"], "--HistoryManager.enabled=False"])
+    sys.path[:0] = [home]
+    sys.path += options["paths"]
+    limit_data(options["data_mib"])
+    app.start()
+
+
+def become(uid: int, folders: list[str]) -> None:
+    """Hand ``folders`` to the user ``uid`` and become that user for good."""
+    for folder in folders:
+        for path, _, names in os.walk(folder):
+            for name in ["", *names]:
+                os.chown(os.path.join(path, name), uid, uid, follow_symlinks=False)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def limit(options: dict) -> None:
+    """Bound files, open files and core dumps; and processes, where no cgroup counts them."""
+    if resource is None:
+        return
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_NOFILE, 1024)
+    lower(resource.RLIMIT_FSIZE, options["disk_mib"] * MIB)
+    if options["tasks"] is not None:
+        lower(resource.RLIMIT_NPROC, options["tasks"])
+
+
+def lower(which: int, value: int) -> None:
+    """Lower a limit for good; a limit that is lower already stays."""
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def limit_data(data_mib: int) -> None:
+    """Let this process map ``data_mib`` more private memory than now, and not a page beyond.
+
+    Under this soft cap an allocation that is too large raises a ``MemoryError``, which the student
+    can read and the next cell survives; the cap of the whole tree above it kills.
+    """
+    try:
+        with open("/proc/self/status") as status:
+            mapped = next(int(line.split()[1]) for line in status if line.startswith("VmData:"))
+    except OSError:  # no /proc: RLIMIT_DATA doesn't count mappings there either
+        return
+    lower(resource.RLIMIT_DATA, mapped * 1024 + data_mib * MIB)
+
+
+if __name__ == "__main__":
+    main()

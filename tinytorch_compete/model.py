@@ -1,0 +1,234 @@
+"""The nouns of the project, as frozen data; units are in the names and 1 MiB is 1024 * 1024 bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+MIB = 1024 * 1024
+
+
+class Verdict(enum.StrEnum):
+    """How a run ended; all but ``FAULT`` are the student's, ``FAULT`` is ours and never scored."""
+
+    OK = "OK"
+    WRONG = "WRONG"
+    ERROR = "ERROR"
+    OVER_MEMORY = "OVER_MEMORY"
+    OVER_TIME = "OVER_TIME"
+    FAULT = "FAULT"
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run may use; the network is always off.
+
+    ``memory_mib`` is counted for the whole process tree on top of the idle kernel with numpy
+    imported, ``processes`` are processes and threads on top of its own; ``disk_mib`` bounds each of the scratch folders and each file; ``wall_s`` is for all
+    cells together, without the kernel's start.
+    """
+
+    memory_mib: int
+    wall_s: float
+    processes: int = 32
+    disk_mib: int = 64
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive")
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A declared figure: its name, its unit and which direction is better."""
+
+    name: str
+    unit: str
+    direction: Literal["higher", "lower"]
+
+
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A level of the ladder, reached when the challenge's first rank metric is at least ``at``."""
+
+    name: str
+    at: float
+
+
+class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A class of competitors: those whose measured peak is at most ``peak_mib``."""
+
+    name: str
+    peak_mib: int
+
+
+class DatasetChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A data set that the challenge can be run on, and the sizes of its splits."""
+
+    name: str
+    train: int
+    public: int
+    holdout: int
+
+
+class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When submissions are taken; each end may be left open."""
+
+    opens: dt.datetime | dt.date | None = None
+    closes: dt.datetime | dt.date | None = None
+
+
+class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The facts of one challenge, as ``challenge.toml`` states them.
+
+    ``datasets`` is in order of preference: the first is the default. ``rank`` names the metrics in
+    the order in which they decide. ``tiers`` go from the lowest to the highest.
+    """
+
+    title: str
+    summary: str
+    category: Literal["accuracy", "performance", "systems", "innovation"]
+    version: int
+    datasets: tuple[DatasetChoice, ...]
+    limits: Limits
+    metrics: tuple[Metric, ...]
+    rank: tuple[str, ...]
+    tiers: tuple[Tier, ...]
+    aliases: tuple[str, ...] = ()
+    divisions: tuple[Division, ...] = ()
+    dates: Dates = Dates()
+
+    def __post_init__(self) -> None:
+        names = [metric.name for metric in self.metrics]
+        if not (self.datasets and self.rank and self.tiers):
+            raise ValueError("datasets, rank and tiers need at least one entry each")
+        if unknown := [name for name in self.rank if name not in names]:
+            raise ValueError(f"rank names {', '.join(unknown)}, which metrics doesn't declare")
+        if [tier.at for tier in self.tiers] != sorted(tier.at for tier in self.tiers):
+            raise ValueError("tiers must go from the lowest to the highest")
+        caps = [division.peak_mib for division in self.divisions]
+        if caps != sorted(caps) or (caps and caps[-1] > self.limits.memory_mib):
+            raise ValueError("divisions must grow, and end at or below limits.memory_mib")
+
+    def metric(self, name: str) -> Metric:
+        """The declared metric of that name; raises ``KeyError`` for an undeclared one."""
+        return {metric.name: metric for metric in self.metrics}[name]
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """What a probe is handed: arrays as read-only memory-mapped files, and small JSON values."""
+
+    arrays: Mapping[str, Any] = {}
+    values: Mapping[str, Any] = {}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one probe sent back: raw arrays, and how long they took by the grader's clock.
+
+    ``wall_s`` runs from the release of the inputs to the last byte of the answer. ``problem`` says
+    why there is no answer, and is empty if it came whole.
+    """
+
+    arrays: Mapping[str, Any] = {}
+    wall_s: float = 0.0
+    problem: str = ""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """All that left the box and that a judge may look at."""
+
+    answers: Mapping[str, Answer]
+    peak_mib: float
+
+
+class CellRun(msgspec.Struct, frozen=True):
+    """How one cell of the assembled notebook ended; ``status`` is ``None`` if it never ran."""
+
+    grade_id: str
+    status: Verdict | None
+    wall_s: float = 0.0
+    message: str = ""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """The facts of one execution, as seen from outside the box.
+
+    ``peak_mib`` is the tree's highest use above ``baseline_mib``, the idle kernel's.
+    ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names what
+    held the limits.
+    """
+
+    verdict: Verdict
+    message: str
+    cells: tuple[CellRun, ...]
+    answers: Mapping[str, Answer]
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    baseline_mib: float
+    layers: tuple[str, ...]
+    notebook: Any = None
+
+
+class CellJudgement(msgspec.Struct, frozen=True):
+    """What a judge says of one grading cell: a score from 0 to 1 and a sentence for the student."""
+
+    score: float
+    message: str
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """A judge's word on one run: a judgement per grading cell, and the metrics."""
+
+    cells: Mapping[str, CellJudgement]
+    metrics: Mapping[str, float] = {}
+
+
+class CellResult(msgspec.Struct, frozen=True):
+    """Points of one grading cell, with the sentence that explains them."""
+
+    grade_id: str
+    points: float
+    max_points: float
+    message: str
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What was graded under what: two results with equal identities are the same work.
+
+    Each ``*_sha`` is a sha256 in hexadecimal; ``seed_sha`` stands for the secret seed.
+    """
+
+    student: str
+    challenge: str
+    challenge_sha: str
+    grader_sha: str
+    submission_sha: str
+    seed_sha: str
+    dataset: str
+    limits: Limits
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault."""
+
+    identity: Identity
+    verdict: Verdict
+    message: str
+    points: float | None
+    max_points: float
+    tier: str
+    division: str
+    metrics: Mapping[str, float]
+    cells: tuple[CellResult, ...]
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    baseline_mib: float
+    layers: tuple[str, ...]
+    versions: Mapping[str, str]
+    files: Mapping[str, str]
+    graded_at: dt.datetime

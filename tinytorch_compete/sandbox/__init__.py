@@ -1,0 +1,1 @@
+"""Where student code runs: a box, its limits, its kernel, and what comes out of it."""

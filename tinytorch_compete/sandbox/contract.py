@@ -1,0 +1,37 @@
+"""The seam between grading and the places where student code runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from nbformat import NotebookNode
+
+from tinytorch_compete.model import Inputs, Limits, Run
+
+
+class Sandbox(Protocol):
+    """Runs an assembled notebook and brings out facts and evidence, never an opinion.
+
+    Every implementation passes ``tests/sandbox/test_conformance.py``.
+    """
+
+    def run(
+        self,
+        notebook: NotebookNode,
+        limits: Limits,
+        inputs: Mapping[str, Inputs],
+        *,
+        files: Path | None = None,
+        data: Path | None = None,
+    ) -> Run:
+        """Execute the notebook's cells in order and return what happened.
+
+        ``inputs`` maps a grading cell's id to what its probe is handed. ``files`` is a folder whose
+        content the kernel finds in its working folder, ``data`` one that it finds there as
+        ``data/``, read-only. A cell that raises fails alone; a kernel that dies or passes a limit
+        fails its cell and all after it. ``notebook`` isn't changed. Raises ``SandboxFault`` when
+        the sandbox itself fails.
+        """
+        ...

@@ -1,0 +1,223 @@
+"""One kernel from start to end: cells in order, probes served, limits watched from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+
+from tinytorch_compete.errors import SandboxFault
+from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Verdict
+from tinytorch_compete.sandbox.box import Box
+from tinytorch_compete.sandbox.channel import Channel
+from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient
+from tinytorch_compete.sandbox.provisioner import NAME
+
+START_S = 120
+WATCH_S = 0.02
+SETTLE_S = 5
+MAX_MESSAGE = 300
+
+
+class Stop(Exception):
+    """Why the watch ended a run: the verdict, and a sentence for the student."""
+
+    def __init__(self, verdict: Verdict, message: str) -> None:
+        super().__init__(message)
+        self.verdict, self.message = verdict, message
+
+
+class Session:
+    """Executes one notebook in one box; use it once, by ``await session.execute()``."""
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        limits: Limits,
+        inputs: Mapping[str, Inputs],
+        provision: Mapping[str, Any],
+    ) -> None:
+        self.notebook = copy.deepcopy(notebook)
+        self._limits, self._inputs = limits, inputs
+        self._manager = _manager(provision)
+        self._client = BoundedClient(
+            self.notebook,
+            km=self._manager,
+            allow_errors=True,
+            timeout=None,
+            startup_timeout=START_S,
+            shutdown_kernel="immediate",
+            record_timing=False,
+            coalesce_streams=True,
+            store_widget_state=False,
+        )
+        self._box: Box | None = None
+        self._deadline = 0.0
+        self.cells: list[CellRun] = []
+        self.stopped: Stop | None = None
+        self.answers: Mapping[str, Answer] = {}
+        self.facts: dict[str, Any] = {}
+
+    async def execute(self) -> None:
+        """Run all cells; afterwards the attributes hold what happened. Raises ``SandboxFault``."""
+        try:
+            await self._start()
+            assert self._box is not None
+            async with Channel(self._box, self._inputs) as channel:
+                self.answers = channel.answers
+                await self._run_cells(channel)
+        finally:
+            await self._end()
+
+    async def _start(self) -> None:
+        try:
+            await self._client.async_start_new_kernel()
+            self._box = self._manager.provisioner.box
+            await self._client.async_start_new_kernel_client()
+        except (RuntimeError, OSError, DeadKernelError) as error:
+            raise SandboxFault(f"the kernel did not start: {error}{self._said()}") from error
+        self._box.arm()
+
+    async def _run_cells(self, channel: Channel) -> None:
+        assert self._box is not None
+        start = time.perf_counter()
+        self._deadline = start + self._limits.wall_s
+        cpu_s = self._box.cpu_s()
+        for index, cell in enumerate(self.notebook.cells):
+            if cell.cell_type == "code" and cell.source.strip():
+                self.cells.append(await self._run_cell(index, cell, channel))
+        self.facts = {
+            "wall_s": time.perf_counter() - start,
+            "cpu_s": max(0.0, self._box.cpu_s() - cpu_s),
+            "peak_mib": self._box.peak_mib(),
+            "baseline_mib": self._box.baseline / 2**20,
+            "layers": self._box.layers,
+        }
+
+    async def _run_cell(self, index: int, cell: NotebookNode, channel: Channel) -> CellRun:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if self.stopped:
+            return CellRun(grade_id, None, message=f"not run: {self.stopped.message}")
+        if grade_id in self._inputs:
+            channel.open(grade_id)
+        start = time.perf_counter()
+        try:
+            await self._race(self._client.async_execute_cell(cell, index))
+        except Stop as stop:
+            self.stopped = stop
+            self._kill()
+        await channel.shut()
+        wall_s = time.perf_counter() - start
+        if self.stopped:
+            return CellRun(grade_id, self.stopped.verdict, wall_s, self.stopped.message)
+        status, message = _outcome(cell)
+        return CellRun(grade_id, status, wall_s, message)
+
+    async def _race(self, execution: Any) -> None:
+        """Await a cell's execution, or raise ``Stop`` as soon as the watch sees a reason."""
+        running = asyncio.ensure_future(execution)
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                watching.result()
+            self._check_memory()
+            running.result()
+        except DeadKernelError:
+            self._check_memory()
+            raise Stop(Verdict.ERROR, "the kernel ended") from None
+        finally:
+            for task in (running, watching):
+                task.cancel()
+            # whatever a cancelled task still raises is about a run that is over
+            await asyncio.wait({running, watching}, timeout=SETTLE_S)
+            for task in (running, watching):
+                if task.done() and not task.cancelled():
+                    task.exception()
+
+    async def _watch(self) -> None:
+        """Look at the box until there is a reason to stop; raise it as ``Stop``."""
+        assert self._box is not None
+        while True:
+            self._check_memory()
+            if not await self._manager.is_alive():
+                raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")
+            if time.perf_counter() > self._deadline:
+                raise Stop(
+                    Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s"
+                )
+            if self._client.flooded:
+                raise Stop(Verdict.ERROR, f"printed more than {FLOOD_BYTES >> 20} MiB")
+            if self._box.over_processes():
+                raise Stop(Verdict.ERROR, f"started over {self._limits.processes} processes")
+            if self._box.strayed():
+                raise Stop(Verdict.ERROR, "wrote into the folder of the kernel's channels")
+            await asyncio.sleep(WATCH_S)
+
+    def _check_memory(self) -> None:
+        assert self._box is not None
+        if self._box.over_memory():
+            raise Stop(
+                Verdict.OVER_MEMORY,
+                f"stopped at the cap of {self._limits.memory_mib} MiB above the idle kernel",
+            )
+
+    def _kill(self) -> None:
+        assert self._box is not None
+        self._box.kill()
+
+    async def _end(self) -> None:
+        """Shut the kernel and its channels; the provisioner closes the box."""
+        if self._client.kc is not None:
+            with contextlib.suppress(RuntimeError, OSError):
+                self._client.kc.stop_channels()
+        if self._manager.provisioner is not None:
+            if self._manager.has_kernel:
+                await self._manager.shutdown_kernel(now=True)
+            else:
+                await self._manager.provisioner.cleanup()
+
+    def _said(self) -> str:
+        """The end of what the closed box said before its kernel spoke, for our own reports."""
+        said = self._box.said if self._box else ""
+        return f"; it said: {said[-MAX_MESSAGE:]}" if said else ""
+
+
+def _outcome(cell: NotebookNode) -> tuple[Verdict, str]:
+    """A finished cell's verdict from its own error output, and that error in one line."""
+    error = next((o for o in cell.outputs if o.get("output_type") == "error"), None)
+    if error is None:
+        return Verdict.OK, ""
+    name, value = str(error.get("ename", "")), str(error.get("evalue", ""))
+    verdict = Verdict.OVER_MEMORY if "MemoryError" in name else Verdict.ERROR
+    return verdict, f"{name}: {value}"[:MAX_MESSAGE]
+
+
+class _Specs(KernelSpecManager):  # type: ignore[misc]
+    """Knows one kernel: this interpreter's, in a box."""
+
+    provision: Mapping[str, Any]
+
+    def get_kernel_spec(self, _: str) -> KernelSpec:
+        return KernelSpec(
+            argv=["{connection_file}"],  # the provisioner writes the real command
+            display_name="tinytorch-compete",
+            language="python",
+            metadata={
+                "kernel_provisioner": {"provisioner_name": NAME, "config": dict(self.provision)}
+            },
+        )
+
+
+def _manager(provision: Mapping[str, Any]) -> AsyncKernelManager:
+    specs = _Specs()
+    specs.provision = provision
+    return AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=specs)
