@@ -7,10 +7,10 @@
     |-- EvidenceError           what came out of a kernel isn't what the probe promised
     |-- IsolationError          this machine can't hold a limit that was asked for
     |-- StoreError              the results can't be read or written
-    `-- SandboxFault            the box broke through no doing of the student's
+    `-- Fault                   our side broke, through no doing of the student's
 
-The command line shows the message alone and ends with a non-zero status. ``SandboxFault`` becomes
-the verdict ``FAULT``, which is retried and never scored.
+The command line shows the message alone and ends with a non-zero status. ``Fault`` becomes the
+verdict ``FAULT``, which is retried and never scored.
 """
 
 
@@ -42,5 +42,5 @@ class StoreError(CompeteError):
     """The results can't be read or written."""
 
 
-class SandboxFault(CompeteError):
-    """The sandbox failed through no doing of the student's; the run counts for nothing."""
+class Fault(CompeteError):
+    """Our side failed, through no doing of the student's; the run counts for nothing."""

@@ -52,7 +52,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A level of the ladder, reached when the challenge's first rank metric is at least ``at``."""
+    """A level of the ladder, reached when the first rank metric is ``at`` or better."""
 
     name: str
     at: float
@@ -85,7 +85,7 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts of one challenge, as ``challenge.toml`` states them.
 
     ``datasets`` is in order of preference: the first is the default. ``rank`` names the metrics in
-    the order in which they decide. ``tiers`` go from the lowest to the highest.
+    the order in which they decide. ``tiers`` go from the easiest to the hardest.
     """
 
     title: str
@@ -107,8 +107,9 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("datasets, rank and tiers need at least one entry each")
         if unknown := [name for name in self.rank if name not in names]:
             raise ValueError(f"rank names {', '.join(unknown)}, which metrics doesn't declare")
-        if [tier.at for tier in self.tiers] != sorted(tier.at for tier in self.tiers):
-            raise ValueError("tiers must go from the lowest to the highest")
+        falling = self.metric(self.rank[0]).direction == "lower"
+        if [t.at for t in self.tiers] != sorted((t.at for t in self.tiers), reverse=falling):
+            raise ValueError("tiers must go from the easiest to the hardest")
         caps = [division.peak_mib for division in self.divisions]
         if caps != sorted(caps) or (caps and caps[-1] > self.limits.memory_mib):
             raise ValueError("divisions must grow, and end at or below limits.memory_mib")

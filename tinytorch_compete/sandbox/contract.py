@@ -31,7 +31,11 @@ class Sandbox(Protocol):
         ``inputs`` maps a grading cell's id to what its probe is handed. ``files`` is a folder whose
         content the kernel finds in its working folder, ``data`` one that it finds there as
         ``data/``, read-only. A cell that raises fails alone; a kernel that dies or passes a limit
-        fails its cell and all after it. ``notebook`` isn't changed. Raises ``SandboxFault`` when
+        fails its cell and all after it. ``notebook`` isn't changed. Raises ``Fault`` when
         the sandbox itself fails.
         """
+        ...
+
+    def stop(self) -> None:
+        """End all runs, now and to come: each raises ``Fault``. For an orderly interruption."""
         ...

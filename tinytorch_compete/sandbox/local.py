@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete.model import Inputs, Limits, Run, Verdict
+from tinytorch_compete.errors import Fault
+from tinytorch_compete.model import MIB, Inputs, Limits, Run, Verdict
+from tinytorch_compete.sandbox import cgroup
 from tinytorch_compete.sandbox.session import Session
 
 
 class LocalSandbox:
-    """Runs each notebook in a new kernel in a new box on this machine."""
+    """Runs each notebook in a new kernel in a new box on this machine; safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        cgroup.sweep()
+
+    def stop(self) -> None:
+        """See ``Sandbox.stop``."""
+        self._stopping.set()
 
     def run(
         self,
@@ -26,21 +37,19 @@ class LocalSandbox:
         data: Path | None = None,
     ) -> Run:
         """See ``Sandbox.run``."""
+        if self._stopping.is_set():
+            raise Fault("the run was interrupted")
         provision = {
             "limits": msgspec.to_builtins(limits),
             "files": str(files.resolve()) if files else "",
             "data": str(data.resolve()) if data else "",
         }
-        return asyncio.run(_run(notebook, limits, inputs, provision))
+        if data:
+            _warm(data)
+        return asyncio.run(_run(Session(notebook, limits, inputs, provision, self._stopping)))
 
 
-async def _run(
-    notebook: NotebookNode,
-    limits: Limits,
-    inputs: Mapping[str, Inputs],
-    provision: Mapping[str, object],
-) -> Run:
-    session = Session(notebook, limits, inputs, provision)
+async def _run(session: Session) -> Run:
     await session.execute()
     first = next((cell for cell in session.cells if cell.status != Verdict.OK), None)
     verdict = session.stopped.verdict if session.stopped else first.status if first else Verdict.OK
@@ -53,3 +62,11 @@ async def _run(
         notebook=session.notebook,
         **session.facts,
     )
+
+
+def _warm(folder: Path) -> None:
+    """Read the data once, so that its page cache is charged to the grader and not to the box."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            while file.read(MIB):
+                pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from tinytorch_compete.errors import SandboxFault
+from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel
@@ -44,9 +45,10 @@ class Session:
         limits: Limits,
         inputs: Mapping[str, Inputs],
         provision: Mapping[str, Any],
+        stopping: threading.Event,
     ) -> None:
         self.notebook = copy.deepcopy(notebook)
-        self._limits, self._inputs = limits, inputs
+        self._limits, self._inputs, self._stopping = limits, inputs, stopping
         self._manager = _manager(provision)
         self._client = BoundedClient(
             self.notebook,
@@ -67,7 +69,7 @@ class Session:
         self.facts: dict[str, Any] = {}
 
     async def execute(self) -> None:
-        """Run all cells; afterwards the attributes hold what happened. Raises ``SandboxFault``."""
+        """Run all cells; afterwards the attributes hold what happened. Raises ``Fault``."""
         try:
             await self._start()
             assert self._box is not None
@@ -83,7 +85,7 @@ class Session:
             self._box = self._manager.provisioner.box
             await self._client.async_start_new_kernel_client()
         except (RuntimeError, OSError, DeadKernelError) as error:
-            raise SandboxFault(f"the kernel did not start: {error}{self._said()}") from error
+            raise Fault(f"the kernel did not start: {error}{self._said()}") from error
         self._box.arm()
 
     async def _run_cells(self, channel: Channel) -> None:
@@ -147,6 +149,8 @@ class Session:
         """Look at the box until there is a reason to stop; raise it as ``Stop``."""
         assert self._box is not None
         while True:
+            if self._stopping.is_set():
+                raise Fault("the run was interrupted")
             self._check_memory()
             if not await self._manager.is_alive():
                 raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")

@@ -1,0 +1,91 @@
+"""Grade efficient-training: accuracy on images that nobody has seen, and the memory it took.
+
+The class numbers that a submission trains on are shuffled by the secret seed, so a model that was
+trained at home answers with the wrong numbers: what is graded is the training itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinytorch_compete import metrics
+from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.exam import Exam
+from tinytorch_compete.model import CellJudgement, Evidence, Inputs, Judgement
+
+CLASSES = 10
+PUBLIC = 500
+# Share of the points of the holdout cell at an accuracy: none at chance, all at the expert tier.
+LADDER = ((0.10, 0.0), (0.20, 0.2), (0.50, 0.5), (0.75, 0.8), (0.90, 1.0))
+# Share of the points of the memory cell by division, for a model worth the name.
+DIVISIONS = ((256, 1.0), (512, 0.7), (1024, 0.4))
+WORTH = 0.50
+
+
+def inputs(exam: Exam) -> Mapping[str, Inputs]:
+    """What each probe is handed; the holdout's labels stay here."""
+    labels = exam.class_names()[exam.train()[1]]
+    return {
+        "training": Inputs(
+            arrays={"labels": labels}, values={"seed": exam.training_seed(), "n": PUBLIC}
+        ),
+        "holdout": Inputs(arrays={"images": exam.holdout[0]}),
+    }
+
+
+def judge(evidence: Evidence, exam: Exam) -> Judgement:
+    """Points for a training that learns, for accuracy on the holdout, and for the division."""
+    public = _accuracy(evidence, "training", exam.class_names()[exam.public()[1][:PUBLIC]])
+    holdout = _accuracy(evidence, "holdout", exam.class_names()[exam.holdout[1]])
+    return Judgement(
+        cells={
+            "training": _judge_training(public),
+            "holdout": _judge_holdout(holdout),
+            "memory": _judge_memory(holdout, evidence.peak_mib),
+        },
+        metrics={} if isinstance(holdout, str) else {"accuracy": holdout},
+    )
+
+
+def _accuracy(evidence: Evidence, probe: str, truth: Any) -> float | str:
+    """The accuracy of a probe's answer, or the sentence that says why there is none."""
+    try:
+        predicted = metrics.labels_of(evidence.answers[probe], "labels", len(truth), CLASSES)
+    except EvidenceError as error:
+        return str(error)
+    return metrics.accuracy(predicted, truth)
+
+
+def _judge_training(accuracy: float | str) -> CellJudgement:
+    if isinstance(accuracy, str):
+        return CellJudgement(0.0, accuracy)
+    if accuracy < LADDER[1][0]:
+        return CellJudgement(
+            0.0,
+            f"{accuracy:.1%} of {PUBLIC} public images are right, which is about what guessing "
+            "gives. Does the loss fall while you train? Are the labels in the images' order?",
+        )
+    return CellJudgement(1.0, f"{accuracy:.1%} of {PUBLIC} public images are right: it learns.")
+
+
+def _judge_holdout(accuracy: float | str) -> CellJudgement:
+    if isinstance(accuracy, str):
+        return CellJudgement(0.0, accuracy)
+    score = float(np.interp(accuracy, *zip(*LADDER, strict=True)))
+    return CellJudgement(score, f"{accuracy:.1%} of the images never seen before are right.")
+
+
+def _judge_memory(accuracy: float | str, peak_mib: float) -> CellJudgement:
+    if isinstance(accuracy, str):
+        return CellJudgement(0.0, f"counts only with an answer for the holdout: {accuracy}")
+    if accuracy < WORTH:
+        return CellJudgement(
+            0.0, f"counts from an accuracy of {WORTH:.0%} on; this model is at {accuracy:.1%}."
+        )
+    for cap, score in DIVISIONS:
+        if peak_mib <= cap:
+            return CellJudgement(score, f"peak {peak_mib:.0f} MiB: the {cap} MiB division.")
+    return CellJudgement(0.0, f"peak {peak_mib:.0f} MiB: beyond the largest division.")

@@ -1,0 +1,51 @@
+"""Run a batch on this machine, several submissions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Protocol, TypeVar
+
+import psutil
+
+from tinytorch_compete.model import MIB, Limits
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+# What a kernel and its grader need besides the student's budget, generously.
+OVERHEAD_MIB = 400
+
+
+class Engine(Protocol):
+    """The seam between a batch and where it runs."""
+
+    def map(self, task: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
+        """Yield ``task(item)`` for each item, in the order in which they finish.
+
+        What a task raises is raised here. When the iteration ends early, no further task starts;
+        those that run already end on their own.
+        """
+        ...
+
+
+class LocalEngine:
+    """Threads of this process; each task's work is in a process of its own."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def map(self, task: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
+        """See ``Engine.map``."""
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            for future in as_completed([pool.submit(task, item) for item in items]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def workers_for(limits: Limits) -> int:
+    """How many submissions fit this machine at once, by its cores and its free memory; at least 1."""
+    cores = (psutil.cpu_count() or 1) // limits.threads
+    free_mib = psutil.virtual_memory().available // MIB
+    return max(1, min(cores, free_mib // (limits.memory_mib + OVERHEAD_MIB)))

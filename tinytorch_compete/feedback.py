@@ -1,0 +1,127 @@
+"""The notebook that goes back to a student: their work, what it printed, and what it earned."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import nbformat
+from nbformat import NotebookNode, v4
+
+from tinytorch_compete import notebook, ranking
+from tinytorch_compete.model import CellResult, Challenge, Metric, Result, Verdict
+
+# What to do next, by how the run ended.
+ADVICE = {
+    Verdict.OK: "",
+    Verdict.WRONG: "Everything ran, but the answers don't reach the first tier yet. Run the "
+    "notebook's own try-out cell from a fresh kernel and compare.",
+    Verdict.ERROR: "Restart your kernel, run all cells from the top, and look at the first error: "
+    "grading does the same with a fresh kernel. All that the answers need must be in the answer "
+    "cells.",
+    Verdict.OVER_MEMORY: "Ask of each array: how many bytes is it (`a.nbytes / 2**20` MiB), is it a "
+    "copy, and how long is it needed? Work on slices of the data instead of all of it at once, and "
+    "mind that `float64` doubles everything.",
+    Verdict.OVER_TIME: "Find the loop that Python runs more often than it must. Time a hundredth "
+    "of the work first and multiply.",
+    Verdict.FAULT: "This was our fault, not yours. Nothing was scored; the submission will be "
+    "graded again.",
+}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$&<>])")
+
+
+def make(
+    challenge: Challenge, result: Result, executed: NotebookNode | None, surplus: int = 0
+) -> NotebookNode:
+    """The feedback for one result; ``executed`` is the run's notebook, ``None`` if it never ran.
+
+    Hidden tests and their output are taken out; outputs are text and pictures only; all that the
+    student wrote is escaped in our own cells.
+    """
+    shown = v4.new_notebook()
+    if executed is not None:
+        shown = notebook.with_plain_outputs(notebook.without_hidden_tests(executed))
+    by_id = {cell.grade_id: cell for cell in result.cells}
+    cells = [_cell("summary", _summary(challenge, result, surplus))]
+    for cell in shown.cells:
+        cells.append(cell)
+        name = notebook.grade_id(cell)
+        if name in by_id:
+            cells.append(_cell(f"feedback-{name}", _about_cell(by_id[name])))
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    shown.cells = cells
+    nbformat.validate(shown)
+    return shown
+
+
+def escape(text: str) -> str:
+    """A student's words as Markdown that shows them and does nothing else, on one line."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", html.unescape(printable))
+
+
+def _cell(name: str, text: str) -> NotebookNode:
+    return v4.new_markdown_cell(text, metadata={"tinytorch_compete": {"feedback": name}})
+
+
+def _summary(challenge: Challenge, result: Result, surplus: int) -> str:
+    lines = [f"# Feedback: {challenge.title}", "", f"**{_score(result)}**", ""]
+    if result.message:
+        lines += [f"*{escape(result.message)}*", ""]
+    if result.layers:
+        lines += [*_figures(challenge, result), ""]
+    lines += [text for text in (_next_tier(challenge, result), ADVICE[result.verdict]) if text]
+    if surplus:
+        cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
+        lines += ["", f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells."]
+    return "\n".join(lines)
+
+
+def _score(result: Result) -> str:
+    if result.points is None:
+        return f"{result.verdict} · not scored"
+    parts = [str(result.verdict), f"{result.points:g} of {result.max_points:g} points"]
+    parts += [f"tier {result.tier}"] if result.tier else []
+    parts += [f"division {result.division}"] if result.division else []
+    return " · ".join(parts)
+
+
+def _figures(challenge: Challenge, result: Result) -> list[str]:
+    limits = result.identity.limits
+    rows = [
+        ("peak memory", f"{result.peak_mib:.0f} MiB", f"cap {limits.memory_mib} MiB"),
+        ("time", f"{result.wall_s:.1f} s", f"limit {limits.wall_s:g} s"),
+    ]
+    for metric in challenge.metrics:
+        if metric.name in result.metrics:
+            rows.append((metric.name, format_figure(metric, result.metrics[metric.name]), ""))
+    table = [f"| {name} | {value} | {note} |" for name, value, note in reversed(rows)]
+    return ["| figure | yours | |", "|---|---|---|", *table]
+
+
+def _next_tier(challenge: Challenge, result: Result) -> str:
+    """How far it is to the next tier, in the first rank metric."""
+    metric = challenge.metric(challenge.rank[0])
+    names = [tier.name for tier in challenge.tiers]
+    above = challenge.tiers[names.index(result.tier) + 1 :] if result.tier else challenge.tiers
+    if not above:
+        return "This is the highest tier."
+    goal = format_figure(metric, above[0].at)
+    if metric.name not in result.metrics and not result.tier:
+        return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
+    yours = format_figure(metric, ranking.figure(result, metric.name))
+    return f"Next tier: **{above[0].name}** at {metric.name} {goal}; yours is {yours}."
+
+
+def _about_cell(cell: CellResult) -> str:
+    mark = "✓" if cell.points >= cell.max_points else "◐" if cell.points else "✗"
+    score = f"{cell.points:g} of {cell.max_points:g} points"
+    return f"**{mark} {score}** — {escape(cell.message)}"
+
+
+def format_figure(metric: Metric, value: float) -> str:
+    """A metric's value with its unit; shares are shown in per cent."""
+    if metric.unit.startswith("share"):
+        return f"{value:.1%}"
+    return f"{value:.0f} {metric.unit}"

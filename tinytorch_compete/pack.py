@@ -1,0 +1,200 @@
+"""Challenge packs on disk: where they are, what is in them, and their graders as code."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+from nbformat import NotebookNode
+
+from tinytorch_compete import notebook
+from tinytorch_compete.errors import PackError
+from tinytorch_compete.exam import Exam
+from tinytorch_compete.model import Challenge, DatasetChoice, Evidence, Inputs, Judgement
+
+PACKAGE = Path(__file__).resolve().parent
+ENTRY_POINTS = "tinytorch_compete.packs"
+NOTEBOOKS, GRADERS = "challenge_notebooks", "graders"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One challenge as found in a pack: its facts and the places of its two halves."""
+
+    slug: str
+    challenge: Challenge
+    folder: Path
+    grader_folder: Path
+
+    @property
+    def master_path(self) -> Path:
+        """The master notebook, with solutions and hidden grading cells."""
+        return self.folder / f"{self.slug}.ipynb"
+
+    def master(self) -> NotebookNode:
+        """The master notebook; raises ``NotebookError``."""
+        return notebook.read(self.master_path)
+
+    def choice(self, dataset: str | None) -> DatasetChoice:
+        """The data set of that name, or the first; raises ``PackError`` if it isn't one of ours."""
+        by_name = {choice.name: choice for choice in self.challenge.datasets}
+        if dataset is not None and dataset not in by_name:
+            raise PackError(
+                f"{self.slug} can't be run on the data set {dataset!r}; "
+                f"choose one of: {', '.join(by_name)}."
+            )
+        return by_name[dataset] if dataset else self.challenge.datasets[0]
+
+    def challenge_sha(self) -> str:
+        """A sha256 over what students are given and asked: the toml and the master."""
+        return _digest([self.folder / "challenge.toml", self.master_path])
+
+    def grader_sha(self) -> str:
+        """A sha256 over the grader's code."""
+        return _digest([self.grader_folder / "grader.py"])
+
+
+class Grader:
+    """The two functions of a ``grader.py``: what a probe is handed, and what its answers are worth.
+
+    ``inputs(exam)`` maps a grading cell's id to its ``Inputs``; ``judge(evidence, exam)`` is a pure
+    function of its arguments.
+    """
+
+    def __init__(self, path: Path) -> None:
+        module = _module(path)
+        try:
+            self._inputs, self._judge = module.inputs, module.judge
+        except AttributeError as error:
+            raise PackError(
+                f"{path}: {error.name} is missing; a grader defines inputs(exam) and "
+                "judge(evidence, exam)."
+            ) from None
+
+    def inputs(self, exam: Exam) -> Mapping[str, Inputs]:
+        """What each probe is handed."""
+        found: Mapping[str, Inputs] = self._inputs(exam)
+        return found
+
+    def judge(self, evidence: Evidence, exam: Exam) -> Judgement:
+        """What the answers are worth."""
+        judgement: Judgement = self._judge(evidence, exam)
+        return judgement
+
+
+def find(extra: Iterable[Path] = ()) -> dict[str, Entry]:
+    """All challenges by slug: the built-in pack's, installed packs', and those of ``extra`` folders.
+
+    Raises ``PackError`` for a folder that isn't a pack, a file that is missing or says what it
+    can't, and a slug or alias that two challenges claim.
+    """
+    entries: dict[str, Entry] = {}
+    for pack in dict.fromkeys(path.resolve() for path in [*_installed(), *extra]):
+        for entry in load(pack):
+            if entry.slug in entries:
+                raise PackError(
+                    f"two packs have a challenge {entry.slug!r}: {entries[entry.slug].folder} and "
+                    f"{entry.folder}. Rename one of them, or use one pack at a time."
+                )
+            entries[entry.slug] = entry
+    _names(entries)  # raises for an alias that two challenges claim
+    return entries
+
+
+def load(pack: Path) -> list[Entry]:
+    """The challenges of one pack folder, by slug; raises ``PackError``."""
+    folder = pack / NOTEBOOKS
+    if not folder.is_dir():
+        raise PackError(
+            f"{pack}: not a challenge pack: it needs the folders {NOTEBOOKS}/ and {GRADERS}/."
+        )
+    found = sorted(path.parent for path in folder.glob("*/challenge.toml"))
+    return [_entry(pack, path) for path in found]
+
+
+def resolve(entries: Mapping[str, Entry], word: str) -> Entry:
+    """The challenge of that slug or alias; raises ``PackError`` that names the known ones."""
+    names = _names(entries)
+    if word not in names:
+        raise PackError(
+            f"there is no challenge {word!r}; known are: {', '.join(entries) or 'none'}. "
+            "See: tito compete list"
+        )
+    return entries[names[word]]
+
+
+def built_in() -> Path | None:
+    """The folder of the pack that comes with this package: in the wheel, or in the checkout."""
+    for candidate in (PACKAGE / "_pack", PACKAGE.parent):
+        if (candidate / NOTEBOOKS).is_dir():
+            return candidate
+    return None
+
+
+def _installed() -> list[Path]:
+    """The built-in pack and those of installed packages, whose entry points name a module or path.
+
+    The entry point is an importable package whose folder is the pack.
+    """
+    packs = [path for path in [built_in()] if path]
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        spec = importlib.util.find_spec(point.value)
+        if spec is None or not spec.submodule_search_locations:
+            raise PackError(f"the installed pack {point.name!r} names no package: {point.value}.")
+        packs.append(Path(next(iter(spec.submodule_search_locations))))
+    return packs
+
+
+def _entry(pack: Path, folder: Path) -> Entry:
+    slug = folder.name
+    entry = Entry(slug, read_challenge(folder / "challenge.toml"), folder, pack / GRADERS / slug)
+    wanted = [entry.master_path, folder / "hints.md", folder / "guide.md"]
+    for path in [*wanted, entry.grader_folder / "grader.py"]:
+        if not path.is_file():
+            raise PackError(f"{path}: missing; the challenge {slug!r} needs this file.")
+    return entry
+
+
+def read_challenge(path: Path) -> Challenge:
+    """The facts in a ``challenge.toml``; raises ``PackError`` naming the file, key and expectation."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Challenge)
+    except OSError as error:
+        raise PackError(f"{path}: can't be read ({error.strerror}).") from None
+    except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
+        raise PackError(f"{path}: {error}") from None
+
+
+def _names(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Slugs and aliases to slugs; raises ``PackError`` for a name that two challenges claim."""
+    names = {slug: slug for slug in entries}
+    for slug, entry in entries.items():
+        for alias in entry.challenge.aliases:
+            if names.setdefault(alias, slug) != slug:
+                raise PackError(
+                    f"{entry.folder / 'challenge.toml'}: the alias {alias!r} is {names[alias]}'s "
+                    "already; choose another."
+                )
+    return names
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"_grader_{path.parent.name}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, NameError) as error:
+        raise PackError(f"{path}: can't be loaded: {error}") from None
+    return module
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,161 @@
+"""The results: rows that are only ever added, in SQLite or whatever database a URL names."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import sqlalchemy as sa
+
+from tinytorch_compete.errors import StoreError
+from tinytorch_compete.model import Identity, Result, Verdict
+
+VERSION = 1
+BUSY_S = 30
+_schema = sa.MetaData()
+_facts = sa.Table(
+    "facts",
+    _schema,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.String(200), nullable=False),
+)
+_results = sa.Table(
+    "results",
+    _schema,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("challenge", sa.String(100), nullable=False, index=True),
+    sa.Column("student", sa.String(200), nullable=False),
+    sa.Column("verdict", sa.String(20), nullable=False),
+    sa.Column("identity", sa.LargeBinary, nullable=False),
+    sa.Column("result", sa.LargeBinary, nullable=False),
+)
+
+
+class Store:
+    """An open results database: ``append`` adds a row, everything else reads.
+
+    ``place`` is a file, made if it isn't there, or a database URL. Raises ``StoreError`` for a
+    place that can't be opened, isn't ours, or was written by a newer version of this package.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        self.place = str(place)
+        url = self.place if "://" in self.place else f"sqlite:///{place}"
+        timeout = {"timeout": BUSY_S} if url.startswith("sqlite") else {}
+        self._engine = sa.create_engine(url, connect_args=timeout)
+        with self._reported():
+            # Looked at first, so that a stranger's database is left as it was.
+            known = sa.inspect(self._engine).get_table_names()
+            if known and "facts" not in known:
+                raise StoreError(f"{self.place}: a database, but not one of results; name another.")
+            if known:
+                self._check_version()
+            else:
+                self._make()
+
+    def append(self, result: Result) -> None:
+        """Add one result; the row is on the disk when this returns."""
+        identity = msgspec.json.encode(result.identity)
+        with self._reported(), self._engine.begin() as connection:
+            connection.execute(
+                _results.insert().values(
+                    challenge=result.identity.challenge,
+                    student=result.identity.student,
+                    verdict=str(result.verdict),
+                    identity=identity,
+                    result=msgspec.json.encode(result),
+                )
+            )
+
+    def graded(self) -> set[Identity]:
+        """The identities of all work that has a grade; faults have none."""
+        query = sa.select(_results.c.identity).where(_results.c.verdict != str(Verdict.FAULT))
+        with self._reported(), self._engine.connect() as connection:
+            return {msgspec.json.decode(row[0], type=Identity) for row in connection.execute(query)}
+
+    def history(self, challenge: str | None = None) -> list[Result]:
+        """All results, of one challenge or of all, in the order in which they were added."""
+        query = sa.select(_results.c.result).order_by(_results.c.id)
+        if challenge is not None:
+            query = query.where(_results.c.challenge == challenge)
+        with self._reported(), self._engine.connect() as connection:
+            return [msgspec.json.decode(row[0], type=Result) for row in connection.execute(query)]
+
+    def latest(self, challenge: str | None = None) -> list[Result]:
+        """Each student's newest result in each challenge; a fault yields to any grade before it."""
+        newest: dict[tuple[str, str], Result] = {}
+        for result in self.history(challenge):
+            key = (result.identity.challenge, result.identity.student)
+            if key not in newest or result.verdict != Verdict.FAULT:
+                newest[key] = result
+        return [newest[key] for key in sorted(newest)]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _make(self) -> None:
+        _schema.create_all(self._engine)
+        with self._engine.begin() as connection:
+            connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
+
+    def _check_version(self) -> None:
+        query = sa.select(_facts.c.value).where(_facts.c.name == "version")
+        with self._engine.connect() as connection:
+            version = connection.execute(query).scalar_one_or_none()
+        if version is None or not version.isdigit() or int(version) > VERSION:
+            raise StoreError(
+                f"{self.place}: written by a newer version of tinytorch-compete (format {version}, "
+                f"this one reads {VERSION}). Upgrade: pip install -U tinytorch-compete"
+            )
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise StoreError(
+                f"{self.place}: the results can't be read or written ({reason}). "
+                "Is the folder there and writable, the disk not full, the file a results database?"
+            ) from None
+
+
+def frame(results: list[Result]) -> pd.DataFrame:
+    """The results as a table, one row each; a metric's column is named after it.
+
+    Units: ``peak_mib`` and ``baseline_mib`` in MiB, ``wall_s`` and ``cpu_s`` in seconds; those of
+    metrics are declared in ``challenge.toml``. ``points`` is missing for a fault.
+    """
+    return pd.DataFrame([_row(result) for result in results])
+
+
+def _row(result: Result) -> dict[str, object]:
+    identity = result.identity
+    return {
+        "student": identity.student,
+        "challenge": identity.challenge,
+        "dataset": identity.dataset,
+        "verdict": str(result.verdict),
+        "points": result.points,
+        "max_points": result.max_points,
+        "tier": result.tier,
+        "division": result.division,
+        **result.metrics,
+        "peak_mib": result.peak_mib,
+        "baseline_mib": result.baseline_mib,
+        "wall_s": result.wall_s,
+        "cpu_s": result.cpu_s,
+        "message": result.message,
+        "memory_cap_mib": identity.limits.memory_mib,
+        "sandbox": " + ".join(result.layers),
+        **{f"version_{name}": version for name, version in result.versions.items()},
+        "challenge_sha": identity.challenge_sha,
+        "grader_sha": identity.grader_sha,
+        "submission_sha": identity.submission_sha,
+        "seed_sha": identity.seed_sha,
+        "graded_at": result.graded_at,
+    }

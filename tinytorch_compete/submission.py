@@ -1,0 +1,94 @@
+"""Submissions on disk, in nbgrader's layout: ``FOLDER/STUDENT/CHALLENGE/NOTEBOOK.ipynb``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete.errors import CompeteError, Fault, NotebookError
+from tinytorch_compete.model import MIB
+
+SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
+MAX_FILES = 500
+MAX_MIB = 64
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """One student's work for one challenge: a notebook, and the folder that it is alone in or not."""
+
+    student: str
+    notebook: Path
+    folder: Path
+
+    def files(self) -> Mapping[str, str]:
+        """The sha256 of each file in the folder, by its path there.
+
+        Raises ``NotebookError`` for links, special files, and more than can be graded; ``Fault``
+        for a file that can't be read.
+        """
+        found: dict[str, str] = {}
+        total = 0
+        for path in _walk(self.folder):
+            total += path.stat().st_size
+            if len(found) >= MAX_FILES or total > MAX_MIB * MIB:
+                raise NotebookError(
+                    f"{self.folder}: more than {MAX_FILES} files or {MAX_MIB} MiB; "
+                    "send the notebook and the code that it needs, and nothing else."
+                )
+            found[path.relative_to(self.folder).as_posix()] = _sha256(path)
+        return found
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """One sha256 for a submission's files: their names and contents."""
+    lines = "".join(f"{name}\0{sha}\n" for name, sha in sorted(files.items()))
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
+
+
+def find(root: Path, slug: str) -> list[Submission]:
+    """The submissions for a challenge below a folder, by student.
+
+    Raises ``CompeteError`` if the folder holds none, and says what it should look like.
+    """
+    if not root.is_dir():
+        raise CompeteError(f"{root}: no such folder of submissions.")
+    folders = sorted(path / slug for path in root.iterdir() if not path.name.startswith("."))
+    found = [_submission(folder, slug) for folder in folders if folder.is_dir()]
+    if not found:
+        raise CompeteError(
+            f"{root}: no submissions for {slug!r}. They are looked for in nbgrader's layout: "
+            f"{root}/STUDENT/{slug}/{slug}.ipynb"
+        )
+    return found
+
+
+def _submission(folder: Path, slug: str) -> Submission:
+    """The submission in a folder: the notebook named after the challenge, or else the only one."""
+    named = folder / f"{slug}.ipynb"
+    others = sorted(folder.glob("*.ipynb"))
+    path = others[0] if not named.exists() and len(others) == 1 else named
+    return Submission(folder.parent.name, path, folder)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The regular files below a folder, by name; anything else but a folder is refused."""
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+            raise NotebookError(f"{path}: a link or special file; send plain files only.")
+        if entry.is_file():
+            yield path
+        elif entry.name not in SKIPPED:
+            yield from _walk(path)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Fault(f"{path}: can't be read ({error.strerror}); check its permissions.") from None
