@@ -27,7 +27,7 @@ ADVICE = {
     Verdict.FAULT: "This was our fault, not yours. Nothing was scored; the submission will be "
     "graded again.",
 }
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$&<>])")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$&<>]|:(?=//)|@")
 
 
 def make(

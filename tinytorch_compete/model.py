@@ -75,10 +75,10 @@ class DatasetChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When submissions are taken; each end may be left open."""
+    """When submissions are taken, as TOML date-times; each end may be left open."""
 
-    opens: dt.datetime | dt.date | None = None
-    closes: dt.datetime | dt.date | None = None
+    opens: dt.datetime | None = None
+    closes: dt.datetime | None = None
 
 
 class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

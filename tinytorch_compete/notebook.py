@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import nbformat
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode, v4, validator
 
 from tinytorch_compete.errors import Fault, NotebookError
 from tinytorch_compete.model import MIB
@@ -91,7 +91,8 @@ def _valid(path: Path, document: dict[str, Any]) -> NotebookNode:
         for cell in notebook.cells:
             cell["source"] = _text(cell["source"])
             cell["metadata"] = cell.get("metadata", {})
-        nbformat.validate(notebook, repair_duplicate_cell_ids=True)
+        _, notebook = validator.normalize(notebook)  # gives duplicate and missing ids a new one
+        nbformat.validate(notebook)
     except RecursionError:
         raise NotebookError(f"{path}: not a notebook: nested too deeply.") from None
     except (nbformat.ValidationError, KeyError, TypeError, AttributeError, ValueError) as error:

@@ -45,11 +45,16 @@ def board(challenge: Challenge, results: Sequence[Result], secret: bytes) -> lis
         ranked = [r for r in results if r.division == name and _counts(r)]
         keys = sorted(_key(challenge, result) for result in ranked)
         for result in sorted(ranked, key=lambda r: _key(challenge, r)):
-            figures = {metric.name: figure(result, metric.name) for metric in challenge.metrics}
+            figures = {column: figure(result, column) for column in columns(challenge)}
             rank = keys.index(_key(challenge, result)) + 1
             shown = handle(result.identity.student, secret)
             rows.append(Row(name, rank, shown, result.tier, figures))
     return rows
+
+
+def columns(challenge: Challenge) -> list[str]:
+    """The figures that a board shows: the declared metrics, and memory in any case."""
+    return list(dict.fromkeys([*(metric.name for metric in challenge.metrics), "peak_mib"]))
 
 
 def handle(student: str, secret: bytes) -> str:

@@ -13,26 +13,32 @@ from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.model import MIB
 
 SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
+DATA = "data"  # the student's copy of the data set: the grader brings its own
 MAX_FILES = 500
 MAX_MIB = 64
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """One student's work for one challenge: a notebook, and the folder that it is alone in or not."""
+    """One student's work for one challenge: a notebook, and the folder of what belongs to it.
+
+    ``folder`` is ``None`` for a notebook that came alone.
+    """
 
     student: str
     notebook: Path
-    folder: Path
+    folder: Path | None = None
 
     def files(self) -> Mapping[str, str]:
-        """The sha256 of each file in the folder, by its path there.
+        """The sha256 of each file, by its path in the folder.
 
         Raises ``NotebookError`` for links, special files, and more than can be graded; ``Fault``
         for a file that can't be read.
         """
+        if self.folder is None:
+            return {self.notebook.name: _sha256(self.notebook)}
         found: dict[str, str] = {}
         total = 0
-        for path in _walk(self.folder):
+        for path in _walk(self.folder, {*SKIPPED, DATA}):
             total += path.stat().st_size
             if len(found) >= MAX_FILES or total > MAX_MIB * MIB:
                 raise NotebookError(
@@ -74,16 +80,18 @@ def _submission(folder: Path, slug: str) -> Submission:
     return Submission(folder.parent.name, path, folder)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, skipped: set[str]) -> Iterator[Path]:
     """The regular files below a folder, by name; anything else but a folder is refused."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
+        if entry.name in skipped:
+            continue
         if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
             raise NotebookError(f"{path}: a link or special file; send plain files only.")
         if entry.is_file():
             yield path
-        elif entry.name not in SKIPPED:
-            yield from _walk(path)
+        else:
+            yield from _walk(path, SKIPPED)
 
 
 def _sha256(path: Path) -> str:

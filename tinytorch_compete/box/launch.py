@@ -30,7 +30,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     home = options["home"]
     if options["files"]:
-        shutil.copytree(options["files"], home, dirs_exist_ok=True, symlinks=True)
+        copy(options["files"], home)
     if options["uid"] is not None:
         become(options["uid"], [home, *options["own"]])
     os.chdir(home)
@@ -47,12 +47,23 @@ def main() -> None:
     app.start()
 
 
+def copy(source: str, home: str) -> None:
+    """Copy the submission's files; ``data`` is the grader's, whatever the student has there."""
+
+    def skipped(folder: str, _: list[str]) -> list[str]:
+        return ["data"] if folder == source else []
+
+    shutil.copytree(source, home, dirs_exist_ok=True, symlinks=True, ignore=skipped)
+
+
 def become(uid: int, folders: list[str]) -> None:
-    """Hand ``folders`` to the user ``uid`` and become that user for good."""
+    """Hand ``folders``, but nothing mounted in them, to the user ``uid`` and become it for good."""
     for folder in folders:
-        for path, _, names in os.walk(folder):
-            for name in ["", *names]:
-                os.chown(os.path.join(path, name), uid, uid, follow_symlinks=False)
+        device = os.stat(folder).st_dev
+        for path, inner, names in os.walk(folder):
+            inner[:] = [name for name in inner if os.lstat(f"{path}/{name}").st_dev == device]
+            for name in [".", *names]:
+                os.chown(f"{path}/{name}", uid, uid, follow_symlinks=False)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)

@@ -160,6 +160,7 @@ class Box:
         if self.group:
             return self.group.oom_kills() > 0
         self._peak_seen = max(self._peak_seen, used)
+        self.cpu_s()  # a process that is gone takes its figure along
         return used - self.baseline > self._budget * (1 + MARGIN)
 
     def over_processes(self) -> bool:

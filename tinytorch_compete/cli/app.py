@@ -1,0 +1,78 @@
+"""``tito compete``: the subcommands, and the one place where an error becomes a message."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from tinytorch_compete import __version__
+from tinytorch_compete.cli import challenges, classroom, machine
+from tinytorch_compete.cli.tables import errors, plain
+from tinytorch_compete.errors import CompeteError
+
+app = typer.Typer(
+    help="Competitions for TinyTorch courses: graded in a sandbox, from evidence alone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (
+    challenges.list_challenges,
+    challenges.new,
+    challenges.release,
+    challenges.verify,
+    classroom.grade,
+    classroom.results,
+    classroom.leaderboard,
+    classroom.demo,
+    machine.doctor,
+):
+    app.command(name="list" if command is challenges.list_challenges else None)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"tinytorch-compete {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    pack: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder with challenge_notebooks/ and graders/; may be repeated."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep the options that every subcommand shares."""
+    context.obj = tuple(pack or ())
+
+
+def main() -> int:
+    """Run ``tito-compete`` with the process's arguments; returns the exit status."""
+    return run(sys.argv[1:], "tito-compete")
+
+
+def run(arguments: Sequence[str], name: str) -> int:
+    """Run one command line: 0 for success, 1 for an error, 2 for wrong words, 130 for Ctrl-C."""
+    try:
+        status = app(list(arguments), prog_name=name, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except CompeteError as error:
+        errors.print(f"error: {plain(str(error))}", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        errors.print("interrupted")
+        return 130

@@ -1,0 +1,102 @@
+"""Commands about challenges: list, new, release, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinytorch_compete import pack, verification
+from tinytorch_compete.cli.tables import console, table, verdict
+from tinytorch_compete.course import release as releasing
+from tinytorch_compete.course.scaffold import scaffold
+from tinytorch_compete.data import prepare
+from tinytorch_compete.feedback import format_figure
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.sandbox.local import LocalSandbox
+
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The challenge, by its slug or alias.")]
+
+
+def entry_of(context: typer.Context, word: str) -> Entry:
+    """The challenge that a word of the command line names."""
+    return pack.resolve(pack.find(context.obj), word)
+
+
+def list_challenges(context: typer.Context) -> None:
+    """See the available challenges."""
+    for slug, entry in pack.find(context.obj).items():
+        facts = entry.challenge
+        aliases = f" (also {', '.join(facts.aliases)})" if facts.aliases else ""
+        limits = facts.limits
+        rows = [
+            ["category", facts.category],
+            ["tiers", ", ".join(f"{tier.name} {_goal(entry, tier.at)}" for tier in facts.tiers)],
+            ["limits", f"{limits.memory_mib} MiB, {limits.wall_s:g} s, {limits.threads} core(s)"],
+            ["data", ", ".join(choice.name for choice in facts.datasets)],
+            ["dates", ", ".join(_dates(entry)) or "always open"],
+        ]
+        if facts.divisions:
+            rows.insert(2, ["divisions", ", ".join(d.name for d in facts.divisions)])
+        console.print(f"[bold]{slug}[/bold]{aliases}", highlight=False)
+        console.print(f"{facts.title}. {facts.summary}", markup=False, highlight=False)
+        console.print(table("", ["  ", ""], [[f"  {name}", value] for name, value in rows]))
+
+
+def new(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Small letters, digits and hyphens.")],
+    folder: Annotated[Path, typer.Option(help="The pack to add it to.")] = Path(),
+) -> None:
+    """Start a new challenge: both its folders, ready to run and to change."""
+    for path in scaffold(slug, folder):
+        console.print(str(path), markup=False, highlight=False)
+    console.print(f"Next: change them, then run: tito compete --pack {folder} verify {slug}")
+
+
+def release(
+    context: typer.Context,
+    slug: Slug,
+    folder: Annotated[Path, typer.Argument(help="Where to put it; must not exist yet.")],
+    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+) -> None:
+    """Write the student's version of a challenge: notebook, data, hints and a starter framework."""
+    entry = entry_of(context, slug)
+    choice = entry.choice(dataset)
+    found = prepare(choice.name, train=choice.train, public=choice.public, source=data)
+    releasing.release(entry, found.folder, folder)
+    console.print(f"Open {folder / entry.slug}.ipynb in Jupyter.", markup=False, highlight=False)
+
+
+def verify(
+    context: typer.Context,
+    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
+) -> None:
+    """Run each sample submission through the real grader: does it earn what it promises?"""
+    entries = pack.find(context.obj)
+    chosen = [pack.resolve(entries, slug)] if slug else list(entries.values())
+    sandbox = LocalSandbox()
+    failed = 0
+    for entry in chosen:
+        rows = []
+        with console.status(f"verifying {entry.slug}"):
+            for check in verification.verify(entry, sandbox):
+                failed += not check.holds
+                mark = "✓" if check.holds else "✗"
+                rows.append([mark, check.name, verdict(str(check.verdict)), check.what])
+        console.print(table(entry.slug, ["", "submission", "verdict", "earned"], rows))
+    if failed:
+        console.print(f"{failed} did not earn what their metadata promise.")
+        raise typer.Exit(1)
+
+
+def _dates(entry: Entry) -> list[str]:
+    dates = entry.challenge.dates
+    named = [("opens", dates.opens), ("closes", dates.closes)]
+    return [f"{word} {date:%Y-%m-%d %H:%M}" for word, date in named if date]
+
+
+def _goal(entry: Entry, value: float) -> str:
+    metric = entry.challenge.metric(entry.challenge.rank[0])
+    return format_figure(metric, value)

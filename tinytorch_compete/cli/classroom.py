@@ -1,0 +1,206 @@
+"""Commands for a class: grade, results, leaderboard, and a sample class to try them on."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import nbformat
+import pandas as pd
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tinytorch_compete import feedback, files, grading, pack, ranking, store, submission
+from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.tables import console, errors, results_table, verdict
+from tinytorch_compete.engine.local import LocalEngine, workers_for
+from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.leaderboard.publish import publish
+from tinytorch_compete.model import Result, Verdict
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.sandbox import capabilities
+from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.store import Store
+from tinytorch_compete.submission import Submission
+from tinytorch_compete.verification import samples
+
+DATABASE, SECRET, FEEDBACK, LEADERBOARD = "results.sqlite", "secret", "feedback", "leaderboard"
+Folder = Annotated[Path, typer.Option("--results", help="The folder of results and feedback.")]
+Dataset = Annotated[str | None, typer.Option(help="One of the challenge's data sets.")]
+Source = Annotated[Path | None, typer.Option("--data", help="A folder that has the data set.")]
+
+
+def grade(
+    context: typer.Context,
+    slug: Slug,
+    submissions: Annotated[
+        Path, typer.Argument(help="A folder laid out as STUDENT/SLUG/SLUG.ipynb.")
+    ],
+    results: Folder = Path("graded"),
+    dataset: Dataset = None,
+    data: Source = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="How many to run at once.")] = None,
+    again: Annotated[bool, typer.Option(help="Grade what has a grade already, too.")] = False,
+    require_isolation: Annotated[
+        bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
+    ] = False,
+) -> None:
+    """Grade a class; stop it at any time and run it again to go on."""
+    entry = entry_of(context, slug)
+    _check_isolation(require_isolation)
+    works = submission.find(submissions, entry.slug)
+    secret = files.secret(results / SECRET)
+    plan = Plan(entry, secret, dataset=dataset, source=data)
+    kept = Store(results / DATABASE)
+    todo = works if again else grading.waiting(plan, works, kept)
+    if skipped := len(works) - len(todo):
+        console.print(f"{skipped} graded already; --again grades them once more.")
+    new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits))
+    students = {work.student for work in works}
+    latest = [r for r in kept.latest(entry.slug) if r.identity.student in students]
+    console.print(results_table(entry.challenge, latest))
+    console.print(f"Feedback: {results / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
+    if faults := [result for result in new if result.verdict == Verdict.FAULT]:
+        raise CompeteError(
+            f"{len(faults)} of {len(works)} could not be graded, which is our fault and scores "
+            "nothing; the reason is in the table. Mend it and run the same command again."
+        )
+
+
+def results(
+    context: typer.Context,
+    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
+    results: Folder = Path("graded"),
+    csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
+    history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
+) -> None:
+    """Show the results table, or write it to a file."""
+    kept = _open(results)
+    chosen = entry_of(context, slug).slug if slug else None
+    found = kept.history(chosen) if history else kept.latest(chosen)
+    if not found:
+        raise CompeteError(f"{results}: no results{f' for {chosen!r}' if chosen else ''} yet.")
+    _write(store.frame(found), csv, parquet)
+    if csv or parquet:
+        return
+    entries = pack.find(context.obj)
+    for name in dict.fromkeys(result.identity.challenge for result in found):
+        console.print(f"[bold]{name}[/bold]")
+        rows = [result for result in found if result.identity.challenge == name]
+        console.print(results_table(pack.resolve(entries, name).challenge, rows))
+
+
+def leaderboard(
+    context: typer.Context,
+    slug: Slug,
+    results: Folder = Path("graded"),
+    html: Annotated[bool, typer.Option("--html", help="Write a page, too.")] = False,
+) -> None:
+    """Write the leaderboard as a notebook, under handles."""
+    entry = entry_of(context, slug)
+    for path in _leaderboard(entry, _open(results), results, html):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),
+) -> None:
+    """Grade a sample class for real: the sample submissions of efficient-training."""
+    entry = entry_of(context, "efficient-training")
+    for name, sample in samples(entry).items():
+        place = folder / "submitted" / name / entry.slug
+        if sample.folder is None:
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sample.notebook, place / f"{entry.slug}.ipynb")
+        else:
+            shutil.copytree(sample.folder, place, dirs_exist_ok=True)
+    graded = folder / "graded"
+    grade(context, entry.slug, folder / "submitted", graded)
+    written = _leaderboard(entry, Store(graded / DATABASE), graded, html=True)
+    first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
+    for what, path in (
+        ("The results table", graded / DATABASE),
+        ("A student's feedback", first),
+        ("The leaderboard notebook", written[0]),
+        ("The leaderboard as a page", written[-1]),
+    ):
+        console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False)
+
+
+def _grade(
+    plan: Plan, works: Sequence[Submission], kept: Store, folder: Path, workers: int
+) -> list[Result]:
+    """Grade with a progress bar that counts verdicts; the results of this time."""
+
+    def keep(graded: Graded) -> None:
+        _write_feedback(plan, graded, folder)
+
+    found: list[Result] = []
+    counts: Counter[str] = Counter()
+    columns = [
+        TextColumn("grading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    ]
+    with Progress(*columns, console=errors) as progress:
+        bar = progress.add_task("", total=len(works))
+        batch = grading.grade_class(plan, works, LocalSandbox(), LocalEngine(workers), kept, keep)
+        for result in batch:
+            found.append(result)
+            counts[str(result.verdict)] += 1
+            shown = "  ".join(
+                f"[{verdict(name).style}]{name} {count}[/]" for name, count in counts.items()
+            )
+            progress.update(bar, advance=1, description=shown)
+    return found
+
+
+def _write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
+    identity = graded.result.identity
+    executed = graded.run.notebook if graded.run else None
+    surplus = graded.assembly.surplus if graded.assembly else 0
+    made = feedback.make(plan.entry.challenge, graded.result, executed, surplus)
+    path = folder / FEEDBACK / identity.student / f"{identity.challenge}.ipynb"
+    files.write_text(path, nbformat.writes(made) + "\n")
+
+
+def _leaderboard(entry: Entry, kept: Store, folder: Path, html: bool) -> list[Path]:
+    secret = files.secret(folder / SECRET)
+    rows = ranking.board(entry.challenge, kept.latest(entry.slug), secret)
+    return publish(entry.slug, entry.challenge, rows, folder / LEADERBOARD, html=html)
+
+
+def _open(folder: Path) -> Store:
+    if not (folder / DATABASE).is_file():
+        raise StoreError(
+            f"{folder / DATABASE}: no results there; grade first, or name the folder by --results."
+        )
+    return Store(folder / DATABASE)
+
+
+def _check_isolation(required: bool) -> None:
+    """Say once, loudly, what this machine can't hold; refuse if that was asked for."""
+    if weak := capabilities.weaknesses():
+        text = " ".join(weak) + " See: tito compete doctor"
+        if required:
+            raise IsolationError(text)
+        errors.print(f"[bold red]WEAK ISOLATION[/] {text}", highlight=False)
+
+
+def _write(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
+    try:
+        if csv:
+            frame.to_csv(csv, index=False)
+        if parquet:
+            frame.to_parquet(parquet, index=False)
+    except OSError as error:
+        raise StoreError(f"{error.filename}: can't be written ({error.strerror}).") from None

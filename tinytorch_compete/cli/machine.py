@@ -1,0 +1,55 @@
+"""``tito compete doctor``: what this machine can do, and what to install for more."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+
+from tinytorch_compete.cli.tables import console, table
+from tinytorch_compete.engine.local import workers_for
+from tinytorch_compete.model import Limits
+from tinytorch_compete.sandbox import capabilities
+
+
+def doctor() -> None:
+    """See which sandbox, memory cap and profiler work here, and what each promises."""
+    rows = [
+        ["python", f"{platform.python_version()} ({sys.executable})"],
+        ["system", f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"],
+        ["tito", _which_tito()],
+        ["at once", f"{workers_for(Limits(memory_mib=1024, wall_s=1))} submissions of 1024 MiB"],
+    ]
+    console.print(table("This machine", ["", ""], rows))
+    layers = [
+        ["✓" if layer.works else "✗", layer.name, layer.promise if layer.works else layer.remedy]
+        for layer in capabilities.survey()
+    ]
+    console.print(table("\nIsolation", ["", "layer", "what it promises, or how to get it"], layers))
+    profilers = [
+        ["✓" if found else "✗", name, what if found else f"pip install {package}"]
+        for name, package, what, found in _profilers()
+    ]
+    console.print(table("\nProfilers", ["", "package", "what it is for"], profilers))
+    if weak := capabilities.weaknesses():
+        console.print("\n[bold red]Weak isolation.[/] " + " ".join(weak), highlight=False)
+    else:
+        console.print("\nAll hard limits hold here.")
+
+
+def _which_tito() -> str:
+    path = shutil.which("tito")
+    if path is None:
+        return f"not on the PATH; this environment's is in {os.path.dirname(sys.executable)}"
+    ours = os.path.dirname(os.path.realpath(path)) == os.path.dirname(os.path.realpath(sys.argv[0]))
+    upstream = "" if importlib.util.find_spec("tito") is None else "; upstream's tito is importable"
+    return f"{path} ({'this one' if ours else 'another program; use tito-compete'}{upstream})"
+
+
+def _profilers() -> list[tuple[str, str, str, bool]]:
+    known = [
+        ("memory_profiler", "memory_profiler", "memory of the whole process tree, from outside"),
+    ]
+    return [(*entry, importlib.util.find_spec(entry[0]) is not None) for entry in known]

@@ -1,0 +1,1 @@
+"""What a course does with challenges, in nbgrader's terms."""

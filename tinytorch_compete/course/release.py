@@ -1,0 +1,57 @@
+"""The student's version of a challenge, made by nbgrader's own preprocessors."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions, LockCells
+from traitlets.config import Config
+
+from tinytorch_compete.errors import PackError, StoreError
+from tinytorch_compete.pack import PACKAGE, Entry
+
+STARTER = PACKAGE / "reference" / "tinytorch"
+
+
+def student_version(master: NotebookNode) -> NotebookNode:
+    """A master without solutions, hidden tests and outputs, its fixed cells locked.
+
+    Raises ``PackError`` if anything hidden would remain.
+    """
+    notebook = copy.deepcopy(master)
+    resources: dict[str, object] = {}
+    for step in (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests):
+        notebook, resources = step(config=Config()).preprocess(notebook, resources)
+    for cell in notebook.cells:
+        if "### BEGIN HIDDEN" in cell.source or "### BEGIN SOLUTION" in cell.source:
+            raise PackError(f"the cell {cell.get('id')!r} still shows what must stay hidden.")
+    return notebook
+
+
+def release(entry: Entry, data: Path, folder: Path) -> None:
+    """Write a folder with the student's notebook, its data, hints, guide and a starter framework.
+
+    The folder appears whole or not at all. Raises ``StoreError`` if it exists already or can't be
+    written, and ``PackError``.
+    """
+    if folder.exists():
+        raise StoreError(f"{folder}: exists already; name a new folder, so that no work is lost.")
+    notebook = student_version(entry.master())
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".release-") as temporary:
+            made = Path(temporary) / "made"
+            made.mkdir()
+            nbformat.write(notebook, made / f"{entry.slug}.ipynb")
+            shutil.copytree(data, made / "data")
+            shutil.copytree(STARTER, made / "tinytorch", ignore=shutil.ignore_patterns("__pycache__"))
+            for name in ("hints.md", "guide.md"):
+                shutil.copy(entry.folder / name, made)
+            made.rename(folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: can't be written ({error.strerror}).") from None

@@ -1,0 +1,82 @@
+"""What holds limits on this machine, what each layer promises, and what is missing."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import msgspec
+
+from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp
+
+
+class Capability(msgspec.Struct, frozen=True):
+    """One layer: whether it works here, what it promises, and what to do to have it."""
+
+    name: str
+    works: bool
+    promise: str
+    remedy: str = ""
+
+
+@functools.cache
+def survey() -> tuple[Capability, ...]:
+    """All layers, tried on this machine just now."""
+    group = cgroup.make_group(processes=8) if os.name == "posix" else None
+    if group:
+        group.close()
+    walls = bubblewrap.find() if os.name == "posix" else None
+    root = os.name == "posix" and os.geteuid() == 0
+    return (
+        Capability(
+            f"walls: bubblewrap{f' ({walls})' if walls else ''}",
+            walls is not None,
+            "no network, no files of this machine but a read-only system, bounded scratch space, "
+            "everything dead at the end",
+            "Linux: apt install bubblewrap, or allow user namespaces "
+            "(sysctl kernel.apparmor_restrict_unprivileged_userns=0). "
+            "Elsewhere: grade in a Linux machine or container; without walls, grade trusted code only.",
+        ),
+        Capability(
+            f"memory cap: {group.name if group else 'cgroup'}",
+            group is not None,
+            "the whole process tree is killed at the cap, and its peak is the kernel's own figure",
+            "Run as root, or under: systemd-run --user --scope -p Delegate=yes tito compete grade … "
+            "Without it a watcher looks 50 times a second: fast allocations overshoot.",
+        ),
+        Capability(
+            "soft cap: rlimits",
+            os.name == "posix",
+            "an allocation beyond the budget raises MemoryError, which the next cell survives "
+            "(Linux); files, open files and core dumps are bounded",
+            "Not available on Windows: only time and a polled memory limit hold there.",
+        ),
+        Capability(
+            "system-call filter: seccomp",
+            walls is not None and seccomp.program() is not None,
+            "no new user namespaces, no io_uring, no tracing of other processes",
+            "Needs bubblewrap on x86-64 or 64-bit ARM.",
+        ),
+        Capability(
+            "own user for each kernel",
+            root and walls is not None,
+            "kernels can't touch each other's files or signals even without walls between them",
+            "Run as root; as an ordinary user all kernels are that user, behind walls.",
+        ),
+    )
+
+
+def weaknesses() -> list[str]:
+    """What this machine can't enforce, a sentence each; empty where all hard limits hold."""
+    walls, cap = survey()[:2]
+    found = []
+    if not walls.works:
+        found.append(
+            "There are no walls: student code can read this user's files and use the network. "
+            "Grade trusted code only."
+        )
+    if not cap.works:
+        found.append(
+            "There is no hard memory cap: each process is limited, the whole tree only watched."
+        )
+    return found
