@@ -1,4 +1,4 @@
-"""Put the pack into the wheel without the sample submissions, which would give the solutions away."""
+"""Put the pack into the wheel without the sample submissions: they give the solutions away."""
 
 from __future__ import annotations
 

@@ -17,11 +17,10 @@ ADVICE = {
     Verdict.WRONG: "Everything ran, but the answers don't reach the first tier yet. Run the "
     "notebook's own try-out cell from a fresh kernel and compare.",
     Verdict.ERROR: "Restart your kernel, run all cells from the top, and look at the first error: "
-    "grading does the same with a fresh kernel. All that the answers need must be in the answer "
-    "cells.",
-    Verdict.OVER_MEMORY: "Ask of each array: how many bytes is it (`a.nbytes / 2**20` MiB), is it a "
-    "copy, and how long is it needed? Work on slices of the data instead of all of it at once, and "
-    "mind that `float64` doubles everything.",
+    "grading does the same in a fresh kernel. Put all that the answers need into the answer cells.",
+    Verdict.OVER_MEMORY: "Ask of each array: how many MiB is it (`a.nbytes / 2**20`), is it a copy, "
+    "and how long is it needed? Work on slices of the data instead of all of it at once, and mind "
+    "that `float64` doubles everything.",
     Verdict.OVER_TIME: "Find the loop that Python runs more often than it must. Time a hundredth "
     "of the work first and multiply.",
     Verdict.FAULT: "This was our fault, not yours. Nothing was scored; the submission will be "
@@ -74,7 +73,10 @@ def _summary(challenge: Challenge, result: Result, surplus: int) -> str:
     lines += [text for text in (_next_tier(challenge, result), ADVICE[result.verdict]) if text]
     if surplus:
         cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
-        lines += ["", f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells."]
+        lines += [
+            "",
+            f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells.",
+        ]
     return "\n".join(lines)
 
 

@@ -117,7 +117,9 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
         except NotebookError as error:
             return Graded(_unrun(plan, work, Verdict.ERROR, str(error), points=0.0))
         except Exception as error:  # the one place where our own faults are caught and recorded
-            fault = f"{type(error).__name__}: {error}" if not isinstance(error, Fault) else str(error)
+            fault = (
+                f"{type(error).__name__}: {error}" if not isinstance(error, Fault) else str(error)
+            )
             if attempt < ATTEMPTS:
                 time.sleep(BACK_OFF_S * 2 ** (attempt - 1))
     return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {fault}", points=None))

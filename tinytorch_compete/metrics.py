@@ -19,7 +19,7 @@ def labels_of(answer: Answer, name: str, n: int, classes: int) -> Array:
     """
     if answer.problem:
         raise EvidenceError(answer.problem)
-    array = answer.arrays.get(name)
+    array: Array | None = answer.arrays.get(name)
     if array is None:
         raise EvidenceError(f"the answer has no array {name!r}")
     if array.shape != (n,) or array.dtype.kind not in "iu":

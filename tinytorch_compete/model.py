@@ -1,4 +1,4 @@
-"""The nouns of the project, as frozen data; units are in the names and 1 MiB is 1024 * 1024 bytes."""
+"""The nouns of the project, as frozen data; units are in the names, 1 MiB is 1024 * 1024 bytes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a run may use; the network is always off.
 
     ``memory_mib`` is counted for the whole process tree on top of the idle kernel with numpy
-    imported, ``processes`` are processes and threads on top of its own; ``disk_mib`` bounds each of the scratch folders and each file; ``wall_s`` is for all
-    cells together, without the kernel's start.
+    imported, ``processes`` are processes and threads on top of its own. ``disk_mib`` bounds each of
+    the scratch folders and each file; ``wall_s`` is for all cells together, without the kernel's
+    start.
     """
 
     memory_mib: int

@@ -20,7 +20,8 @@ from tinytorch_compete.model import MIB
 MAX_NOTEBOOK_MIB = 20
 SOLUTION = re.compile(r"^\s*### (BEGIN|END) SOLUTION", re.MULTILINE)
 HIDDEN = re.compile(
-    r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?", re.DOTALL | re.MULTILINE
+    r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?",
+    re.DOTALL | re.MULTILINE,
 )
 KEPT_MEDIA = ("text/plain", "image/png")
 
@@ -140,8 +141,10 @@ def assemble(master: NotebookNode, submission: NotebookNode) -> Assembly:
     The first cell of the submission that carries a solution cell's id counts, wherever it stands
     and whatever its type was turned into; its outputs, tags and metadata don't. A solution cell
     that the student deleted is empty. Code cells of the master that nbgrader doesn't know are the
-    students' to play with, and are left out. Neither argument is changed. Raises ``NotebookError`` if the
-    submission has none of the master's solution cells: it is another challenge's.
+    students' to play with, and are left out. Neither argument is changed.
+
+    Raises ``NotebookError`` if the submission has none of the master's solution cells: it is
+    another challenge's.
     """
     written: dict[str, str] = {}
     known = {grade_id(cell) for cell in master.cells}

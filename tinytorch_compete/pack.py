@@ -87,7 +87,7 @@ class Grader:
 
 
 def find(extra: Iterable[Path] = ()) -> dict[str, Entry]:
-    """All challenges by slug: the built-in pack's, installed packs', and those of ``extra`` folders.
+    """All challenges by slug: of the built-in pack, installed packs and the ``extra`` folders.
 
     Raises ``PackError`` for a folder that isn't a pack, a file that is missing or says what it
     can't, and a slug or alias that two challenges claim.
@@ -160,7 +160,7 @@ def _entry(pack: Path, folder: Path) -> Entry:
 
 
 def read_challenge(path: Path) -> Challenge:
-    """The facts in a ``challenge.toml``; raises ``PackError`` naming the file, key and expectation."""
+    """The facts in a ``challenge.toml``; raises ``PackError`` naming file, key and expectation."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Challenge)
     except OSError as error:

@@ -13,8 +13,8 @@ from tinytorch_compete.model import Challenge, Result, Verdict
 # Word lists for pseudonyms: short, neutral, easy to tell apart when read aloud.
 ADJECTIVES = (
     "amber brave bright calm clever coral crisp deep eager early fair fleet fond gentle golden "
-    "happy hardy keen kind light lively lucid merry mild noble olive plain polite proud quick quiet "
-    "rapid ready rosy royal silver smart solid steady sunny swift tidy violet vivid warm wise"
+    "happy hardy keen kind light lively lucid merry mild noble olive plain polite proud quick "
+    "quiet rapid ready rosy royal silver smart solid steady sunny swift tidy violet vivid warm wise"
 ).split()
 ANIMALS = (
     "badger beaver bison crane deer dolphin eagle egret falcon finch fox gecko goose hare hawk "

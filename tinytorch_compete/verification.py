@@ -62,7 +62,9 @@ def promise(path: Path) -> Promise:
     try:
         return msgspec.convert(notebook.read(path).metadata.get(KEY), Promise)
     except (msgspec.ValidationError, NotebookError) as error:
-        raise PackError(f"{path}: its metadata {KEY!r} must promise what it earns: {error}") from None
+        raise PackError(
+            f"{path}: its metadata {KEY!r} must promise what it earns: {error}"
+        ) from None
 
 
 def verify(entry: Entry, sandbox: Sandbox) -> Iterator[Check]:

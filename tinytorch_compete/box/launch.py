@@ -1,4 +1,4 @@
-"""Start the student's kernel inside the box: limits first, then the kernel, then the student's path.
+"""Start the student's kernel inside the box: limits first, then the kernel, then its path.
 
 Run as ``python -I launch.py OPTIONS`` where OPTIONS is a JSON object; see ``main`` for its keys.
 The interpreter's isolated mode keeps files beside the notebook (``numpy.py``, ``sitecustomize.py``)
@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+from typing import Any
 
 try:
     import resource
@@ -69,7 +70,7 @@ def become(uid: int, folders: list[str]) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def limit(options: dict) -> None:
+def limit(options: dict[str, Any]) -> None:
     """Bound files, open files and core dumps; and processes, where no cgroup counts them."""
     if resource is None:
         return

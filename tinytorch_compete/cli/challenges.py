@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from tinytorch_compete import pack, verification
 from tinytorch_compete.cli.tables import console, table, verdict
@@ -79,7 +80,7 @@ def verify(
     sandbox = LocalSandbox()
     failed = 0
     for entry in chosen:
-        rows = []
+        rows: list[list[str | Text]] = []
         with console.status(f"verifying {entry.slug}"):
             for check in verification.verify(entry, sandbox):
                 failed += not check.holds

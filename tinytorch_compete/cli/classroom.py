@@ -131,7 +131,9 @@ def demo(
         ("The leaderboard as a page", written[-1]),
     ):
         console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False)
+    console.print(
+        f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False
+    )
 
 
 def _grade(

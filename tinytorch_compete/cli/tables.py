@@ -38,8 +38,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text
         show_header=any(column.strip() for column in columns),
     )
     for column in columns:
-        side = "right" if column.startswith(">") else "left"
-        made.add_column(column.removeprefix(">"), justify=side, overflow="fold")
+        name = column.removeprefix(">")
+        made.add_column(name, justify="right" if name != column else "left", overflow="fold")
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     return made

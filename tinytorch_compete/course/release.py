@@ -49,7 +49,9 @@ def release(entry: Entry, data: Path, folder: Path) -> None:
             made.mkdir()
             nbformat.write(notebook, made / f"{entry.slug}.ipynb")
             shutil.copytree(data, made / "data")
-            shutil.copytree(STARTER, made / "tinytorch", ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                STARTER, made / "tinytorch", ignore=shutil.ignore_patterns("__pycache__")
+            )
             for name in ("hints.md", "guide.md"):
                 shutil.copy(entry.folder / name, made)
             made.rename(folder)

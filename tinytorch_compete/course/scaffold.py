@@ -67,7 +67,8 @@ def judge(evidence, exam):
         return Judgement(cells={{"holdout": CellJudgement(0.0, str(error))}})
     share = metrics.accuracy(labels, truth)
     message = f"{{share:.1%}} of the images never seen before are right."
-    return Judgement(cells={{"holdout": CellJudgement(share, message)}}, metrics={{"accuracy": share}})
+    cells = {{"holdout": CellJudgement(share, message)}}
+    return Judgement(cells=cells, metrics={{"accuracy": share}})
 '''
 
 HINTS = """\
@@ -113,15 +114,17 @@ with Probe("holdout") as probe:
 def scaffold(slug: str, pack: Path) -> list[Path]:
     """Write both folders of a new challenge into a pack; returns the files.
 
-    Raises ``PackError`` for a slug that isn't small letters, digits and hyphens, and for a challenge
-    that is there already.
+    Raises ``PackError`` for a slug that isn't small letters, digits and hyphens, and for one that
+    is there already.
     """
     if not SLUG.fullmatch(slug):
         raise PackError(f"{slug!r} is no slug; use small letters, digits and hyphens: my-challenge")
     folder, grader = pack / NOTEBOOKS / slug, pack / GRADERS / slug
     for path in (folder, grader):
         if path.exists():
-            raise PackError(f"{path}: exists already; choose another slug, or change what is there.")
+            raise PackError(
+                f"{path}: exists already; choose another slug, or change what is there."
+            )
     title = slug.replace("-", " ").capitalize()
     master = _master(title)
     sample = _sample(master)

@@ -45,7 +45,7 @@ class LocalEngine:
 
 
 def workers_for(limits: Limits) -> int:
-    """How many submissions fit this machine at once, by its cores and its free memory; at least 1."""
+    """How many submissions fit this machine at once, by its cores and free memory; at least 1."""
     cores = (psutil.cpu_count() or 1) // limits.threads
     free_mib = psutil.virtual_memory().available // MIB
     return max(1, min(cores, free_mib // (limits.memory_mib + OVERHEAD_MIB)))

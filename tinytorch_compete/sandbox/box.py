@@ -32,7 +32,12 @@ FIRST_UID = 200_000
 CHANNELS = {"kernel.json", "inside.json", "probe.sock", *(f"k-{n}" for n in range(1, 6))}
 
 # Joins the groups, opens the filter as file 9, and becomes the box.
-_ENTER = 'for f in $1; do echo $$ > "$f" || exit 125; done; [ -z "$2" ] || exec 9<"$2"; shift 2; exec "$@"'
+_ENTER = """
+for file in $1; do echo $$ > "$file" || exit 125; done
+[ -z "$2" ] || exec 9< "$2"
+shift 2
+exec "$@"
+"""
 _slots = itertools.count()
 
 
@@ -155,7 +160,7 @@ class Box:
             self.group.cap(self.baseline + int(self._budget * (1 + MARGIN)))
 
     def over_memory(self) -> bool:
-        """Whether the cap has been hit: a process was killed at it, or the watcher sees too much."""
+        """Whether the cap is passed: a process was killed at it, or the watcher sees too much."""
         used = self._memory()
         if self.group:
             return self.group.oom_kills() > 0
@@ -215,7 +220,9 @@ class Box:
         return f"/opt/compete/{folder}" if self.walled else str(PACKAGE / folder)
 
     def _options(self, connection: Path) -> str:
-        files = None if self.files is None else f"{INSIDE}/files" if self.walled else str(self.files)
+        files = (
+            None if self.files is None else f"{INSIDE}/files" if self.walled else str(self.files)
+        )
         return json.dumps(
             {
                 "connection": self.inside(connection),

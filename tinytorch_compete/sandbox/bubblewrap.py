@@ -33,9 +33,8 @@ def arguments(
 ) -> list[str]:
     """The command line up to the program to run.
 
-    ``binds`` and ``writable`` map folders outside to their paths inside. ``home`` and ``/tmp`` share
-    one tmpfs of ``disk_mib``; ``/dev/shm`` is another. Raises nothing: ``find`` says whether bwrap
-    can be used at all.
+    ``binds`` and ``writable`` map folders outside to their paths inside. ``home`` and ``/tmp``
+    share one tmpfs of ``disk_mib``; ``/dev/shm`` is another. Only where ``find`` found one.
     """
     size = str(disk_mib * 1024 * 1024)
     scratch = str(Path(home).parent)
@@ -84,7 +83,7 @@ def _system() -> list[str]:
 
 
 def _parents(paths: Iterable[str]) -> list[str]:
-    """Make the folders above the paths: those that bwrap makes by itself only their owner can enter."""
+    """Make the folders above the paths: those that bwrap itself makes are closed to other users."""
     folders = {str(folder) for path in paths for folder in Path(path).parents} - {"/"}
     return [word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)]
 

@@ -35,13 +35,13 @@ def survey() -> tuple[Capability, ...]:
             "everything dead at the end",
             "Linux: apt install bubblewrap, or allow user namespaces "
             "(sysctl kernel.apparmor_restrict_unprivileged_userns=0). "
-            "Elsewhere: grade in a Linux machine or container; without walls, grade trusted code only.",
+            "Elsewhere: grade on a Linux machine; without walls, grade trusted code only.",
         ),
         Capability(
             f"memory cap: {group.name if group else 'cgroup'}",
             group is not None,
             "the whole process tree is killed at the cap, and its peak is the kernel's own figure",
-            "Run as root, or under: systemd-run --user --scope -p Delegate=yes tito compete grade … "
+            "Run as root, or: systemd-run --user --scope -p Delegate=yes tito compete grade … "
             "Without it a watcher looks 50 times a second: fast allocations overshoot.",
         ),
         Capability(

@@ -16,7 +16,7 @@ _numbers = itertools.count()
 
 
 class Group(Protocol):
-    """A fresh group of processes; a process joins it by writing its id to each file of ``entry``."""
+    """A fresh group of processes; one joins it by writing its id to each file of ``entry``."""
 
     name: str
     entry: list[Path]
@@ -167,7 +167,7 @@ def _bases_v1() -> dict[str, Path] | None:
 
 
 def _base_v2() -> Path | None:
-    """A folder of the v2 hierarchy in which groups with a memory cap can be made, if there is one."""
+    """A folder of the v2 hierarchy in which capped groups can be made, if there is one."""
     own = next((path for number, _, path in _memberships() if number == "0"), None)
     if own is None or not (ROOT / "cgroup.controllers").exists():
         return None
@@ -182,7 +182,7 @@ def _base_v2() -> Path | None:
 
 
 def _delegates_memory(base: Path) -> bool:
-    """Whether groups below ``base`` have memory and pids, moving this process into a leaf if needed.
+    """Whether groups below ``base`` have memory and pids; moves this process into a leaf for it.
 
     A v2 group with processes of its own can't hand controllers down, so in a delegated scope the
     grader first moves into the scope's own leaf ``grader``.

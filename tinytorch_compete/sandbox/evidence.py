@@ -1,10 +1,11 @@
-"""Read what a kernel sends as if its author meant harm: sizes first, then headers, never pickles."""
+"""Read what a kernel sends as if its author meant harm: sizes, then headers, never pickles."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,12 @@ def parse_npy(name: str, data: bytes) -> np.ndarray[Any, Any]:
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
         shape, fortran, dtype = read[version](file, max_header_size=MAX_NPY_HEADER)
-    except (ValueError, KeyError, RecursionError, MemoryError, SyntaxError, TypeError):
+    except (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError):
         raise EvidenceError(f"the array {name!r} of the answer is not a plain .npy file") from None
     if dtype.kind not in KINDS or dtype.hasobject:
         raise EvidenceError(f"the array {name!r} of the answer has the type {dtype}, not numbers")

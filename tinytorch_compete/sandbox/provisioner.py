@@ -17,11 +17,13 @@ from tinytorch_compete.sandbox.box import Box
 NAME = "tinytorch-compete"
 
 
-class BoxProvisioner(LocalProvisioner):
+class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
     """Start the kernel in a ``Box`` made from the kernelspec's provisioner configuration."""
 
     limits = Dict(help="The fields of tinytorch_compete.model.Limits.").tag(config=True)
-    files = Unicode("", help="A folder to copy into the kernel's own; may be empty.").tag(config=True)
+    files = Unicode("", help="A folder to copy into the kernel's own; may be empty.").tag(
+        config=True
+    )
     data = Unicode("", help="A folder to show there as data/, read-only; may be empty.").tag(
         config=True
     )

@@ -37,7 +37,7 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
 def program() -> bytes | None:
-    """The filter for this machine as an array of ``sock_filter``; ``None`` if it isn't known here."""
+    """The filter for this machine as an array of ``sock_filter``; ``None`` where it isn't known."""
     if platform.machine() not in _ARCHITECTURES:
         return None
     arch, calls, refused = _ARCHITECTURES[platform.machine()]

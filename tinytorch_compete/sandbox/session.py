@@ -155,9 +155,7 @@ class Session:
             if not await self._manager.is_alive():
                 raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")
             if time.perf_counter() > self._deadline:
-                raise Stop(
-                    Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s"
-                )
+                raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
             if self._client.flooded:
                 raise Stop(Verdict.ERROR, f"printed more than {FLOOD_BYTES >> 20} MiB")
             if self._box.over_processes():

@@ -1,4 +1,4 @@
-"""What can be seen of a process tree from outside without a cgroup: memory, CPU seconds, members."""
+"""What can be seen of a process tree from outside without a cgroup: memory, CPU, members."""
 
 from __future__ import annotations
 

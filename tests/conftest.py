@@ -1,0 +1,72 @@
+"""What tests share: notebooks from a list of cells, and the sandboxes of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from nbformat import NotebookNode, v4
+
+from tinytorch_compete.sandbox import bubblewrap, cgroup
+from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.sandbox.local import LocalSandbox
+
+
+def make_notebook(*sources: str) -> NotebookNode:
+    """A notebook of code cells with the grade ids c0, c1, ..."""
+    notebook = v4.new_notebook()
+    for number, source in enumerate(sources):
+        cell = v4.new_code_cell(source, id=f"cell-{number}")
+        cell.metadata["nbgrader"] = {"grade_id": f"c{number}"}
+        notebook.cells.append(cell)
+    return notebook
+
+
+def weakened(monkeypatch: pytest.MonkeyPatch, *, walls: bool, group: bool) -> Sandbox:
+    """This machine's sandbox as it would be without some of its layers."""
+    if not walls:
+        monkeypatch.setattr(bubblewrap, "find", lambda: None)
+    elif bubblewrap.find() is None:
+        pytest.skip("bubblewrap doesn't work on this machine")
+    if not group:
+        monkeypatch.setattr(cgroup, "make_group", lambda processes: None)
+    elif not _has_group():
+        pytest.skip("no cgroup with a memory cap can be made here (not root, nothing delegated)")
+    return LocalSandbox()
+
+
+def _has_group() -> bool:
+    group = cgroup.make_group(8)
+    if group:
+        group.close()
+    return group is not None
+
+
+SANDBOXES: dict[str, Callable[[pytest.MonkeyPatch], Sandbox]] = {
+    "fake": lambda _: FakeSandbox(),
+    "walls and cgroup": lambda patch: weakened(patch, walls=True, group=True),
+    "walls": lambda patch: weakened(patch, walls=True, group=False),
+    "cgroup": lambda patch: weakened(patch, walls=False, group=True),
+    "rlimits": lambda patch: weakened(patch, walls=False, group=False),
+}
+
+
+@pytest.fixture(params=list(SANDBOXES))
+def sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Each sandbox that this machine can have, the fake among them."""
+    return SANDBOXES[request.param](monkeypatch)
+
+
+@pytest.fixture(params=[name for name in SANDBOXES if name != "fake"])
+def real_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Each real sandbox that this machine can have."""
+    return SANDBOXES[request.param](monkeypatch)
+
+
+@pytest.fixture
+def walled_sandbox(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """This machine's sandbox, if it has walls."""
+    if bubblewrap.find() is None:
+        pytest.skip("bubblewrap doesn't work on this machine")
+    return LocalSandbox()

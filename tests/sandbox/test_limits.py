@@ -1,0 +1,174 @@
+"""What this machine's own sandbox holds, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import make_notebook
+
+from tinytorch_compete.model import Inputs, Limits, Verdict
+from tinytorch_compete.sandbox.contract import Sandbox
+
+LIMITS = Limits(memory_mib=128, wall_s=30)
+CHILDREN = """\
+import multiprocessing, time
+def eat():
+    eaten = bytearray(90 * 2**20)
+    time.sleep(3)
+children = [multiprocessing.get_context("fork").Process(target=eat) for _ in range(4)]
+for child in children: child.start()
+for child in children: child.join()
+"""
+
+
+def texts(run, index: int = 0) -> str:
+    outputs = run.notebook.cells[index].outputs
+    return "".join(o.get("text", "") for o in outputs if o.output_type == "stream")
+
+
+def test_a_large_allocation_raises_and_the_next_cell_lives(real_sandbox: Sandbox) -> None:
+    hungry = "import numpy as np\na = np.ones(200 * 2**20, dtype='u1')"
+    run = real_sandbox.run(make_notebook(hungry, "print('alive')"), LIMITS, {})
+    assert [cell.status for cell in run.cells] == [Verdict.OVER_MEMORY, Verdict.OK]
+    assert "MemoryError" in run.message
+    assert texts(run, 1) == "alive\n"
+
+
+def test_an_allocation_within_the_budget_is_fine(real_sandbox: Sandbox) -> None:
+    notebook = make_notebook("import numpy as np\na = np.ones(100 * 2**20, dtype='u1')")
+    run = real_sandbox.run(notebook, LIMITS, {})
+    assert run.verdict == Verdict.OK
+    assert run.peak_mib == pytest.approx(100, abs=12)
+
+
+def test_memory_in_children_is_stopped(real_sandbox: Sandbox) -> None:
+    run = real_sandbox.run(make_notebook("1", CHILDREN, "2"), LIMITS, {})
+    assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.OVER_MEMORY, None]
+    if any("cgroup" in layer for layer in run.layers):
+        assert 128 <= run.peak_mib <= 128 * 1.05
+
+
+def test_memory_in_shared_memory_files_is_stopped(walled_sandbox: Sandbox) -> None:
+    fill = "file = open('/dev/shm/x', 'wb')\nfor _ in range(200): file.write(bytes(2**20))"
+    limits = Limits(memory_mib=64, wall_s=30, disk_mib=512)
+    run = walled_sandbox.run(make_notebook(fill), limits, {})
+    if not any("cgroup" in layer for layer in run.layers):
+        pytest.skip("without a cgroup the tmpfs is bounded by its size alone")
+    assert run.verdict == Verdict.OVER_MEMORY
+
+
+def test_a_kernel_that_ends_itself_is_an_error(real_sandbox: Sandbox) -> None:
+    probe = "from compete_probe import Probe\nwith Probe('c0') as p: p.send(x=p.arrays['x'])"
+    run = real_sandbox.run(
+        make_notebook(probe, "import os; os._exit(0)", "1"), LIMITS, {"c0": Inputs({"x": [1]})}
+    )
+    assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.ERROR, None]
+    assert run.answers["c0"].problem == ""
+
+
+def test_endless_native_code_is_stopped(real_sandbox: Sandbox) -> None:
+    stubborn = "import signal, ctypes\nsignal.pthread_sigmask(signal.SIG_BLOCK, {2, 15})\n"
+    stubborn += "ctypes.CDLL(None).pause()"
+    run = real_sandbox.run(make_notebook(stubborn), Limits(memory_mib=64, wall_s=1), {})
+    assert run.verdict == Verdict.OVER_TIME
+
+
+def test_a_flood_of_output_is_cut(real_sandbox: Sandbox) -> None:
+    flood = "for _ in range(300): print('x' * 10_000)"
+    run = real_sandbox.run(make_notebook(flood), LIMITS, {})
+    assert run.verdict == Verdict.OK
+    assert len(texts(run)) < 1.2 * 2**20
+    assert "was cut" in texts(run)
+
+
+def test_nothing_outlives_the_run(real_sandbox: Sandbox) -> None:
+    before = set(psutil.pids())
+    daemon = "import subprocess\nsubprocess.Popen(['sleep', '61'], start_new_session=True)"
+    run = real_sandbox.run(make_notebook(daemon), LIMITS, {})
+    left = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61"]]
+    left = [process for process in left if process.pid not in before]
+    for process in left:
+        process.kill()
+    if run.layers == ("rlimits", "watcher"):
+        return  # the weakest layer doesn't promise this
+    assert not left
+
+
+def test_folders_are_gone_after_the_run(real_sandbox: Sandbox) -> None:
+    before = set(Path("/tmp").glob("ttc-*"))
+    real_sandbox.run(make_notebook("open('file', 'w').write('x')"), LIMITS, {})
+    assert set(Path("/tmp").glob("ttc-*")) <= before
+
+
+def test_there_is_no_network(walled_sandbox: Sandbox) -> None:
+    connect = "import socket\nsocket.create_connection(('192.0.2.1', 80), 1)"
+    run = walled_sandbox.run(make_notebook(connect), LIMITS, {})
+    assert "unreachable" in run.message.lower()
+
+
+def test_the_system_is_read_only_and_this_package_out_of_sight(walled_sandbox: Sandbox) -> None:
+    look = """\
+import pathlib
+for path in ("/etc/x", "/usr/x", "/x", "/dev/x", "data/x"):
+    try:
+        pathlib.Path(path).write_text("x")
+        print("wrote", path)
+    except OSError:
+        pass
+try:
+    import tinytorch_compete
+    print("found the package")
+except ImportError:
+    pass
+"""
+    run = walled_sandbox.run(make_notebook(look), LIMITS, {}, data=Path(__file__).parent)
+    assert run.verdict == Verdict.OK
+    assert texts(run) == ""
+
+
+def test_scratch_space_is_bounded(walled_sandbox: Sandbox) -> None:
+    fill = """\
+import pathlib
+n = 0
+try:
+    for n in range(300):
+        pathlib.Path(f"/tmp/{n}").write_bytes(bytes(2**20))
+except OSError as error:
+    print(n, error.strerror)
+"""
+    run = walled_sandbox.run(make_notebook(fill), Limits(256, 30, disk_mib=8), {})
+    written, reason = texts(run).split(" ", 1)
+    assert int(written) <= 8
+    assert reason.strip() == "No space left on device"
+
+
+def test_no_new_user_namespace(walled_sandbox: Sandbox) -> None:
+    unshare = "import ctypes\nprint(ctypes.CDLL(None).unshare(0x10000000))"
+    run = walled_sandbox.run(make_notebook(unshare), LIMITS, {})
+    if "seccomp" not in run.layers:
+        pytest.skip("no system-call filter is known for this machine")
+    assert texts(run) == "-1\n"
+
+
+def test_modules_beside_the_notebook_cannot_break_the_kernel(
+    real_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    for name in ("json.py", "numpy.py", "ipykernel.py", "sitecustomize.py"):
+        (tmp_path / name).write_text("raise SystemExit('shadowed')")
+    run = real_sandbox.run(make_notebook("print('started')"), LIMITS, {}, files=tmp_path)
+    assert texts(run) == "started\n"
+
+
+def test_the_students_own_framework_comes_first(real_sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "tinytorch").mkdir()
+    (tmp_path / "tinytorch" / "__init__.py").write_text("WHOSE = 'mine'")
+    show = make_notebook("import tinytorch; print(getattr(tinytorch, 'WHOSE', 'reference'))")
+    assert texts(real_sandbox.run(show, LIMITS, {}, files=tmp_path)) == "mine\n"
+    assert texts(real_sandbox.run(show, LIMITS, {})) == "reference\n"
+
+
+def test_threads_are_the_limits(real_sandbox: Sandbox) -> None:
+    look = make_notebook("import os; print(os.environ['OPENBLAS_NUM_THREADS'])")
+    assert texts(real_sandbox.run(look, Limits(64, 10, threads=2), {})) == "2\n"

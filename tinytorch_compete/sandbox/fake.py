@@ -1,0 +1,186 @@
+"""A sandbox for tests: runs cells in this very process, fast and with no protection at all."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nbformat import NotebookNode, v4
+
+from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Run, Verdict
+from tinytorch_compete.sandbox.channel import UNANSWERED
+from tinytorch_compete.sandbox.evidence import parse_npy
+
+
+class FakeSandbox:
+    """Executes trusted notebooks in-process; it holds the time limit, and no other.
+
+    ``faults`` runs fail first, as a broken machine would, so that retries can be tried.
+    """
+
+    def __init__(self, faults: int = 0) -> None:
+        self.faults = faults
+        self.runs = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """See ``Sandbox.stop``."""
+        self._stopped = True
+
+    def run(
+        self,
+        notebook: NotebookNode,
+        limits: Limits,
+        inputs: Mapping[str, Inputs],
+        *,
+        files: Path | None = None,
+        data: Path | None = None,
+    ) -> Run:
+        """See ``Sandbox.run``."""
+        self.runs += 1
+        if self._stopped or self.runs <= self.faults:
+            raise Fault("the fake broke as it was told to")
+        execution = _Execution(copy.deepcopy(notebook), limits, inputs)
+        with _working_folder(files, data):
+            execution.run()
+        return execution.facts()
+
+
+class _OverTimeError(BaseException):
+    """Raised in the middle of a cell when the deadline has passed."""
+
+
+class _Execution:
+    def __init__(
+        self, notebook: NotebookNode, limits: Limits, inputs: Mapping[str, Inputs]
+    ) -> None:
+        self._notebook, self._limits, self._inputs = notebook, limits, inputs
+        self._cells: list[CellRun] = []
+        self._answers: dict[str, Answer] = {}
+        self._open = ""
+        self._stop: str = ""
+        self._start = time.perf_counter()
+
+    def run(self) -> None:
+        namespace: dict[str, Any] = {"__name__": "__main__"}
+        module = types.ModuleType("compete_probe")
+        module.__dict__["Probe"] = self._probe
+        sys.modules["compete_probe"] = module
+        try:
+            for cell in self._notebook.cells:
+                if cell.cell_type == "code" and cell.source.strip():
+                    self._cells.append(self._run_cell(cell, namespace))
+        finally:
+            del sys.modules["compete_probe"]
+
+    def facts(self) -> Run:
+        first = next((cell for cell in self._cells if cell.status != Verdict.OK), None)
+        return Run(
+            verdict=(first.status if first else Verdict.OK) or Verdict.ERROR,
+            message=first.message if first else "",
+            cells=tuple(self._cells),
+            answers=self._answers,
+            wall_s=time.perf_counter() - self._start,
+            cpu_s=0.0,
+            peak_mib=0.0,
+            baseline_mib=0.0,
+            layers=("none: this is the fake",),
+            notebook=self._notebook,
+        )
+
+    def _run_cell(self, cell: NotebookNode, namespace: dict[str, Any]) -> CellRun:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if self._stop:
+            return CellRun(name, None, message=f"not run: {self._stop}")
+        self._open = name if name in self._inputs else ""
+        start = time.perf_counter()
+        status, message = self._execute(cell, namespace)
+        if self._open:
+            self._answers.setdefault(name, Answer(problem=UNANSWERED))
+        return CellRun(name, status, time.perf_counter() - start, message)
+
+    def _execute(self, cell: NotebookNode, namespace: dict[str, Any]) -> tuple[Verdict, str]:
+        printed = io.StringIO()
+        sys.settrace(self._watch)
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(compile(cell.source, "<cell>", "exec"), namespace)  # noqa: S102
+            return Verdict.OK, ""
+        except _OverTimeError:
+            self._stop = f"stopped at the limit of {self._limits.wall_s:g} s"
+            return Verdict.OVER_TIME, self._stop
+        except BaseException as error:
+            lines = traceback.format_exception_only(error)
+            name = type(error).__name__
+            cell.outputs.append(
+                v4.new_output("error", ename=name, evalue=str(error), traceback=lines)
+            )
+            over = isinstance(error, MemoryError)
+            return Verdict.OVER_MEMORY if over else Verdict.ERROR, f"{name}: {error}"
+        finally:
+            sys.settrace(None)
+            if printed.getvalue():
+                cell.outputs.insert(0, v4.new_output("stream", text=printed.getvalue()))
+
+    def _watch(self, *_: object) -> Any:
+        if time.perf_counter() - self._start > self._limits.wall_s:
+            raise _OverTimeError
+        return self._watch
+
+    @contextlib.contextmanager
+    def _probe(self, name: str) -> Iterator[types.SimpleNamespace]:
+        if name != self._open or name in self._answers:
+            raise ConnectionError(f"the grader isn't asking for {name!r} now")
+        start = time.perf_counter()
+
+        def send(**arrays: Any) -> None:
+            self._answers[name] = _answer(arrays, time.perf_counter() - start)
+
+        inputs = self._inputs[name]
+        yield types.SimpleNamespace(arrays=inputs.arrays, values=dict(inputs.values), send=send)
+
+
+def _answer(arrays: Mapping[str, Any], wall_s: float) -> Answer:
+    """What the evidence reader makes of the arrays, by the same route as from a kernel."""
+    try:
+        return Answer(
+            {name: parse_npy(name, _npy(value)) for name, value in arrays.items()}, wall_s
+        )
+    except EvidenceError as error:
+        return Answer(problem=str(error))
+
+
+def _npy(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.asarray(value), allow_pickle=False)
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _working_folder(files: Path | None, data: Path | None) -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder:
+        if files:
+            shutil.copytree(
+                files, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("data")
+            )
+        if data:
+            Path(folder, "data").symlink_to(data.resolve())
+        before = os.getcwd()
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
