@@ -146,7 +146,8 @@ def _result(
     tier = "" if first is None else metrics.tier(challenge, first)
     verdict, message = run.verdict, run.message
     if verdict == Verdict.OK and not tier:
-        verdict, message = Verdict.WRONG, next((c.message for c in cells if not c.points), "")
+        verdict = Verdict.WRONG
+        message = min(cells, key=lambda cell: cell.points / cell.max_points).message
     return Result(
         identity=identity,
         verdict=verdict,

@@ -147,7 +147,7 @@ def assemble(master: NotebookNode, submission: NotebookNode) -> Assembly:
     another challenge's.
     """
     written: dict[str, str] = {}
-    known = {grade_id(cell) for cell in master.cells}
+    known = {grade_id(cell) for cell in master.cells} - {""}
     for cell in submission.cells:
         written.setdefault(grade_id(cell), cell.source)
     wanted = [grade_id(cell) for cell in master.cells if is_solution(cell)]

@@ -41,8 +41,12 @@ name = "beginner"
 at = 0.20
 
 [[tiers]]
+name = "advanced"
+at = 0.80
+
+[[tiers]]
 name = "expert"
-at = 0.90
+at = 0.97
 """
 
 GRADER = '''\
@@ -170,5 +174,5 @@ def _cell(name: str, source: str, *, solution: bool, points: int | None = None) 
 def _sample(master: NotebookNode) -> NotebookNode:
     """A submission that hands in the master's own solution, and what it must earn."""
     answers = [cell for cell in master.cells if cell.metadata.get("nbgrader", {}).get("solution")]
-    promise = {"verdict": "OK", "points": [7, 10], "tier": "beginner"}
+    promise = {"verdict": "OK", "points": [8, 10], "tier": "advanced"}
     return v4.new_notebook(cells=answers, metadata={"tinytorch_compete": promise})

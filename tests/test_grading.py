@@ -1,0 +1,225 @@
+"""From a submission to a result, and from a class to a table, with the fake in the sandbox's place."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from tinytorch_compete import feedback, grading, pack, submission
+from tinytorch_compete.course.scaffold import scaffold
+from tinytorch_compete.engine.local import LocalEngine
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.model import Limits, Verdict
+from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.store import Store
+from tinytorch_compete.submission import Submission
+
+SECRET = b"a secret of tests"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack with one small challenge on digits."""
+    folder = tmp_path_factory.mktemp("pack")
+    scaffold("mine", folder)
+    return folder
+
+
+@pytest.fixture
+def plan(place: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    return Plan(pack.load(place)[0], SECRET)
+
+
+GOLD = """\
+def predict(train_images, train_labels, images):
+    means = np.stack([train_images[train_labels == c].mean(axis=0) for c in range(10)])
+    return ((images[:, None].astype("f4") - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+"""
+
+
+def submit(root: Path, student: str, answer: str | None = GOLD) -> Submission:
+    """Write a student's submission; ``None`` writes a file that is no notebook."""
+    folder = root / student / "mine"
+    folder.mkdir(parents=True)
+    cell = v4.new_code_cell(answer or "", metadata={"nbgrader": {"grade_id": "predict"}})
+    text = nbformat.writes(v4.new_notebook(cells=[cell])) if answer else '{"cells": ['
+    (folder / "mine.ipynb").write_text(text)
+    return Submission(student, folder / "mine.ipynb", folder)
+
+
+def test_a_good_answer_earns_its_points(plan: Plan, tmp_path: Path) -> None:
+    result = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    assert (result.verdict, result.tier) == (Verdict.OK, "advanced")
+    assert result.metrics["accuracy"] == pytest.approx(result.points / 10, abs=0.01)
+    assert result.metrics["accuracy"] > 0.8
+    assert set(result.files) == {"mine.ipynb"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "words"),
+    [
+        (
+            "def predict(a, b, images): return np.zeros(len(images), int)",
+            Verdict.WRONG,
+            "are right",
+        ),
+        ("def predict(a, b, images): return [1]", Verdict.WRONG, r"expected 400 integers"),
+        ("def predict(a, b, images): return np.full(400, 0.5)", Verdict.WRONG, "got float64"),
+        ("def predict(a, b, images): return np.full(400, 10)", Verdict.WRONG, "0 to 9, got 10"),
+        ("def predict(a, b, images): return np.full(400, np.nan)", Verdict.WRONG, "got float64"),
+        ("def predict(a, b, images): return 1 / 0", Verdict.ERROR, "ZeroDivisionError"),
+        ("raise NotImplementedError()", Verdict.ERROR, "NotImplementedError"),
+        ("def predict(a, b, c): raise MemoryError('big')", Verdict.OVER_MEMORY, "big"),
+    ],
+)
+def test_a_bad_answer_earns_nothing_and_hears_why(
+    plan: Plan, tmp_path: Path, answer: str, verdict: Verdict, words: str
+) -> None:
+    result = grading.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
+    assert (result.verdict, result.tier) == (verdict, "")
+    assert result.points <= 2
+    assert re.search(words, result.message)
+
+
+def test_what_is_no_notebook_is_the_students_error(plan: Plan, tmp_path: Path) -> None:
+    result = grading.grade(plan, submit(tmp_path, "eve", None), FakeSandbox()).result
+    assert (result.verdict, result.points) == (Verdict.ERROR, 0.0)
+    assert "not a notebook" in result.message
+
+
+def test_a_link_out_of_the_submission_is_refused(plan: Plan, tmp_path: Path) -> None:
+    work = submit(tmp_path, "eve")
+    (work.notebook.parent / "passwd").symlink_to("/etc/passwd")
+    result = grading.grade(plan, work, FakeSandbox()).result
+    assert (result.verdict, result.points) == (Verdict.ERROR, 0.0)
+    assert "passwd: a link" in result.message
+
+
+def test_our_own_faults_are_retried(plan: Plan, tmp_path: Path) -> None:
+    sandbox = FakeSandbox(faults=grading.ATTEMPTS - 1)
+    assert grading.grade(plan, submit(tmp_path, "ada"), sandbox).result.verdict == Verdict.OK
+
+
+def test_a_fault_that_stays_is_reported_and_never_scored(plan: Plan, tmp_path: Path) -> None:
+    sandbox = FakeSandbox(faults=99)
+    result = grading.grade(plan, submit(tmp_path, "ada"), sandbox).result
+    assert sandbox.runs == grading.ATTEMPTS
+    assert (result.verdict, result.points) == (Verdict.FAULT, None)
+    assert "our fault: the fake broke" in result.message
+
+
+def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    shutil.copytree(place, tmp_path / "pack")
+    path = tmp_path / "pack" / "graders" / "mine" / "grader.py"
+    path.write_text(path.read_text().replace("CellJudgement(share, message)", "1 / 0"))
+    plan = Plan(pack.load(tmp_path / "pack")[0], SECRET)
+    result = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    assert (result.verdict, result.points) == (Verdict.FAULT, None)
+    assert "ZeroDivisionError" in result.message
+
+
+def test_every_student_gets_the_same_questions_and_another_secret_other_ones(place: Path) -> None:
+    entry = pack.load(place)[0]
+    one, same, other = (Plan(entry, secret) for secret in (SECRET, SECRET, b"another"))
+    images = [p.inputs["holdout"].arrays["images"] for p in (one, same, other)]
+    assert (images[0] == images[1]).all()
+    assert not (images[0] == images[2]).all()
+
+
+def test_what_is_graded_again_depends_on_everything_that_matters(
+    place: Path, plan: Plan, tmp_path: Path
+) -> None:
+    work = submit(tmp_path, "ada")
+    identity = plan.identity(work, work.files())
+    assert identity == Plan(pack.load(place)[0], SECRET).identity(work, work.files())
+    assert identity != Plan(pack.load(place)[0], b"another").identity(work, work.files())
+    (work.notebook.parent / "extra.py").write_text("x = 1")
+    assert identity != plan.identity(work, work.files())
+    assert plan.limits == Limits(memory_mib=256, wall_s=30)
+
+
+def grade_all(plan: Plan, root: Path, kept: Store, publish=lambda _: None) -> Iterator[object]:
+    works = submission.find(root, "mine")
+    todo = grading.waiting(plan, works, kept)
+    return grading.grade_class(plan, todo, FakeSandbox(), LocalEngine(1), kept, publish)
+
+
+def test_a_class_goes_on_after_a_failure_and_is_not_graded_twice(
+    plan: Plan, tmp_path: Path
+) -> None:
+    for name, answer in (("ada", GOLD), ("bob", "1 / 0"), ("eve", None)):
+        submit(tmp_path / "class", name, answer)
+    kept = Store(tmp_path / "r.sqlite")
+    found = {r.identity.student: r.verdict for r in grade_all(plan, tmp_path / "class", kept)}
+    assert found == {"ada": Verdict.OK, "bob": Verdict.ERROR, "eve": Verdict.ERROR}
+    assert list(grade_all(plan, tmp_path / "class", kept)) == []
+    (tmp_path / "class" / "eve" / "mine" / "mine.ipynb").write_text("mended? no")
+    assert [r.identity.student for r in grade_all(plan, tmp_path / "class", kept)] == ["eve"]
+
+
+def test_a_batch_that_stops_in_the_middle_is_resumed(plan: Plan, tmp_path: Path) -> None:
+    for name in ("ada", "ben", "cy", "di"):
+        submit(tmp_path / "class", name)
+    kept = Store(tmp_path / "r.sqlite")
+    published: list[str] = []
+
+    def publish(graded: Graded) -> None:
+        if len(published) == 2:
+            raise KeyboardInterrupt
+        published.append(graded.result.identity.student)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(grade_all(plan, tmp_path / "class", kept, publish))
+    assert len(kept.history()) == 2
+    list(grade_all(plan, tmp_path / "class", kept))
+    assert sorted(r.identity.student for r in kept.history()) == ["ada", "ben", "cy", "di"]
+
+
+def test_a_folder_without_submissions_says_where_they_are_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(CompeteError, match="STUDENT/mine/mine.ipynb"):
+        submission.find(tmp_path, "mine")
+    with pytest.raises(CompeteError, match="no such folder"):
+        submission.find(tmp_path / "nowhere", "mine")
+
+
+def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) -> None:
+    answer = GOLD + "print('<script>x</script>')\n"
+    graded = grading.grade(plan, submit(tmp_path, "zoe-99", answer), FakeSandbox())
+    made = feedback.make(plan.entry.challenge, graded.result, graded.run.notebook, surplus=2)
+    text = nbformat.writes(made)
+    for hidden in ("compete_probe", "BEGIN HIDDEN", "probe.send", "zoe-99"):
+        assert hidden not in text
+    summary = made.cells[0].source
+    assert f"{graded.result.points:g} of 10 points" in summary
+    assert "Next tier: **expert** at accuracy 97.0%" in summary
+    assert "2 code cells that you added were not run" in summary
+    about = [c for c in made.cells if c.metadata.get("tinytorch_compete")]
+    assert "images never seen before are right" in about[1].source
+    position = made.cells.index(about[1])
+    assert made.cells[position - 1].metadata["nbgrader"]["grade_id"] == "holdout"
+
+
+def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
+    nasty = "raise ValueError('<img src=x onerror=alert(1)> [a](http://b) `c` $d$ \\x1b]0;t\\x07')"
+    graded = grading.grade(plan, submit(tmp_path, "eve", nasty), FakeSandbox())
+    made = feedback.make(plan.entry.challenge, graded.result, graded.run.notebook)
+    ours = "".join(c.source for c in made.cells if c.metadata.get("tinytorch_compete"))
+    assert "ValueError" in ours
+    for sign in ("<img", "](http", "`c`", "$d$", "\x1b", "http://"):
+        assert sign not in ours
+
+
+def test_a_fault_is_told_to_the_student_as_ours(plan: Plan, tmp_path: Path) -> None:
+    graded = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox(faults=99))
+    made = feedback.make(plan.entry.challenge, graded.result, None)
+    assert "not scored" in made.cells[0].source
+    assert "our fault, not yours" in made.cells[0].source

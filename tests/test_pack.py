@@ -1,0 +1,109 @@
+"""Challenges are data; what is wrong with them is one error that names file, key and expectation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tinytorch_compete import pack
+from tinytorch_compete.course.scaffold import CHALLENGE, scaffold
+from tinytorch_compete.errors import PackError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pack with one challenge."""
+    scaffold("mine", tmp_path)
+    return tmp_path
+
+
+def rewrite(folder: Path, old: str, new: str) -> Path:
+    path = folder / "challenge_notebooks" / "mine" / "challenge.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_promised_words_lead_to_the_sprint() -> None:
+    entries = pack.find()
+    for word in ("cifar10-sprint", "accuracy-sprint", "cifar10"):
+        assert pack.resolve(entries, word).slug == "cifar10-sprint"
+
+
+def test_an_unknown_challenge_names_the_known_ones() -> None:
+    with pytest.raises(PackError, match=r"no challenge 'x'; known are: .*efficient-training"):
+        pack.resolve(pack.find(), "x")
+
+
+def test_a_courses_own_pack_joins_the_built_in_one(folder: Path) -> None:
+    entries = pack.find([folder])
+    assert {"mine", "efficient-training"} <= set(entries)
+    assert pack.find([folder, folder]).keys() == entries.keys()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("version = 1 ", "versoin = 1 ", "versoin"),
+        ("version = 1 ", 'version = "one" ', r"Expected `int`, got `str` - at `\$.version`"),
+        ('title = "Mine"\n', "", "missing required field `title`"),
+        ('category = "accuracy"', 'category = "speed"', r"Invalid enum value 'speed' - at"),
+        ("memory_mib = 256", "memory_mib = -1", "memory_mib must be positive"),
+        ("memory_mib = 256", "memory_mb = 256", "memory_mb"),
+        ('rank = ["accuracy"]', 'rank = ["speed"]', "rank names speed"),
+        ("at = 0.20", "at = 0.95", "easiest to the hardest"),
+        ("[limits]", "[limits", "challenge.toml"),
+    ],
+)
+def test_a_wrong_challenge_toml_is_one_error(folder: Path, old: str, new: str, words: str) -> None:
+    path = rewrite(folder, old, new)
+    with pytest.raises(PackError, match=words) as caught:
+        pack.load(folder)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["hints.md", "guide.md", "mine.ipynb"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / "challenge_notebooks" / "mine" / name).unlink()
+    with pytest.raises(PackError, match=f"{name}: missing"):
+        pack.load(folder)
+
+
+def test_a_grader_without_its_functions_is_named(folder: Path) -> None:
+    path = folder / "graders" / "mine" / "grader.py"
+    path.write_text("def inputs(exam): return {}\n")
+    with pytest.raises(PackError, match="judge is missing"):
+        pack.Grader(path)
+    path.write_text("def inputs(exam:\n")
+    with pytest.raises(PackError, match="can't be loaded"):
+        pack.Grader(path)
+
+
+def test_two_packs_with_one_slug_are_refused(folder: Path, tmp_path: Path) -> None:
+    scaffold("mine", tmp_path / "other")
+    with pytest.raises(PackError, match="two packs have a challenge 'mine'"):
+        pack.find([folder, tmp_path / "other"])
+
+
+def test_an_alias_belongs_to_one_challenge(folder: Path) -> None:
+    rewrite(folder, "version = 1 ", 'aliases = ["cifar10"]\nversion = 1 ')
+    with pytest.raises(PackError, match="the alias 'cifar10' is cifar10-sprint's"):
+        pack.find([folder])
+
+
+def test_a_folder_that_is_no_pack_says_what_a_pack_is(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="not a challenge pack"):
+        pack.find([tmp_path])
+
+
+def test_scaffolding_never_overwrites(folder: Path) -> None:
+    with pytest.raises(PackError, match="exists already"):
+        scaffold("mine", folder)
+    for slug in ("Mine", "a_b", "../x", "", "-a"):
+        with pytest.raises(PackError, match="no slug"):
+            scaffold(slug, folder)
+    made = folder / "challenge_notebooks" / "mine" / "challenge.toml"
+    assert made.read_text() == CHALLENGE.format(title="Mine")

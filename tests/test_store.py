@@ -1,0 +1,117 @@
+"""Results are only ever added, and a stranger's file is left alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tinytorch_compete import store
+from tinytorch_compete.errors import StoreError
+from tinytorch_compete.model import CellResult, Identity, Limits, Result, Verdict
+from tinytorch_compete.store import Store
+
+
+def result(student: str = "ada", verdict: Verdict = Verdict.OK, points: float | None = 7.0):
+    identity = Identity(
+        student, "c", "aa", "bb", "cc", "dd", "shapes32:ee", Limits(memory_mib=64, wall_s=1)
+    )
+    return Result(
+        identity=identity,
+        verdict=verdict,
+        message="",
+        points=points,
+        max_points=10.0,
+        tier="expert",
+        division="64 MiB",
+        metrics={"accuracy": 0.91},
+        cells=(CellResult("holdout", 7.0, 10.0, "fine"),),
+        wall_s=1.5,
+        cpu_s=1.25,
+        peak_mib=32.5,
+        baseline_mib=40.0,
+        layers=("bubblewrap",),
+        versions={"python": "3.13.0"},
+        files={"c.ipynb": "ff"},
+        graded_at=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
+    )
+
+
+def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    kept.append(result())
+    assert Store(tmp_path / "r.sqlite").history() == [result()]
+    assert kept.graded() == {result().identity}
+
+
+def test_regrading_adds_and_the_newest_counts(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    for points in (3.0, 5.0):
+        kept.append(result(points=points))
+    kept.append(result(student="ben"))
+    assert len(kept.history()) == 3
+    assert [(r.identity.student, r.points) for r in kept.latest()] == [("ada", 5.0), ("ben", 7.0)]
+
+
+def test_a_fault_is_no_grade_and_hides_none(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    kept.append(result(verdict=Verdict.FAULT, points=None))
+    assert kept.graded() == set()
+    assert kept.latest()[0].verdict == Verdict.FAULT
+    kept.append(result())
+    kept.append(result(verdict=Verdict.FAULT, points=None))
+    assert kept.latest() == [result()]
+
+
+def test_the_table_has_a_column_for_each_figure() -> None:
+    table = store.frame([result(), result(verdict=Verdict.FAULT, points=None)])
+    first = table.iloc[0]
+    assert (first["student"], first["verdict"], first["accuracy"]) == ("ada", "OK", 0.91)
+    assert (first["peak_mib"], first["wall_s"], first["sandbox"]) == (32.5, 1.5, "bubblewrap")
+    assert (first["version_python"], first["submission_sha"]) == ("3.13.0", "cc")
+    assert table["points"].isna().tolist() == [False, True]
+
+
+def test_a_newer_versions_file_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    Store(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("update facts set value = '99' where name = 'version'")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="newer version"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_strangers_database_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table recipes (name text)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not one of results"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at" * 30])
+def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="can't be read or written"):
+        Store(path)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="Is the folder there"):
+        Store(tmp_path / "nowhere" / "r.sqlite")
+
+
+def test_identities_tell_what_would_be_graded_anew() -> None:
+    one = result().identity
+    other = msgspec.structs.replace(one, limits=Limits(memory_mib=65, wall_s=1))
+    assert one != other
+    assert len({one, other, result().identity}) == 2
