@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 from tinytorch_compete.errors import StoreError
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, mode: int = 0o644, replace: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never a part; makes folders.
 
+    With ``replace=False`` a file that is there already stays, also one that appears meanwhile.
     Raises ``StoreError`` if the disk is full or the folder can't be written; nothing changes then.
     """
     try:
@@ -20,11 +22,14 @@ def write_text(path: Path, text: str) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink()
-            raise
+            Path(temporary).chmod(mode)
+            if replace:
+                Path(temporary).replace(path)
+            else:
+                with contextlib.suppress(FileExistsError):
+                    os.link(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
             f"{path}: can't be written ({error.strerror}). Is the disk full, the folder writable?"
@@ -37,17 +42,8 @@ def secret(path: Path) -> bytes:
     Raises ``StoreError`` if the file holds anything else or can't be made.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(os.urandom(32).hex() + "\n")
-    except FileExistsError:
-        pass  # made by an earlier grading, or by another one at this moment
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be written ({error.strerror}). Is the folder writable?"
-        ) from None
-    try:
+        if not path.exists():
+            write_text(path, os.urandom(32).hex() + "\n", mode=0o600, replace=False)
         found = bytes.fromhex(path.read_text())
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: the secret can't be read ({error}).") from None

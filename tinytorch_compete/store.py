@@ -32,6 +32,7 @@ _results = sa.Table(
     sa.Column("identity", sa.LargeBinary, nullable=False),
     sa.Column("result", sa.LargeBinary, nullable=False),
 )
+_VERSION = sa.select(_facts.c.value).where(_facts.c.name == "version")
 
 
 class Store:
@@ -98,14 +99,17 @@ class Store:
         self._engine.dispose()
 
     def _make(self) -> None:
-        _schema.create_all(self._engine)
+        """Make the tables all at once: a full disk or a kill leaves none."""
         with self._engine.begin() as connection:
-            connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _schema.create_all(connection)
+            if connection.execute(_VERSION).scalar_one_or_none() is None:
+                connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
 
     def _check_version(self) -> None:
-        query = sa.select(_facts.c.value).where(_facts.c.name == "version")
         with self._engine.connect() as connection:
-            version = connection.execute(query).scalar_one_or_none()
+            version = connection.execute(_VERSION).scalar_one_or_none()
         if version is None or not version.isdigit() or int(version) > VERSION:
             raise StoreError(
                 f"{self.place}: written by a newer version of tinytorch-compete (format {version}, "

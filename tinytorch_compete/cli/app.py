@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from tinytorch_compete import __version__
@@ -65,14 +64,10 @@ def main() -> int:
 def run(arguments: Sequence[str], name: str) -> int:
     """Run one command line: 0 for success, 1 for an error, 2 for wrong words, 130 for Ctrl-C."""
     try:
-        status = app(list(arguments), prog_name=name, standalone_mode=False)
-        return status if isinstance(status, int) else 0
+        app(list(arguments), prog_name=name)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except CompeteError as error:
         errors.print(f"error: {plain(str(error))}", markup=False, highlight=False, soft_wrap=True)
         return 1
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        errors.print("interrupted")
-        return 130
+    return 0

@@ -59,7 +59,11 @@ def grade(
     todo = works if again else grading.waiting(plan, works, kept)
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
-    new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits))
+    try:
+        new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits))
+    except KeyboardInterrupt:
+        errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
+        raise typer.Exit(130) from None
     students = {work.student for work in works}
     latest = [r for r in kept.latest(entry.slug) if r.identity.student in students]
     console.print(results_table(entry.challenge, latest))

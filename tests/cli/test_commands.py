@@ -1,0 +1,262 @@
+"""The commands as a person runs them: real processes, real kernels, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat import v4
+
+TITO = Path(sys.executable).parent / "tito"
+GOLD = """\
+def predict(train_images, train_labels, images):
+    means = np.stack([train_images[train_labels == c].mean(axis=0) for c in range(10)])
+    return ((images[:, None].astype("f4") - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+"""
+SLEEPY = "import time\ntime.sleep(3)\n" + GOLD
+
+
+def tito(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(TITO), *map(str, words)]
+    env = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=300)
+
+
+def submit(root: Path, student: str, answer: str | None = GOLD) -> Path:
+    path = root / student / "mine" / "mine.ipynb"
+    path.parent.mkdir(parents=True)
+    cell = v4.new_code_cell(answer or "", metadata={"nbgrader": {"grade_id": "predict"}})
+    path.write_text(nbformat.writes(v4.new_notebook(cells=[cell])) if answer else "{")
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack made by ``new``."""
+    folder = tmp_path_factory.mktemp("course")
+    done = tito("compete", "new", "mine", "--folder", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_list_shows_what_one_must_know() -> None:
+    done = tito("compete", "list")
+    assert done.returncode == 0
+    for words in ("efficient-training", "systems", "beginner 20.0%", "1024 MiB, 60 s", "shapes32"):
+        assert words in done.stdout
+
+
+def test_a_new_challenge_is_complete_and_verifies(place: Path) -> None:
+    done = tito("compete", "--pack", place, "verify", "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gold" in done.stdout
+
+
+def test_a_broken_promise_fails_verification(place: Path, tmp_path: Path) -> None:
+    subprocess.run(["cp", "-r", f"{place}/.", tmp_path], check=True)
+    path = tmp_path / "graders" / "mine" / "submissions" / "gold.ipynb"
+    sample = json.loads(path.read_text())
+    sample["metadata"]["tinytorch_compete"]["tier"] = "expert"
+    path.write_text(json.dumps(sample))
+    done = tito("compete", "--pack", tmp_path, "verify", "mine")
+    assert done.returncode == 1
+    assert "tier promised expert" in done.stdout
+
+
+def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) -> None:
+    for name, answer in (("ada", GOLD), ("bob", "1 / 0"), ("eve", None)):
+        submit(tmp_path / "class", name, answer)
+    compete = ("compete", "--pack", place)
+    done = tito(*compete, "grade", "mine", "class", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("ada", "OK", "advanced", "bob", "ZeroDivisionError", "eve", "not a notebook"):
+        assert words in done.stdout
+    assert (tmp_path / "graded" / "secret").stat().st_mode & 0o077 == 0
+    feedback = nbformat.read(tmp_path / "graded" / "feedback" / "bob" / "mine.ipynb", 4)
+    assert "ZeroDivisionError" in feedback.cells[0].source
+
+    done = tito(*compete, "grade", "mine", "class", cwd=tmp_path)
+    assert "3 graded already" in done.stdout
+
+    done = tito(*compete, "results", "--csv", "r.csv", "--parquet", "r.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert table["verdict"].tolist() == ["OK", "ERROR", "ERROR"]
+    assert len(pd.read_parquet(tmp_path / "r.parquet")) == 3
+    assert "ada" in tito(*compete, "results", cwd=tmp_path).stdout
+
+    done = tito(*compete, "leaderboard", "mine", "--html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    board = (tmp_path / "graded" / "leaderboard" / "mine.ipynb").read_text()
+    assert "image/png" in board
+    assert "ada" not in (tmp_path / "graded" / "leaderboard" / "mine.csv").read_text()
+    assert (tmp_path / "graded" / "leaderboard" / "mine.html").stat().st_size > 10_000
+
+
+def rows(folder: Path) -> list[str]:
+    database = folder / "graded" / "results.sqlite"
+    if not database.exists():
+        return []
+    with sqlite3.connect(database) as connection:
+        return [row[0] for row in connection.execute("select student from results order by id")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_batch_that_was_ended_is_resumed_with_nothing_lost_or_done_twice(
+    place: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    students = [f"student{n}" for n in range(5)]
+    for name in students:
+        submit(tmp_path / "class", name, SLEEPY)
+    words = ["compete", "--pack", str(place), "grade", "mine", "class", "--workers", "2"]
+    batch = subprocess.Popen(
+        [str(TITO), *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    deadline = time.monotonic() + 120
+    while len(rows(tmp_path)) < 2 and time.monotonic() < deadline:
+        select_a_moment(batch)
+    batch.send_signal(how)
+    status = batch.wait(60)
+    before = rows(tmp_path)
+    assert 2 <= len(before) < len(students)
+    assert status == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    done = tito(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(rows(tmp_path)) == students
+    assert rows(tmp_path)[: len(before)] == before
+
+
+def select_a_moment(batch: subprocess.Popen[bytes]) -> None:
+    """Wait until the batch ends or a moment has passed."""
+    try:
+        batch.wait(0.1)
+    except subprocess.TimeoutExpired:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["list", "--pack"], "No such option"),
+        (["grade", "nothing", "."], "there is no challenge 'nothing'"),
+        (["grade", "efficient-training", "nowhere"], "no such folder of submissions"),
+        (["grade", "efficient-training", "."], "no submissions for 'efficient-training'"),
+        (["results"], "no results there; grade first"),
+        (["leaderboard", "efficient-training"], "no results there; grade first"),
+        (["new", "Bad Slug"], "no slug"),
+        (["--pack", "nowhere", "list"], "not a challenge pack"),
+        (["release", "efficient-training", "."], "exists already"),
+        (["release", "efficient-training", "x", "--dataset", "mnist"], "can't be run on"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_wrong_words_get_one_clear_error(tmp_path: Path, words: list[str], message: str) -> None:
+    done = tito("compete", *words, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["junk " * 500, "newer"])
+def test_a_results_file_that_is_not_ours_is_left_alone(
+    place: Path, tmp_path: Path, content: str
+) -> None:
+    submit(tmp_path / "class", "ada")
+    database = tmp_path / "graded" / "results.sqlite"
+    database.parent.mkdir()
+    if content == "newer":
+        with sqlite3.connect(database) as connection:
+            connection.execute("create table facts (name text primary key, value text)")
+            connection.execute("insert into facts values ('version', '2')")
+    else:
+        database.write_text(content)
+    before = database.read_bytes()
+    done = tito("compete", "--pack", place, "grade", "mine", "class", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "results.sqlite" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert database.read_bytes() == before
+
+
+def test_a_full_disk_is_said_and_the_batch_can_go_on_later(place: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system to fill")
+    small = tmp_path / "graded"
+    small.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(small)]
+    if subprocess.run(mounted, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        for n in range(3):
+            submit(tmp_path / "class", f"student{n}")
+        (small / "ballast").write_bytes(bytes(90 * 1024))
+        done = tito("compete", "--pack", place, "grade", "mine", "class", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "disk" in done.stderr
+        assert "Traceback" not in done.stderr
+        (small / "ballast").unlink()
+        subprocess.run(["mount", "-o", "remount,size=10m", str(small)], check=True)
+        done = tito("compete", "--pack", place, "grade", "mine", "class", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert sorted(rows(tmp_path)) == ["student0", "student1", "student2"]
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_read_only_results_folder_is_said(place: Path, tmp_path: Path) -> None:
+    submit(tmp_path / "class", "ada")
+    (tmp_path / "file").write_text("in the way")
+    done = tito(
+        "compete", "--pack", place, "grade", "mine", "class", "--results", "file", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr
+
+
+def test_doctor_says_what_holds_here() -> None:
+    done = tito("compete", "doctor")
+    assert done.returncode == 0
+    for words in ("Isolation", "bubblewrap", "memory cap", "tito", "memory_profiler"):
+        assert words in done.stdout
+
+
+def test_tito_says_what_it_is_where_upstream_is_missing(tmp_path: Path) -> None:
+    done = tito("module", "status", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "tinytorch-compete" in done.stderr
+    assert "cs249r_book" in done.stderr
+
+
+def test_tito_hands_other_words_to_upstream(tmp_path: Path) -> None:
+    (tmp_path / "tito").mkdir()
+    (tmp_path / "tito" / "__init__.py").write_text("")
+    upstream = "import sys\ndef main():\n    print('upstream', sys.argv[1:])\n    return 7\n"
+    (tmp_path / "tito" / "main.py").write_text(upstream)
+    done = subprocess.run(
+        [str(TITO), "module", "status"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (7, "upstream ['module', 'status']\n")
+
+
+def test_release_gives_a_student_what_they_need_and_nothing_hidden(tmp_path: Path) -> None:
+    done = tito("compete", "release", "efficient-training", tmp_path / "work")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "work").iterdir()}
+    assert {"efficient-training.ipynb", "data", "tinytorch", "hints.md", "guide.md"} == names
+    text = (tmp_path / "work" / "efficient-training.ipynb").read_text()
+    for hidden in ("compete_probe", "HIDDEN TESTS", "BEGIN SOLUTION"):
+        assert hidden not in text
+    assert "raise NotImplementedError()" in text
