@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import Answer, Challenge
+from tinytorch_compete.model import Answer, CellJudgement, Challenge, Evidence
 
 Array = np.ndarray[Any, Any]
+UNASKED = "the run ended before this was asked"
 
 
 def labels_of(answer: Answer, name: str, n: int, classes: int) -> Array:
@@ -36,6 +38,45 @@ def labels_of(answer: Answer, name: str, n: int, classes: int) -> Array:
 def accuracy(predicted: Array, truth: Array) -> float:
     """The share of equal class numbers in two arrays of shape (n,), n > 0."""
     return float(np.mean(predicted == truth))
+
+
+def answered_labels(evidence: Evidence, probe: str, n: int, classes: int) -> Array | str:
+    """A probe's class numbers as ``labels_of`` gives them, or the sentence why there are none."""
+    answer = evidence.answers.get(probe, Answer(problem=UNASKED))
+    try:
+        return labels_of(answer, "labels", n, classes)
+    except EvidenceError as error:
+        return str(error)
+
+
+def answered_accuracy(evidence: Evidence, probe: str, truth: Array, classes: int) -> float | str:
+    """The accuracy of a probe's class numbers, or the sentence why there is none."""
+    predicted = answered_labels(evidence, probe, len(truth), classes)
+    return predicted if isinstance(predicted, str) else accuracy(predicted, truth)
+
+
+def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:
+    """All or nothing: the full score for an accuracy of ``floor`` or more on ``n`` public images."""
+    if isinstance(value, str):
+        return CellJudgement(0.0, value)
+    if value < floor:
+        return CellJudgement(
+            0.0,
+            f"{value:.1%} of {n} public images are right, which is about what guessing gives. "
+            "Does the loss fall while you train? Are the labels in the images' order?",
+        )
+    return CellJudgement(1.0, f"{value:.1%} of {n} public images are right: it learns.")
+
+
+def judge_ladder(value: float | str, ladder: Sequence[tuple[float, float]]) -> CellJudgement:
+    """A score that grows with a holdout accuracy, in straight lines between the ladder's rungs.
+
+    Each rung is an accuracy and the score there, both rising.
+    """
+    if isinstance(value, str):
+        return CellJudgement(0.0, value)
+    score = float(np.interp(value, *zip(*ladder, strict=True)))
+    return CellJudgement(score, f"{value:.1%} of the images never seen before are right.")
 
 
 def tier(challenge: Challenge, value: float) -> str:

@@ -93,6 +93,9 @@ def check(name: str, promised: Promise, result: Result) -> Check:
     ]
     differences += [] if low <= points <= high else [f"points promised {low:g} to {high:g}"]
     earned = [f"{points:g} points", result.tier, result.division, f"{result.peak_mib:.0f} MiB"]
-    earned += [f"{result.wall_s:.1f} s", result.message[:80]]
+    earned += [
+        f"{result.wall_s:.1f} s",
+        result.message if result.verdict == Verdict.FAULT else result.message[:80],
+    ]
     what = ", ".join(part for part in [*earned, *differences] if part)
     return Check(name, result.verdict, not differences, what)

@@ -24,9 +24,9 @@ MIB = 1024 * 1024
 def main() -> None:
     """Start the kernel.
 
-    Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``paths`` (to
-    import from after the student's own), ``uid`` (to become, or null), ``own`` (folders to hand to
-    it), ``data_mib``, ``disk_mib``, ``tasks`` (or null).
+    Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``packages``
+    (folders of installed packages), ``paths`` (to import from after those), ``uid`` (to become, or
+    null), ``own`` (folders to hand to it), ``data_mib``, ``disk_mib``, ``tasks`` (or null).
     """
     options = json.loads(sys.argv[1])
     home = options["home"]
@@ -36,6 +36,7 @@ def main() -> None:
         become(options["uid"], [home, *options["own"]])
     os.chdir(home)
     limit(options)
+    sys.path += [path for path in options["packages"] if path not in sys.path]
 
     import numpy  # noqa: F401 - part of the baseline that every kernel starts with
     from ipykernel.kernelapp import IPKernelApp

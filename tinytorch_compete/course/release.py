@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions, LockCells
 from traitlets.config import Config
 
 from tinytorch_compete.errors import PackError, StoreError
@@ -23,6 +22,9 @@ def student_version(master: NotebookNode) -> NotebookNode:
 
     Raises ``PackError`` if anything hidden would remain.
     """
+    # A second to import, which every other command would pay too.
+    from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions, LockCells
+
     notebook = copy.deepcopy(master)
     resources: dict[str, object] = {}
     for step in (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests):

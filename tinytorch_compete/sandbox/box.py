@@ -228,6 +228,7 @@ class Box:
                 "connection": self.inside(connection),
                 "home": self.home,
                 "files": files,
+                "packages": bubblewrap.site_packages(),
                 "paths": [self._path("box"), self._path("reference")],
                 "uid": self.uid,
                 "own": [self.inside(self.root / "ipc")],

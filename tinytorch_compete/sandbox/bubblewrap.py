@@ -33,8 +33,8 @@ def arguments(
 ) -> list[str]:
     """The command line up to the program to run.
 
-    ``binds`` and ``writable`` map folders outside to their paths inside. ``home`` and ``/tmp``
-    share one tmpfs of ``disk_mib``; ``/dev/shm`` is another. Only where ``find`` found one.
+    ``binds`` and ``writable`` map folders outside to their paths inside. ``home``, ``/tmp``
+    and ``/dev/shm`` are each a tmpfs of ``disk_mib``. Only where ``find`` found one.
     """
     size = str(disk_mib * 1024 * 1024)
     scratch = str(Path(home).parent)
@@ -47,12 +47,13 @@ def arguments(
             command += ["--cap-add", f"CAP_{capability}"]
     else:
         command.append("--unshare-all")
+    # First, because an environment may itself lie in /tmp.
+    command += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
     command += _system()
     command += ["--proc", "/proc", "--dev", "/dev"]
     command += ["--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"]
     command += ["--size", size, "--tmpfs", scratch, "--dir", home]
     command += _parents([*binds.values(), *writable.values()])
-    command += ["--perms", "1777", "--dir", f"{scratch}/tmp", "--symlink", f"{scratch}/tmp", "/tmp"]
     for outside, inside in binds.items():
         command += ["--ro-bind", str(outside), inside]
     for outside, inside in writable.items():
@@ -73,13 +74,24 @@ def _system() -> list[str]:
             command += ["--ro-bind", path, path]
     for name in ETC:
         command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    prefixes = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve()}
-    for prefix in sorted(prefixes):
-        if not prefix.is_relative_to("/usr"):
-            command += [*_parents([str(prefix)]), "--ro-bind", str(prefix), str(prefix)]
-    if any(PACKAGE.is_relative_to(prefix) for prefix in [Path("/usr"), *prefixes]):
+    shown = [Path("/usr")]
+    wanted = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve()}
+    for folder in sorted(wanted | {Path(path) for path in site_packages()}):
+        if not any(folder.is_relative_to(above) for above in shown):
+            shown.append(folder)
+            command += [*_parents([str(folder)]), "--ro-bind", str(folder), str(folder)]
+    if any(PACKAGE.is_relative_to(folder) for folder in shown):
         command += ["--tmpfs", str(PACKAGE)]
     return command
+
+
+def site_packages() -> list[str]:
+    """The folders that installed packages are imported from.
+
+    Not the rest of ``sys.path``: its first entry is the grader's own folder.
+    """
+    named = ("site-packages", "dist-packages")
+    return [path for path in sys.path if Path(path).name in named and Path(path).is_dir()]
 
 
 def _parents(paths: Iterable[str]) -> list[str]:
