@@ -1,4 +1,4 @@
-"""From a submission to a result, and from a class to a table, with the fake in the sandbox's place."""
+"""From a submission to a result, and from a class to a table, with the fake as the sandbox."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_a_batch_that_stops_in_the_middle_is_resumed(plan: Plan, tmp_path: Path)
 
 
 def test_a_folder_without_submissions_says_where_they_are_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(CompeteError, match="STUDENT/mine/mine.ipynb"):
+    with pytest.raises(CompeteError, match=r"STUDENT/mine/mine\.ipynb"):
         submission.find(tmp_path, "mine")
     with pytest.raises(CompeteError, match="no such folder"):
         submission.find(tmp_path / "nowhere", "mine")

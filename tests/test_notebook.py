@@ -82,7 +82,7 @@ def test_try_out_cells_of_the_master_are_not_run() -> None:
 
 
 def test_another_challenges_notebook_is_refused() -> None:
-    with pytest.raises(NotebookError, match="the wrong notebook.*one, two"):
+    with pytest.raises(NotebookError, match=r"the wrong notebook.*one, two"):
         notebook.assemble(master(), student(cell("three", "x", solution=True)))
 
 

@@ -1,4 +1,4 @@
-"""Challenges are data; what is wrong with them is one error that names file, key and expectation."""
+"""Challenges are data; what is wrong is one error that names file, key and expectation."""
 
 from __future__ import annotations
 
@@ -107,3 +107,21 @@ def test_scaffolding_never_overwrites(folder: Path) -> None:
             scaffold(slug, folder)
     made = folder / "challenge_notebooks" / "mine" / "challenge.toml"
     assert made.read_text() == CHALLENGE.format(title="Mine")
+
+
+def test_a_third_partys_pack_comes_by_its_entry_point(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    (folder / "challenge_notebooks").rename(folder / "x")
+    package = site / "their_pack"
+    package.mkdir(parents=True)
+    (folder / "x").rename(package / "challenge_notebooks")
+    (folder / "graders").rename(package / "graders")
+    (package / "__init__.py").write_text("")
+    facts = site / "their_pack-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: their-pack\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[tinytorch_compete.packs]\ntheirs = their_pack\n")
+    monkeypatch.syspath_prepend(str(site))
+    assert pack.find()["mine"].folder == package / "challenge_notebooks" / "mine"

@@ -75,6 +75,14 @@ def test_the_table_has_a_column_for_each_figure() -> None:
     assert table["points"].isna().tolist() == [False, True]
 
 
+def test_the_store_gives_the_newest_as_a_table(tmp_path: Path) -> None:
+    results = Store(tmp_path / "r.sqlite")
+    for points in (3.0, 5.0):
+        results.append(result(points=points))
+    assert results.frame()["points"].tolist() == [5.0]
+    assert results.frame("another").empty
+
+
 def test_a_newer_versions_file_is_refused_and_untouched(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
     Store(path).close()

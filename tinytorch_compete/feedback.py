@@ -18,9 +18,9 @@ ADVICE = {
     "notebook's own try-out cell from a fresh kernel and compare.",
     Verdict.ERROR: "Restart your kernel, run all cells from the top, and look at the first error: "
     "grading does the same in a fresh kernel. Put all that the answers need into the answer cells.",
-    Verdict.OVER_MEMORY: "Ask of each array: how many MiB is it (`a.nbytes / 2**20`), is it a copy, "
-    "and how long is it needed? Work on slices of the data instead of all of it at once, and mind "
-    "that `float64` doubles everything.",
+    Verdict.OVER_MEMORY: "Ask of each array: how many MiB is it (`a.nbytes / 2**20`), is it a "
+    "copy, and how long is it needed? Work on slices of the data instead of all of it at once, and "
+    "mind that `float64` doubles everything.",
     Verdict.OVER_TIME: "Find the loop that Python runs more often than it must. Time a hundredth "
     "of the work first and multiply.",
     Verdict.FAULT: "This was our fault, not yours. Nothing was scored; the submission will be "

@@ -94,6 +94,10 @@ class Store:
                 newest[key] = result
         return [newest[key] for key in sorted(newest)]
 
+    def frame(self, challenge: str | None = None) -> pd.DataFrame:
+        """Each student's newest result in each challenge as a table; see ``frame`` below."""
+        return frame(self.latest(challenge))
+
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -123,7 +124,8 @@ def test_a_batch_that_was_ended_is_resumed_with_nothing_lost_or_done_twice(
     )
     deadline = time.monotonic() + 120
     while len(rows(tmp_path)) < 2 and time.monotonic() < deadline:
-        select_a_moment(batch)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            batch.wait(0.1)
     batch.send_signal(how)
     status = batch.wait(60)
     before = rows(tmp_path)
@@ -133,14 +135,6 @@ def test_a_batch_that_was_ended_is_resumed_with_nothing_lost_or_done_twice(
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(rows(tmp_path)) == students
     assert rows(tmp_path)[: len(before)] == before
-
-
-def select_a_moment(batch: subprocess.Popen[bytes]) -> None:
-    """Wait until the batch ends or a moment has passed."""
-    try:
-        batch.wait(0.1)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 @pytest.mark.parametrize(

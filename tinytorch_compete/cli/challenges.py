@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tinytorch_compete import pack, verification
-from tinytorch_compete.cli.tables import console, table, verdict
+from tinytorch_compete.cli.tables import console, download, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.data import prepare
@@ -65,7 +65,10 @@ def release(
     """Write the student's version of a challenge: notebook, data, hints and a starter framework."""
     entry = entry_of(context, slug)
     choice = entry.choice(dataset)
-    found = prepare(choice.name, train=choice.train, public=choice.public, source=data)
+    with download() as progress:
+        found = prepare(
+            choice.name, train=choice.train, public=choice.public, source=data, progress=progress
+        )
     releasing.release(entry, found.folder, folder)
     console.print(f"Open {folder / entry.slug}.ipynb in Jupyter.", markup=False, highlight=False)
 

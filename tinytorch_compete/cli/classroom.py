@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tinytorch_compete import feedback, files, grading, pack, ranking, store, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, errors, results_table, verdict
+from tinytorch_compete.cli.tables import console, download, errors, results_table, verdict
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
 from tinytorch_compete.grading import Graded, Plan
@@ -54,7 +54,8 @@ def grade(
     _check_isolation(require_isolation)
     works = submission.find(submissions, entry.slug)
     secret = files.secret(results / SECRET)
-    plan = Plan(entry, secret, dataset=dataset, source=data)
+    with download() as progress:
+        plan = Plan(entry, secret, dataset=dataset, source=data, progress=progress)
     kept = Store(results / DATABASE)
     todo = works if again else grading.waiting(plan, works, kept)
     if skipped := len(works) - len(todo):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +22,20 @@ STYLES = {
     "OVER_TIME": "cyan",
     "FAULT": "bold white on red",
 }
+
+
+@contextlib.contextmanager
+def download() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar that shows itself when the first bytes of a download arrive."""
+    with Progress(
+        TextColumn("downloading"), BarColumn(), DownloadColumn(), console=errors
+    ) as progress:
+        bar = progress.add_task("", visible=False)
+
+        def update(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total, visible=True)
+
+        yield update
 
 
 def plain(text: str) -> str:
