@@ -182,3 +182,9 @@ def test_a_file_that_cannot_be_read_is_our_fault(tmp_path: Path, monkeypatch) ->
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(Fault, match="Permission denied"):
         notebook.read(path)
+
+
+def test_the_masters_own_try_out_cell_is_no_surplus() -> None:
+    made = master()
+    tried = [cell for cell in made.cells if "try it" in cell.source or notebook.is_solution(cell)]
+    assert notebook.assemble(made, student(*tried)).surplus == 0

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete import notebook, ranking
-from tinytorch_compete.model import CellResult, Challenge, Metric, Result, Verdict
+from tinytorch_compete.model import CellResult, Challenge, Result, Verdict
 
 # What to do next, by how the run ended.
 ADVICE = {
@@ -97,7 +97,9 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
     ]
     for metric in challenge.metrics:
         if metric.name in result.metrics:
-            rows.append((metric.name, format_figure(metric, result.metrics[metric.name]), ""))
+            rows.append(
+                (metric.name, ranking.format_figure(metric, result.metrics[metric.name]), "")
+            )
     table = [f"| {name} | {value} | {note} |" for name, value, note in reversed(rows)]
     return ["| figure | yours | |", "|---|---|---|", *table]
 
@@ -109,10 +111,10 @@ def _next_tier(challenge: Challenge, result: Result) -> str:
     above = challenge.tiers[names.index(result.tier) + 1 :] if result.tier else challenge.tiers
     if not above:
         return "This is the highest tier."
-    goal = format_figure(metric, above[0].at)
+    goal = ranking.format_figure(metric, above[0].at)
     if metric.name not in result.metrics and not result.tier:
         return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
-    yours = format_figure(metric, ranking.figure(result, metric.name))
+    yours = ranking.format_figure(metric, ranking.figure(result, metric.name))
     return f"Next tier: **{above[0].name}** at {metric.name} {goal}; yours is {yours}."
 
 
@@ -120,10 +122,3 @@ def _about_cell(cell: CellResult) -> str:
     mark = "✓" if cell.points >= cell.max_points else "◐" if cell.points else "✗"
     score = f"{cell.points:g} of {cell.max_points:g} points"
     return f"**{mark} {score}** — {escape(cell.message)}"
-
-
-def format_figure(metric: Metric, value: float) -> str:
-    """A metric's value with its unit; shares are shown in per cent."""
-    if metric.unit.startswith("share"):
-        return f"{value:.1%}"
-    return f"{value:.0f} {metric.unit}"

@@ -56,7 +56,7 @@ def answered_accuracy(evidence: Evidence, probe: str, truth: Array, classes: int
 
 
 def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:
-    """All or nothing: the full score for an accuracy of ``floor`` or more on ``n`` public images."""
+    """The full score for an accuracy of ``floor`` or more on ``n`` public images, else none."""
     if isinstance(value, str):
         return CellJudgement(0.0, value)
     if value < floor:
@@ -75,7 +75,7 @@ def judge_ladder(value: float | str, ladder: Sequence[tuple[float, float]]) -> C
     """
     if isinstance(value, str):
         return CellJudgement(0.0, value)
-    score = float(np.interp(value, *zip(*ladder, strict=True)))
+    score = float(np.interp(value, [at for at, _ in ladder], [score for _, score in ladder]))
     return CellJudgement(score, f"{value:.1%} of the images never seen before are right.")
 
 

@@ -147,7 +147,6 @@ def assemble(master: NotebookNode, submission: NotebookNode) -> Assembly:
     another challenge's.
     """
     written: dict[str, str] = {}
-    known = {grade_id(cell) for cell in master.cells} - {""}
     for cell in submission.cells:
         written.setdefault(grade_id(cell), cell.source)
     wanted = [grade_id(cell) for cell in master.cells if is_solution(cell)]
@@ -157,9 +156,11 @@ def assemble(master: NotebookNode, submission: NotebookNode) -> Assembly:
             "the wrong notebook: it has none of this challenge's answer cells "
             f"({', '.join(wanted)}). Was another challenge's notebook sent?"
         )
+    known = {grade_id(cell) or cell.id for cell in master.cells}
     surplus = sum(
-        cell.cell_type == "code" and bool(cell.source.strip()) and grade_id(cell) not in known
+        cell.cell_type == "code" and (grade_id(cell) or cell.id) not in known
         for cell in submission.cells
+        if cell.source.strip()
     )
     run = [cell for cell in master.cells if cell.cell_type != "code" or grade_id(cell)]
     cells = [_assembled(cell, written) for cell in run]

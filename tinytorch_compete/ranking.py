@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tinytorch_compete.model import Challenge, Result, Verdict
+from tinytorch_compete.model import Challenge, Metric, Result, Verdict
 
 # Word lists for pseudonyms: short, neutral, easy to tell apart when read aloud.
 ADJECTIVES = (
@@ -74,6 +74,13 @@ def figure(result: Result, name: str) -> float:
     if name in result.metrics:
         return result.metrics[name]
     return float(getattr(result, name))
+
+
+def format_figure(metric: Metric, value: float) -> str:
+    """A metric's value with its unit; shares are shown in per cent."""
+    if metric.unit.startswith("share"):
+        return f"{value:.1%}"
+    return f"{value:.0f} {metric.unit}"
 
 
 def _counts(result: Result) -> bool:

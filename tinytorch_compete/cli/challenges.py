@@ -13,8 +13,8 @@ from tinytorch_compete.cli.tables import console, download, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.data import prepare
-from tinytorch_compete.feedback import format_figure
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.ranking import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The challenge, by its slug or alias.")]

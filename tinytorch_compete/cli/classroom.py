@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tinytorch_compete import feedback, files, grading, pack, ranking, store, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, download, errors, results_table, verdict
+from tinytorch_compete.cli.tables import console, download, errors, print_results, verdict
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
 from tinytorch_compete.grading import Graded, Plan
@@ -67,7 +67,7 @@ def grade(
         raise typer.Exit(130) from None
     students = {work.student for work in works}
     latest = [r for r in kept.latest(entry.slug) if r.identity.student in students]
-    console.print(results_table(entry.challenge, latest))
+    print_results(entry.challenge, latest)
     console.print(f"Feedback: {results / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
         raise CompeteError(
@@ -97,7 +97,7 @@ def results(
     for name in dict.fromkeys(result.identity.challenge for result in found):
         console.print(f"[bold]{name}[/bold]")
         rows = [result for result in found if result.identity.challenge == name]
-        console.print(results_table(pack.resolve(entries, name).challenge, rows))
+        print_results(pack.resolve(entries, name).challenge, rows)
 
 
 def leaderboard(

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.ranking import format_figure
 
 console = Console()
 errors = Console(stderr=True)
@@ -44,20 +45,33 @@ def plain(text: str) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table of plain text; columns whose heading starts with ``>`` are aligned right."""
+    """A table of plain text.
+
+    A heading that starts with ``>`` is a column of figures and one with ``!`` a column of words:
+    their cells are never broken. One with ``~`` is cut to the room that is left; others are folded.
+    """
     made = Table(
         title=title or None,
         title_justify="left",
         header_style="bold",
         box=None,
         pad_edge=False,
-        show_header=any(column.strip() for column in columns),
+        show_header=any(column.strip(">!~ ") for column in columns),
     )
-    for column in columns:
-        name = column.removeprefix(">")
-        made.add_column(name, justify="right" if name != column else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    cells = [[c if isinstance(c, Text) else Text(plain(c)) for c in row] for row in rows]
+    for number, column in enumerate(columns):
+        kind = column[:1] if column[:1] in (">", "!", "~") else ""
+        name = column.removeprefix(kind)
+        widest = max([len(name), *(len(row[number].plain) for row in cells)])
+        made.add_column(
+            name,
+            justify="right" if kind == ">" else "left",
+            overflow="ellipsis" if kind == "~" else "fold",
+            no_wrap=bool(kind),
+            min_width=widest if kind in (">", "!") else None,
+        )
+    for row in cells:
+        made.add_row(*row)
     return made
 
 
@@ -66,25 +80,29 @@ def verdict(name: str) -> Text:
     return Text(name, STYLES.get(name, ""))
 
 
-def results_table(challenge: Challenge, results: Iterable[Result]) -> Table:
-    """One line a result: who, verdict, points, tier, accuracy, peak and time, and why."""
+def print_results(challenge: Challenge, results: Sequence[Result]) -> None:
+    """One line a result: who, verdict, points, tier, the first metric, peak and time; then why."""
     first = challenge.metric(challenge.rank[0])
-    columns = ["student", "verdict", ">points", "tier", f">{first.name}", ">peak MiB", ">s", "why"]
-    return table("", columns, (_row(first.name, first.unit, result) for result in results))
+    columns = ["!student", "!verdict", ">points", "!tier", f">{first.name}", ">MiB", ">s"]
+    console.print(table("", columns, (_row(first, result) for result in results)))
+    reasons = [
+        [f"  {result.identity.student}", result.message.replace("\n", " ")]
+        for result in results
+        if result.message
+    ]
+    if reasons:
+        console.print(table("\nWhy", ["!", "~"], reasons))
 
 
-def _row(metric: str, unit: str, result: Result) -> list[str | Text]:
-    figure = result.metrics.get(metric)
-    share = unit.startswith("share")
+def _row(first: Metric, result: Result) -> list[str | Text]:
+    figure = result.metrics.get(first.name)
     points = "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"
-    message = result.message if len(result.message) <= 90 else result.message[:89] + "…"
     return [
         result.identity.student,
         verdict(str(result.verdict)),
         points,
         result.tier,
-        "" if figure is None else f"{figure:.1%}" if share else f"{figure:g}",
+        "" if figure is None else format_figure(first, figure),
         f"{result.peak_mib:.0f}" if result.layers else "",
         f"{result.wall_s:.1f}" if result.layers else "",
-        message.replace("\n", " "),
     ]

@@ -7,6 +7,7 @@ import json
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.model import Challenge, Metric
+from tinytorch_compete.ranking import format_figure
 
 LOAD = """\
 import matplotlib.pyplot as plt
@@ -25,7 +26,8 @@ def shown(rows):
         share = metric["unit"].startswith("share")
         form = "{:.1%}" if share else "{:.0f} " + metric["unit"]
         table[metric["name"]] = table[metric["name"]].map(form.format)
-    return table.rename(columns={"peak_mib": "peak memory"}).style.hide(axis="index")
+    table = table.rename(columns={"peak_mib": "peak memory"}).style.hide(axis="index")
+    return table.set_properties(subset=["handle", "tier"], **{"text-align": "left"})
 
 
 for division, rows in board.groupby("division", sort=False):
@@ -89,7 +91,8 @@ def _heading(challenge: Challenge) -> str:
 
 def _method(challenge: Challenge) -> str:
     order = ", then ".join(f"`{name}`" for name in challenge.rank)
-    tiers = ", ".join(f"{tier.name} from {tier.at:g}" for tier in challenge.tiers)
+    first = challenge.metric(challenge.rank[0])
+    tiers = ", ".join(f"{t.name} from {format_figure(first, t.at)}" for t in challenge.tiers)
     return (
         "## How to read this\n\n"
         f"Ordered by {order}; equal figures share a rank. Tiers: {tiers}. Only submissions that "

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,16 +83,19 @@ class _ThisPython(KernelSpecManager):  # type: ignore[misc]
 async def _execute(notebook: NotebookNode, folder: Path) -> None:
     """Run a notebook of ours, in a plain kernel, in the folder that holds its data."""
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=_ThisPython())
-    client = NotebookClient(
-        notebook,
-        km=manager,
-        timeout=EXECUTION_S,
-        record_timing=False,
-        resources={"metadata": {"path": str(folder)}},
-    )
-    try:
-        async with client.async_setup_kernel(cleanup_kc=True):
+    client = NotebookClient(notebook, km=manager, timeout=EXECUTION_S, record_timing=False)
+    with tempfile.TemporaryDirectory(prefix="ttc-") as channels:
+        if os.name == "posix":  # no port that others on this machine could connect to
+            manager.transport, manager.ip = "ipc", f"{channels}/k"
+        try:
+            await client.async_start_new_kernel(cwd=str(folder))
+            await client.async_start_new_kernel_client()
             for index, cell in enumerate(notebook.cells):
                 await client.async_execute_cell(cell, index)
-    except (CellControlSignal, DeadKernelError, RuntimeError, OSError) as error:
-        raise Fault(f"the leaderboard notebook can't be executed: {error}") from error
+        except (CellControlSignal, DeadKernelError, RuntimeError, OSError) as error:
+            raise Fault(f"the leaderboard notebook can't be executed: {error}") from error
+        finally:
+            if client.kc is not None:
+                client.kc.stop_channels()
+            if manager.has_kernel:
+                await manager.shutdown_kernel(now=True)
