@@ -41,8 +41,8 @@ class Exam:
     def class_names(self, classes: int = 10) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """What class i is called in this grading: a secret permutation, shape (classes,).
 
-        A model that was trained elsewhere answers with the wrong names, so that what is graded is
-        training and not what was brought along.
+        A model that was trained elsewhere and only loaded answers with the wrong names. It is no
+        proof of training: who has the public labels can work the permutation out.
         """
         return self.rng(1).permutation(classes).astype(np.uint8)
 

@@ -7,12 +7,8 @@ trained at home answers with the wrong numbers: what is graded is the training i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 
 from tinytorch_compete import metrics
-from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.exam import Exam
 from tinytorch_compete.model import CellJudgement, Evidence, Inputs, Judgement
 
@@ -38,44 +34,18 @@ def inputs(exam: Exam) -> Mapping[str, Inputs]:
 
 def judge(evidence: Evidence, exam: Exam) -> Judgement:
     """Points for a training that learns, for accuracy on the holdout, and for the division."""
-    public = _accuracy(evidence, "training", exam.class_names()[exam.public()[1][:PUBLIC]])
-    holdout = _accuracy(evidence, "holdout", exam.class_names()[exam.holdout[1]])
+    names = exam.class_names()
+    public_truth, holdout_truth = names[exam.public()[1][:PUBLIC]], names[exam.holdout[1]]
+    public = metrics.answered_accuracy(evidence, "training", public_truth, CLASSES)
+    holdout = metrics.answered_accuracy(evidence, "holdout", holdout_truth, CLASSES)
     return Judgement(
         cells={
-            "training": _judge_training(public),
-            "holdout": _judge_holdout(holdout),
+            "training": metrics.judge_learning(public, LADDER[1][0], PUBLIC),
+            "holdout": metrics.judge_ladder(holdout, LADDER),
             "memory": _judge_memory(holdout, evidence.peak_mib),
         },
         metrics={} if isinstance(holdout, str) else {"accuracy": holdout},
     )
-
-
-def _accuracy(evidence: Evidence, probe: str, truth: Any) -> float | str:
-    """The accuracy of a probe's answer, or the sentence that says why there is none."""
-    try:
-        predicted = metrics.labels_of(evidence.answers[probe], "labels", len(truth), CLASSES)
-    except EvidenceError as error:
-        return str(error)
-    return metrics.accuracy(predicted, truth)
-
-
-def _judge_training(accuracy: float | str) -> CellJudgement:
-    if isinstance(accuracy, str):
-        return CellJudgement(0.0, accuracy)
-    if accuracy < LADDER[1][0]:
-        return CellJudgement(
-            0.0,
-            f"{accuracy:.1%} of {PUBLIC} public images are right, which is about what guessing "
-            "gives. Does the loss fall while you train? Are the labels in the images' order?",
-        )
-    return CellJudgement(1.0, f"{accuracy:.1%} of {PUBLIC} public images are right: it learns.")
-
-
-def _judge_holdout(accuracy: float | str) -> CellJudgement:
-    if isinstance(accuracy, str):
-        return CellJudgement(0.0, accuracy)
-    score = float(np.interp(accuracy, *zip(*LADDER, strict=True)))
-    return CellJudgement(score, f"{accuracy:.1%} of the images never seen before are right.")
 
 
 def _judge_memory(accuracy: float | str, peak_mib: float) -> CellJudgement:

@@ -100,6 +100,13 @@ def test_the_time_limit_fails_a_cell_and_all_after_it(sandbox: Sandbox) -> None:
     assert run.cells[2].message.startswith("not run: stopped at the limit")
 
 
+def test_every_probe_has_an_answer_or_a_reason(sandbox: Sandbox) -> None:
+    limits = Limits(memory_mib=256, wall_s=1)
+    run = sandbox.run(make_notebook("while True: a = 1", DOUBLE), limits, INPUTS)
+    assert run.verdict == Verdict.OVER_TIME
+    assert run.answers["c1"].problem == "the run ended before this cell"
+
+
 def test_what_was_answered_before_the_end_stays(sandbox: Sandbox) -> None:
     limits = Limits(memory_mib=256, wall_s=2)
     notebook = make_notebook("def double(x): return x * 2", DOUBLE, "while True: double(1)")

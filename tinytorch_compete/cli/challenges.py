@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tinytorch_compete import pack, verification
-from tinytorch_compete.cli.tables import console, download, table, verdict
+from tinytorch_compete.cli.tables import console, download, plain, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.data import prepare
@@ -83,13 +83,12 @@ def verify(
     sandbox = LocalSandbox()
     failed = 0
     for entry in chosen:
-        rows: list[list[str | Text]] = []
-        with console.status(f"verifying {entry.slug}"):
-            for check in verification.verify(entry, sandbox):
-                failed += not check.holds
-                mark = "✓" if check.holds else "✗"
-                rows.append([mark, check.name, verdict(str(check.verdict)), check.what])
-        console.print(table(entry.slug, ["", "submission", "verdict", "earned"], rows))
+        console.print(f"[bold]{entry.slug}[/bold]")
+        for check in verification.verify(entry, sandbox):
+            failed += not check.holds
+            mark = "✓" if check.holds else "✗"
+            line = Text(f"{mark} {check.name:20} ") + verdict(f"{check.verdict!s:11}")
+            console.print(line + Text(plain(f" {check.what}")), soft_wrap=True)
     if failed:
         console.print(f"{failed} did not earn what their metadata promise.")
         raise typer.Exit(1)

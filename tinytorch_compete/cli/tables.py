@@ -77,7 +77,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text
 
 def verdict(name: str) -> Text:
     """A verdict in its colour."""
-    return Text(name, STYLES.get(name, ""))
+    return Text(name, STYLES.get(name.strip(), ""))
 
 
 def print_results(challenge: Challenge, results: Sequence[Result]) -> None:

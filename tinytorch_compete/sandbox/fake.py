@@ -23,6 +23,7 @@ from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Run, Verdict
 from tinytorch_compete.sandbox.channel import UNANSWERED
 from tinytorch_compete.sandbox.evidence import parse_npy
+from tinytorch_compete.sandbox.session import UNREACHED
 
 
 class FakeSandbox:
@@ -92,7 +93,7 @@ class _Execution:
             verdict=(first.status if first else Verdict.OK) or Verdict.ERROR,
             message=first.message if first else "",
             cells=tuple(self._cells),
-            answers=self._answers,
+            answers={name: Answer(problem=UNREACHED) for name in self._inputs} | self._answers,
             wall_s=time.perf_counter() - self._start,
             cpu_s=0.0,
             peak_mib=0.0,
@@ -129,7 +130,8 @@ class _Execution:
                 v4.new_output("error", ename=name, evalue=str(error), traceback=lines)
             )
             over = isinstance(error, MemoryError)
-            return Verdict.OVER_MEMORY if over else Verdict.ERROR, f"{name}: {error}"
+            message = f"{name}: {error}" if str(error) else name
+            return Verdict.OVER_MEMORY if over else Verdict.ERROR, message
         finally:
             sys.settrace(None)
             if printed.getvalue():

@@ -23,6 +23,7 @@ from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient
 from tinytorch_compete.sandbox.provisioner import NAME
 
 START_S = 120
+UNREACHED = "the run ended before this cell"
 WATCH_S = 0.02
 SETTLE_S = 5
 MAX_MESSAGE = 300
@@ -74,8 +75,9 @@ class Session:
             await self._start()
             assert self._box is not None
             async with Channel(self._box, self._inputs) as channel:
-                self.answers = channel.answers
                 await self._run_cells(channel)
+                unreached = {name: Answer(problem=UNREACHED) for name in self._inputs}
+                self.answers = unreached | channel.answers
         finally:
             await self._end()
 
@@ -169,7 +171,7 @@ class Session:
         if self._box.over_memory():
             raise Stop(
                 Verdict.OVER_MEMORY,
-                f"stopped at the cap of {self._limits.memory_mib} MiB above the idle kernel",
+                f"stopped: over the cap of {self._limits.memory_mib} MiB above the idle kernel",
             )
 
     def _kill(self) -> None:
@@ -200,7 +202,7 @@ def _outcome(cell: NotebookNode) -> tuple[Verdict, str]:
         return Verdict.OK, ""
     name, value = str(error.get("ename", "")), str(error.get("evalue", ""))
     verdict = Verdict.OVER_MEMORY if "MemoryError" in name else Verdict.ERROR
-    return verdict, f"{name}: {value}"[:MAX_MESSAGE]
+    return verdict, (f"{name}: {value}" if value else name)[:MAX_MESSAGE]
 
 
 class _Specs(KernelSpecManager):  # type: ignore[misc]
