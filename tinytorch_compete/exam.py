@@ -12,6 +12,8 @@ from tinytorch_compete.data import Dataset
 
 Pair = tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.uint8]]]
 
+CHECK_N = 500
+
 
 @dataclass(frozen=True)
 class Exam:
@@ -33,6 +35,14 @@ class Exam:
     def holdout(self) -> Pair:
         """``holdout_n`` images and their labels, drawn by the secret seed; the labels stay here."""
         return self.data.holdout(self.seed, self.holdout_n)
+
+    @functools.cached_property
+    def check(self) -> Pair:
+        """``CHECK_N`` other images and labels of the same kind, to see whether a training learned.
+
+        Not the public ones, whose labels students have.
+        """
+        return self.data.holdout(int(self.rng(3).integers(2**63)), CHECK_N)
 
     def rng(self, purpose: int) -> np.random.Generator:
         """A generator for one purpose of a grader's, fixed by the secret seed."""

@@ -56,26 +56,28 @@ def answered_accuracy(evidence: Evidence, probe: str, truth: Array, classes: int
 
 
 def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:
-    """The full score for an accuracy of ``floor`` or more on ``n`` public images, else none."""
+    """The full score for an accuracy of ``floor`` or more on ``n`` images, else none."""
     if isinstance(value, str):
         return CellJudgement(0.0, value)
     if value < floor:
         return CellJudgement(
             0.0,
-            f"{value:.1%} of {n} public images are right, which is about what guessing gives. "
+            f"{value:.1%} of {n} images are right, which is about what guessing gives. "
             "Does the loss fall while you train? Are the labels in the images' order?",
         )
-    return CellJudgement(1.0, f"{value:.1%} of {n} public images are right: it learns.")
+    return CellJudgement(1.0, f"{value:.1%} of {n} images are right: it learns.")
 
 
 def judge_ladder(value: float | str, ladder: Sequence[tuple[float, float]]) -> CellJudgement:
     """A score that grows with a holdout accuracy, in straight lines between the ladder's rungs.
 
-    Each rung is an accuracy and the score there, both rising.
+    Each rung is an accuracy and the score there, both rising; below the first there is nothing, so
+    that luck earns nothing either.
     """
     if isinstance(value, str):
         return CellJudgement(0.0, value)
     score = float(np.interp(value, [at for at, _ in ladder], [score for _, score in ladder]))
+    score = score if value >= ladder[0][0] else 0.0
     return CellJudgement(score, f"{value:.1%} of the images never seen before are right.")
 
 

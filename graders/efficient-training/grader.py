@@ -1,7 +1,7 @@
 """Grade efficient-training: accuracy on images that nobody has seen, and the memory it took.
 
 The class numbers that a submission trains on are shuffled by the secret seed, so a model that was
-trained at home answers with the wrong numbers: what is graded is the training itself.
+trained at home and only loaded answers with the wrong numbers.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tinytorch_compete import metrics
-from tinytorch_compete.exam import Exam
+from tinytorch_compete.exam import CHECK_N, Exam
 from tinytorch_compete.model import CellJudgement, Evidence, Inputs, Judgement
 
 CLASSES = 10
-PUBLIC = 500
-# Share of the points of the holdout cell at an accuracy: none at chance, all at the expert tier.
-LADDER = ((0.10, 0.0), (0.20, 0.2), (0.50, 0.5), (0.75, 0.8), (0.90, 1.0))
+# Share of the points of the holdout cell at an accuracy, from the first tier to the last.
+LADDER = ((0.20, 0.2), (0.50, 0.5), (0.75, 0.8), (0.90, 1.0))
 # Share of the points of the memory cell by division, for a model worth the name.
 DIVISIONS = ((256, 1.0), (512, 0.7), (1024, 0.4))
 WORTH = 0.50
@@ -26,7 +25,8 @@ def inputs(exam: Exam) -> Mapping[str, Inputs]:
     labels = exam.class_names()[exam.train()[1]]
     return {
         "training": Inputs(
-            arrays={"labels": labels}, values={"seed": exam.training_seed(), "n": PUBLIC}
+            arrays={"labels": labels, "images": exam.check[0]},
+            values={"seed": exam.training_seed()},
         ),
         "holdout": Inputs(arrays={"images": exam.holdout[0]}),
     }
@@ -35,12 +35,11 @@ def inputs(exam: Exam) -> Mapping[str, Inputs]:
 def judge(evidence: Evidence, exam: Exam) -> Judgement:
     """Points for a training that learns, for accuracy on the holdout, and for the division."""
     names = exam.class_names()
-    public_truth, holdout_truth = names[exam.public()[1][:PUBLIC]], names[exam.holdout[1]]
-    public = metrics.answered_accuracy(evidence, "training", public_truth, CLASSES)
-    holdout = metrics.answered_accuracy(evidence, "holdout", holdout_truth, CLASSES)
+    learned = metrics.answered_accuracy(evidence, "training", names[exam.check[1]], CLASSES)
+    holdout = metrics.answered_accuracy(evidence, "holdout", names[exam.holdout[1]], CLASSES)
     return Judgement(
         cells={
-            "training": metrics.judge_learning(public, LADDER[1][0], PUBLIC),
+            "training": metrics.judge_learning(learned, LADDER[0][0], CHECK_N),
             "holdout": metrics.judge_ladder(holdout, LADDER),
             "memory": _judge_memory(holdout, evidence.peak_mib),
         },

@@ -39,7 +39,7 @@ class Student:
     def __init__(self, grader: Grader, exam: Exam) -> None:
         names = exam.class_names()
         self.grader, self.exam = grader, exam
-        self.public: Array = names[exam.public()[1][:500]].astype(np.int64)
+        self.public: Array = names[exam.check[1]].astype(np.int64)
         self.whole = names[exam.holdout[1]].astype(np.int64)
         self.order = _order_of(grader.inputs(exam)["consistency"].arrays["images"], exam)
 
@@ -108,7 +108,7 @@ def test_chance_earns_nothing_however_steady_it_is(student: Student) -> None:
 
 def test_the_real_class_numbers_earn_nothing(student: Student) -> None:
     exam = student.exam
-    student.public, student.whole = exam.public()[1][:500], np.asarray(exam.holdout[1])
+    student.public, student.whole = exam.check[1], np.asarray(exam.holdout[1])
     judgement = student.judged()
     assert judgement.cells["training"].score == judgement.cells["consistency"].score == 0
     assert judgement.cells["holdout"].score < 0.2
@@ -198,7 +198,7 @@ def test_the_holdout_is_asked_for_twice_in_another_order_and_in_batches_from_one
 def test_no_probe_is_handed_a_label_of_what_it_is_asked(student: Student) -> None:
     asked = student.grader.inputs(student.exam)
     assert {name: set(inputs.arrays) for name, inputs in asked.items()} == {
-        "training": {"labels"},
+        "training": {"labels", "images"},
         "consistency": {"images", "sizes"},
         "holdout": {"images"},
     }

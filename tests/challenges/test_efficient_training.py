@@ -34,7 +34,7 @@ class Student:
     def __init__(self, entry: Entry, exam: Exam) -> None:
         names = exam.class_names()
         self.grader, self.exam = Grader(entry.grader_folder / "grader.py"), exam
-        self.public = names[exam.public()[1][:500]].astype(np.int64)
+        self.public = names[exam.check[1]].astype(np.int64)
         self.holdout = names[exam.holdout[1]].astype(np.int64)
 
     def knows(self, share: float) -> Student:
@@ -121,7 +121,7 @@ def test_chance_earns_nothing(student: Student) -> None:
 
 def test_the_real_class_numbers_earn_no_training_and_no_memory(student: Student) -> None:
     exam = student.exam
-    judgement = student.judged(training=exam.public()[1][:500], holdout=exam.holdout[1])
+    judgement = student.judged(training=exam.check[1], holdout=exam.holdout[1])
     assert judgement.cells["training"].score == judgement.cells["memory"].score == 0
 
 
@@ -153,7 +153,7 @@ def test_a_run_that_ended_early_is_judged_and_earns_nothing(student: Student) ->
 def test_no_probe_is_handed_a_label_of_what_it_is_asked(student: Student) -> None:
     asked = student.grader.inputs(student.exam)
     assert {name: set(inputs.arrays) for name, inputs in asked.items()} == {
-        "training": {"labels"},
+        "training": {"labels", "images"},
         "holdout": {"images"},
     }
     assert len(asked["training"].arrays["labels"]) == len(student.exam.train()[1])
