@@ -1,26 +1,15 @@
-"""What tests share: notebooks from a list of cells, and the sandboxes of this machine."""
+"""What tests share: the sandboxes of this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from nbformat import NotebookNode, v4
 
 from tinytorch_compete.sandbox import bubblewrap, cgroup
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
-
-
-def make_notebook(*sources: str) -> NotebookNode:
-    """A notebook of code cells with the grade ids c0, c1, ..."""
-    notebook = v4.new_notebook()
-    for number, source in enumerate(sources):
-        cell = v4.new_code_cell(source, id=f"cell-{number}")
-        cell.metadata["nbgrader"] = {"grade_id": f"c{number}"}
-        notebook.cells.append(cell)
-    return notebook
 
 
 def weakened(monkeypatch: pytest.MonkeyPatch, *, walls: bool, group: bool) -> Sandbox:

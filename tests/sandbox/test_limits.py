@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import make_notebook
+from notebooks import make_notebook
 
 from tinytorch_compete.model import Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox

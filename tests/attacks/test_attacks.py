@@ -1,0 +1,111 @@
+"""Notebooks that attack the grader, beside honest and wrong ones: what each may earn and break."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbformat import v4
+
+from tinytorch_compete import feedback, grading, pack
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.model import Verdict
+from tinytorch_compete.sandbox import bubblewrap, capabilities
+from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submission import Submission
+
+HERE = Path(__file__).parent
+ATTACKS = sorted((HERE / "notebooks").glob("*.ipynb"))
+HONEST = """\
+def predict(images):
+    train, labels = np.load("data/train_images.npy"), np.load("data/train_labels.npy")
+    means = np.stack([train[labels == c].mean(axis=0) for c in range(10)])
+    return ((images[:, None] - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+"""
+WRONG = "def predict(images):\n    return np.zeros(len(images), int)\n"
+# Grading an attack may not cost the grader itself more than this.
+GRADER_MIB = 300
+CONTAINED: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(pack.load(HERE / "pack")[0], b"a secret that no notebook knows")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def report() -> Iterator[None]:
+    """Say at the end how many attacks were tried, and how many were contained."""
+    yield
+    held = ", ".join(layer.name for layer in capabilities.survey() if layer.works)
+    tried, contained = CONTAINED["tried"], CONTAINED["contained"]
+    print(f"\n{tried} attacks tried, {contained} contained; layers: {held}")
+
+
+def submit(folder: Path, answer: str) -> Submission:
+    cell = v4.new_code_cell(answer, metadata={"nbgrader": {"grade_id": "predict"}})
+    path = folder / "target.ipynb"
+    path.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    return Submission("control", path, folder)
+
+
+def grade(plan: Plan, work: Submission) -> Graded:
+    return grading.grade(plan, work, LocalSandbox())
+
+
+def test_the_honest_control_keeps_its_points(plan: Plan, tmp_path: Path) -> None:
+    result = grade(plan, submit(tmp_path, HONEST)).result
+    assert (result.verdict, result.points, result.tier) == (Verdict.OK, 10, "expert")
+
+
+def test_the_wrong_control_keeps_its_zero(plan: Plan, tmp_path: Path) -> None:
+    result = grade(plan, submit(tmp_path, WRONG)).result
+    assert (result.verdict, result.points, result.tier) == (Verdict.WRONG, 0, "")
+
+
+@pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.stem)
+def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Path) -> None:
+    facts = nbformat.read(path, 4).metadata["attack"]
+    if "walls" in facts["needs"] and bubblewrap.find() is None:
+        pytest.skip("not contained without walls, so not run: bubblewrap doesn't work here")
+    if "cgroup" in facts["needs"] and not capabilities.survey()[1].works:
+        pytest.skip("not contained without a cgroup: none can be made here")
+    CONTAINED["tried"] += 1
+    (tmp_path / "canary").write_text("alive")
+    copy = tmp_path / "attack" / "target.ipynb"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    before, used = children(), psutil.Process().memory_info().rss
+    graded = grade(plan, Submission("mallory", copy, copy.parent))
+    result = graded.result
+    assert result.verdict in facts["verdicts"], result.message
+    assert result.points is not None
+    assert result.points <= facts["points"]
+    assert not result.tier
+    assert children() <= before
+    assert psutil.Process().memory_info().rss - used < GRADER_MIB * 2**20
+    assert (tmp_path / "canary").read_text() == "alive"
+    assert copy.read_bytes() == path.read_bytes()
+    executed = graded.run.notebook if graded.run else None
+    shown = nbformat.writes(feedback.make(plan.entry.challenge, result, executed))
+    assert "BEGIN HIDDEN" not in shown
+    assert "<script" not in shown
+    CONTAINED["contained"] += 1
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that live."""
+    found = psutil.Process(os.getpid()).children(recursive=True)
+    return {child.pid for child in found if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def test_after_all_attacks_the_honest_control_still_keeps_its_points(
+    plan: Plan, tmp_path: Path
+) -> None:
+    result = grade(plan, submit(tmp_path, HONEST)).result
+    assert (result.verdict, result.points) == (Verdict.OK, 10)
