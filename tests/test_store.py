@@ -123,3 +123,41 @@ def test_identities_tell_what_would_be_graded_anew() -> None:
     other = msgspec.structs.replace(one, limits=Limits(memory_mib=65, wall_s=1))
     assert one != other
     assert len({one, other, result().identity}) == 2
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Path:
+    """A database with three results."""
+    kept = Store(tmp_path / "r.sqlite")
+    for student in ("ada", "ben", "cy"):
+        kept.append(result(student))
+    kept.close()
+    return tmp_path / "r.sqlite"
+
+
+def test_an_untouched_chain_holds(chain: Path) -> None:
+    kept = Store(chain)
+    assert kept.check_chain() == 3
+    before = kept.last_digest()
+    kept.append(result("di"))
+    assert (kept.check_chain(), len(before)) == (4, 64)
+    assert kept.last_digest() != before
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "update results set result = replace(cast(result as text), '7.0', '9.0') where id = 2",
+        "update results set student = 'eve' where id = 2",
+        "update results set verdict = 'FAULT' where id = 2",
+        "update results set identity = x'7b7d' where id = 2",
+        "delete from results where id = 2",
+        "delete from results where id = 1",
+        "update results set digest = 'x' where id = 3",
+    ],
+)
+def test_a_changed_or_removed_row_breaks_the_chain(chain: Path, tampering: str) -> None:
+    with sqlite3.connect(chain) as connection:
+        connection.execute(tampering)
+    with pytest.raises(StoreError, match="was changed"):
+        Store(chain).check_chain()

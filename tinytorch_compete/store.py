@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ _results = sa.Table(
     sa.Column("verdict", sa.String(20), nullable=False),
     sa.Column("identity", sa.LargeBinary, nullable=False),
     sa.Column("result", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
 )
 _VERSION = sa.select(_facts.c.value).where(_facts.c.name == "version")
 
@@ -59,17 +61,44 @@ class Store:
 
     def append(self, result: Result) -> None:
         """Add one result; the row is on the disk when this returns."""
-        identity = msgspec.json.encode(result.identity)
+        encoded = msgspec.json.encode(result)
         with self._reported(), self._engine.begin() as connection:
+            self._lock(connection)
             connection.execute(
                 _results.insert().values(
                     challenge=result.identity.challenge,
                     student=result.identity.student,
                     verdict=str(result.verdict),
-                    identity=identity,
-                    result=msgspec.json.encode(result),
+                    identity=msgspec.json.encode(result.identity),
+                    result=encoded,
+                    digest=_chained(self._last_digest(connection), encoded),
                 )
             )
+
+    def check_chain(self) -> int:
+        """How many rows there are, after checking that each follows from all before it.
+
+        A row's digest is the sha256 of the previous row's digest and the row itself, so that no row
+        can be changed, removed or put in between later without changing all digests after it.
+        Raises ``StoreError`` that names the first row that doesn't fit. What it can't see is the
+        loss of the newest rows: compare ``last_digest`` with one that was noted before.
+        """
+        query = sa.select(_results).order_by(_results.c.id)
+        digest, count = "", 0
+        with self._reported(), self._engine.connect() as connection:
+            for row in connection.execute(query):
+                digest, count = _chained(digest, row.result), count + 1
+                if row.digest != digest or not _agrees(row):
+                    raise StoreError(
+                        f"{self.place}: row {row.id} ({row.student}, {row.challenge}) was changed, "
+                        "or a row before it was removed. Restore the file from a copy."
+                    )
+        return count
+
+    def last_digest(self) -> str:
+        """The newest row's digest, which stands for all rows; empty if there are none."""
+        with self._reported(), self._engine.connect() as connection:
+            return self._last_digest(connection)
 
     def graded(self) -> set[Identity]:
         """The identities of all work that has a grade; faults have none."""
@@ -106,10 +135,22 @@ class Store:
         """Make the tables all at once: a full disk or a kill leaves none."""
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._lock(connection)
             _schema.create_all(connection)
             if connection.execute(_VERSION).scalar_one_or_none() is None:
                 connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
+
+    def _lock(self, connection: sa.Connection) -> None:
+        """Keep other writers out until the transaction ends."""
+        if self._engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(_facts).with_for_update())
+
+    @staticmethod
+    def _last_digest(connection: sa.Connection) -> str:
+        query = sa.select(_results.c.digest).order_by(_results.c.id.desc()).limit(1)
+        return connection.execute(query).scalar_one_or_none() or ""
 
     def _check_version(self) -> None:
         with self._engine.connect() as connection:
@@ -130,6 +171,25 @@ class Store:
                 f"{self.place}: the results can't be read or written ({reason}). "
                 "Is the folder there and writable, the disk not full, the file a results database?"
             ) from None
+
+
+def _chained(previous: str, encoded: bytes) -> str:
+    return hashlib.sha256(previous.encode() + encoded).hexdigest()
+
+
+def _agrees(row: sa.Row[tuple[object, ...]]) -> bool:
+    """Whether the columns that are searched say what the result itself says."""
+    try:
+        result = msgspec.json.decode(row.result, type=Result)
+        identity = msgspec.json.decode(row.identity, type=Identity)
+    except msgspec.MsgspecError:
+        return False
+    return (row.challenge, row.student, row.verdict, identity) == (
+        result.identity.challenge,
+        result.identity.student,
+        str(result.verdict),
+        result.identity,
+    )
 
 
 def frame(results: list[Result]) -> pd.DataFrame:

@@ -17,6 +17,9 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
+from tinytorch_compete.cli.app import run
+from tinytorch_compete.sandbox import capabilities
+
 TITO = Path(sys.executable).parent / "tito"
 GOLD = """\
 def predict(train_images, train_labels, images):
@@ -87,6 +90,14 @@ def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) ->
 
     done = tito(*compete, "grade", "mine", "class", cwd=tmp_path)
     assert "3 graded already" in done.stdout
+
+    done = tito(*compete, "audit", "--submissions", "class", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 results" in done.stdout
+    (tmp_path / "class" / "bob" / "mine" / "mine.ipynb").write_text("changed afterwards")
+    done = tito(*compete, "audit", "--submissions", "class", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "not the files that were graded: bob (mine)" in done.stderr
 
     done = tito(*compete, "results", "--csv", "r.csv", "--parquet", "r.parquet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -215,6 +226,17 @@ def test_a_read_only_results_folder_is_said(place: Path, tmp_path: Path) -> None
     )
     assert done.returncode == 1
     assert "can't be written" in done.stderr
+
+
+def test_isolation_can_be_required(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "weaknesses", lambda: ["There is no hard memory cap."])
+    monkeypatch.chdir(tmp_path)
+    submit(tmp_path / "class", "ada")
+    words = ["--pack", str(place), "grade", "mine", "class", "--require-isolation"]
+    assert run(words, "tito compete") == 1
+    assert not (tmp_path / "graded").exists()
 
 
 def test_doctor_says_what_holds_here() -> None:

@@ -29,6 +29,7 @@ for command in (
     classroom.grade,
     classroom.results,
     classroom.leaderboard,
+    classroom.audit,
     classroom.demo,
     machine.doctor,
 ):

@@ -112,6 +112,37 @@ def leaderboard(
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
+def audit(
+    results: Folder = Path("graded"),
+    submissions: Annotated[
+        Path | None, typer.Option(help="Compare the newest results' files with this folder's.")
+    ] = None,
+) -> None:
+    """Check that no result was changed or removed, nor the files that were graded."""
+    kept = _open(results)
+    count, digest = kept.check_chain(), kept.last_digest()
+    console.print(f"{count} results, each follows from all before it.")
+    if submissions is not None:
+        _compare_files(kept, submissions)
+    console.print("Note this digest elsewhere; it stands for all results so far:")
+    console.print(digest, markup=False, highlight=False, soft_wrap=True)
+
+
+def _compare_files(kept: Store, root: Path) -> None:
+    """Raise ``CompeteError`` that names the results whose files aren't those that were graded."""
+    latest = kept.latest()
+    changed = []
+    for slug in dict.fromkeys(result.identity.challenge for result in latest):
+        works = {work.student: work for work in submission.find(root, slug)}
+        for result in (r for r in latest if r.identity.challenge == slug):
+            work = works.get(result.identity.student)
+            if work is None or work.files() != result.files:
+                changed.append(f"{result.identity.student} ({slug})")
+    if changed:
+        raise CompeteError(f"{root}: not the files that were graded: {', '.join(changed)}.")
+    console.print(f"The files of {len(latest)} results are those that were graded.")
+
+
 def demo(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),

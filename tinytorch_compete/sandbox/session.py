@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import zmq
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import DeadKernelError
@@ -22,6 +23,9 @@ from tinytorch_compete.sandbox.channel import Channel
 from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient
 from tinytorch_compete.sandbox.provisioner import NAME
 
+# What reading a message raises when its signature, its JSON or its fields are wrong.
+UNINTELLIGIBLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+MAX_MESSAGE_BYTES = 32 * 2**20
 START_S = 120
 UNREACHED = "the run ended before this cell"
 WATCH_S = 0.02
@@ -138,6 +142,9 @@ class Session:
         except DeadKernelError:
             self._check_memory()
             raise Stop(Verdict.ERROR, "the kernel ended") from None
+        except UNINTELLIGIBLE as error:  # a forged or broken message: the kernel's, not ours
+            reason = f"the kernel sent what is no message ({type(error).__name__})"
+            raise Stop(Verdict.ERROR, reason) from None
         finally:
             for task in (running, watching):
                 task.cancel()
@@ -224,4 +231,7 @@ class _Specs(KernelSpecManager):  # type: ignore[misc]
 def _manager(provision: Mapping[str, Any]) -> AsyncKernelManager:
     specs = _Specs()
     specs.provision = provision
-    return AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=specs)
+    manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=specs)
+    # A larger message closes the connection before it is in this process's memory.
+    manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    return manager
