@@ -87,8 +87,8 @@ class Store:
         digest, count = "", 0
         with self._reported(), self._engine.connect() as connection:
             for row in connection.execute(query):
-                digest, count = _chained(digest, row.result), count + 1
-                if row.digest != digest or not _agrees(row):
+                count += 1
+                if not _agrees(row) or row.digest != (digest := _chained(digest, row.result)):
                     raise StoreError(
                         f"{self.place}: row {row.id} ({row.student}, {row.challenge}) was changed, "
                         "or a row before it was removed. Restore the file from a copy."
@@ -180,6 +180,8 @@ def _chained(previous: str, encoded: bytes) -> str:
 def _agrees(row: sa.Row[tuple[object, ...]]) -> bool:
     """Whether the columns that are searched say what the result itself says."""
     try:
+        if not isinstance(row.result, bytes):
+            return False
         result = msgspec.json.decode(row.result, type=Result)
         identity = msgspec.json.decode(row.identity, type=Identity)
     except msgspec.MsgspecError:

@@ -66,7 +66,7 @@ async def _run(session: Session) -> Run:
 
 def _warm(folder: Path) -> None:
     """Read the data once, so that its page cache is charged to the grader and not to the box."""
-    for path in folder.iterdir():
+    for path in filter(Path.is_file, folder.iterdir()):
         with path.open("rb") as file:
             while file.read(MIB):
                 pass
