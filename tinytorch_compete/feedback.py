@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 import nbformat
@@ -57,7 +56,7 @@ def make(
 def escape(text: str) -> str:
     """A student's words as Markdown that shows them and does nothing else, on one line."""
     printable = "".join(char if char.isprintable() else " " for char in text)
-    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", html.unescape(printable))
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", printable)
 
 
 def _cell(name: str, text: str) -> NotebookNode:

@@ -49,7 +49,7 @@ def new(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Small letters, digits and hyphens.")],
     folder: Annotated[Path, typer.Option(help="The pack to add it to.")] = Path(),
 ) -> None:
-    """Start a new challenge: both its folders, ready to run and to change."""
+    """Start a new challenge, ready to run."""
     for path in scaffold(slug, folder):
         console.print(str(path), markup=False, highlight=False)
     console.print(f"Next: change them, then run: tito compete --pack {folder} verify {slug}")
@@ -62,7 +62,7 @@ def release(
     dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
 ) -> None:
-    """Write the student's version of a challenge: notebook, data, hints and a starter framework."""
+    """Write the student's version of a challenge."""
     entry = entry_of(context, slug)
     choice = entry.choice(dataset)
     with download() as progress:
@@ -77,7 +77,7 @@ def verify(
     context: typer.Context,
     slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
 ) -> None:
-    """Run each sample submission through the real grader: does it earn what it promises?"""
+    """Do the sample submissions earn what they promise?"""
     entries = pack.find(context.obj)
     chosen = [pack.resolve(entries, slug)] if slug else list(entries.values())
     sandbox = LocalSandbox()

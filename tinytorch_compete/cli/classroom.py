@@ -49,7 +49,7 @@ def grade(
         bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
     ] = False,
 ) -> None:
-    """Grade a class; stop it at any time and run it again to go on."""
+    """Grade a class; run it again to go on."""
     entry = entry_of(context, slug)
     _check_isolation(require_isolation)
     works = submission.find(submissions, entry.slug)
@@ -118,7 +118,7 @@ def audit(
         Path | None, typer.Option(help="Compare the newest results' files with this folder's.")
     ] = None,
 ) -> None:
-    """Check that no result was changed or removed, nor the files that were graded."""
+    """Check that no result was changed or removed."""
     kept = _open(results)
     count, digest = kept.check_chain(), kept.last_digest()
     console.print(f"{count} results, each follows from all before it.")
@@ -147,7 +147,7 @@ def demo(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),
 ) -> None:
-    """Grade a sample class for real: the sample submissions of efficient-training."""
+    """Grade a sample class for real."""
     entry = entry_of(context, "efficient-training")
     for name, sample in samples(entry).items():
         place = folder / "submitted" / name / entry.slug

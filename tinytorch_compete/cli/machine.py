@@ -15,7 +15,7 @@ from tinytorch_compete.sandbox import capabilities
 
 
 def doctor() -> None:
-    """See which sandbox, memory cap and profiler work here, and what each promises."""
+    """See what this machine can hold and promise."""
     rows = [
         ["python", f"{platform.python_version()} ({sys.executable})"],
         ["system", f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"],

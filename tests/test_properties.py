@@ -1,0 +1,113 @@
+"""What holds for every submission and every answer, not just for those that we thought of."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nbformat import v4
+from test_notebook import master
+
+from tinytorch_compete import feedback, notebook
+from tinytorch_compete.errors import EvidenceError, NotebookError
+from tinytorch_compete.sandbox.evidence import parse_npy, parse_sizes
+
+settings.register_profile("bounded", max_examples=150, deadline=None)
+settings.load_profile("bounded")
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+cells = st.fixed_dictionaries(
+    {
+        "cell_type": st.sampled_from(["code", "markdown", "raw"]) | json_values,
+        "source": st.text() | st.lists(st.text(), max_size=3) | json_values,
+        "metadata": st.fixed_dictionaries(
+            {},
+            optional={
+                "nbgrader": st.fixed_dictionaries(
+                    {"grade_id": st.sampled_from(["one", "two", "test", "setup"]) | json_values},
+                    optional={"solution": json_values, "grade": json_values, "points": json_values},
+                )
+                | json_values,
+                "tags": json_values,
+            },
+        )
+        | json_values,
+    },
+    optional={"outputs": json_values, "execution_count": json_values, "id": json_values},
+)
+documents = st.fixed_dictionaries(
+    {
+        "nbformat": st.just(4) | json_values,
+        "nbformat_minor": st.integers(0, 5) | json_values,
+        "metadata": st.just({}) | json_values,
+        "cells": st.lists(cells, max_size=5) | json_values,
+    }
+)
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_an_array_or_no_evidence(data: bytes) -> None:
+    for candidate in (data, b"\x93NUMPY\x01\x00" + data, b"\x93NUMPY\x02\x00" + data):
+        with contextlib.suppress(EvidenceError):
+            assert parse_npy("a", candidate).dtype.kind in "biuf"
+
+
+@given(st.lists(st.integers(0, 5), max_size=3), st.sampled_from("?bHidqe"), st.data())
+def test_a_damaged_array_is_never_read_beyond_its_bytes(shape, dtype, data) -> None:
+    sound = npy(np.ones(shape, dtype))
+    assert parse_npy("a", sound).shape == tuple(shape)
+    at = data.draw(st.integers(0, len(sound) - 1))
+    damaged = sound[:at] + bytes([data.draw(st.integers(0, 255))]) + sound[at + 1 :]
+    with contextlib.suppress(EvidenceError):
+        assert parse_npy("a", damaged).nbytes <= len(damaged)
+
+
+@given(st.binary(max_size=200) | json_values.map(lambda v: json.dumps(v).encode() + b"\n"))
+def test_any_line_is_a_header_or_no_evidence(line: bytes) -> None:
+    try:
+        sizes = parse_sizes(line)
+    except EvidenceError:
+        return
+    assert all(name.isidentifier() and size > 0 for name, size in sizes.items())
+
+
+@given(documents | json_values)
+def test_any_document_is_a_notebook_or_one_clear_error(document: object) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.ipynb")
+        path.write_text(json.dumps(document))
+        try:
+            read = notebook.read(path)
+            made = notebook.assemble(master(), read)
+        except NotebookError as error:
+            assert "\n" not in str(error)
+            return
+    fixed = {notebook.grade_id(c): c.source for c in master().cells if not notebook.is_solution(c)}
+    run = {notebook.grade_id(c): c.source for c in made.notebook.cells}
+    assert all(run[name] == source for name, source in fixed.items() if name)
+    assert notebook.points(made.notebook) == {"test": 2.0}
+    nbformat.validate(made.notebook)
+
+
+@given(st.text())
+def test_escaped_text_is_one_line_without_markup(text: str) -> None:
+    shown = feedback.escape(text)
+    assert not set(shown) & set("<>`*_[]$\n\r\x1b")
+    nbformat.validate(v4.new_notebook(cells=[v4.new_markdown_cell(shown)]))
