@@ -126,6 +126,12 @@ def is_grading(cell: NotebookNode) -> bool:
     return bool(grade_id(cell) and facts.get("grade") and not facts.get("solution"))
 
 
+def answers(master: NotebookNode, submission: NotebookNode) -> str:
+    """The text of the submission's answer cells, in the master's order."""
+    made = assemble(master, submission).notebook
+    return "\n".join(cell.source for cell in made.cells if is_solution(cell))
+
+
 def points(master: NotebookNode) -> dict[str, float]:
     """The maximal points of each automatic grading cell of a master, by its id, in order."""
     return {

@@ -91,6 +91,11 @@ def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) ->
     done = tito(*compete, "grade", "mine", "class", cwd=tmp_path)
     assert "3 graded already" in done.stdout
 
+    done = tito(*compete, "similar", "mine", "class", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "left out" in done.stderr
+    assert "0 of 1 pairs" in done.stdout
+
     done = tito(*compete, "audit", "--submissions", "class", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 results" in done.stdout

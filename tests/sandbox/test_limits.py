@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psutil
 import pytest
@@ -96,10 +98,19 @@ def test_nothing_outlives_the_run(real_sandbox: Sandbox) -> None:
     assert not left
 
 
-def test_folders_are_gone_after_the_run(real_sandbox: Sandbox) -> None:
-    before = set(Path("/tmp").glob("ttc-*"))
+def test_folders_are_gone_after_the_run(
+    real_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def remembered(**options: str) -> str:
+        made.append(mkdtemp(**options))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", remembered)
     real_sandbox.run(make_notebook("open('file', 'w').write('x')"), LIMITS, {})
-    assert set(Path("/tmp").glob("ttc-*")) <= before
+    assert made
+    assert not any(Path(folder).exists() for folder in made)
 
 
 def test_there_is_no_network(walled_sandbox: Sandbox) -> None:

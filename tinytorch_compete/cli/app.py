@@ -30,6 +30,7 @@ for command in (
     classroom.results,
     classroom.leaderboard,
     classroom.audit,
+    challenges.similar,
     classroom.demo,
     machine.doctor,
 ):

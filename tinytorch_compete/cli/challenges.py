@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from tinytorch_compete import pack, verification
-from tinytorch_compete.cli.tables import console, download, plain, table, verdict
+from tinytorch_compete import notebook, pack, similarity, submission, verification
+from tinytorch_compete.cli.tables import console, download, errors, plain, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.data import prepare
+from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.ranking import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -92,6 +94,31 @@ def verify(
     if failed:
         console.print(f"{failed} did not earn what their metadata promise.")
         raise typer.Exit(1)
+
+
+def similar(
+    context: typer.Context,
+    slug: Slug,
+    submissions: Annotated[Path, typer.Argument(help="Laid out as STUDENT/SLUG/SLUG.ipynb.")],
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="The share to list from.")] = 0.5,
+) -> None:
+    """List answers that look alike, for a human to read."""
+    entry = entry_of(context, slug)
+    master = entry.master()
+    texts = {}
+    for work in submission.find(submissions, entry.slug):
+        try:
+            texts[work.student] = notebook.answers(master, notebook.read(work.notebook))
+        except CompeteError as error:
+            errors.print(f"left out: {plain(str(error))}", markup=False, highlight=False)
+    template = notebook.answers(master, releasing.student_version(master))
+    found = similarity.pairs(texts, template, at_least)
+    rows = [[pair.first, pair.second, f"{pair.share:.0%}", str(pair.common)] for pair in found]
+    console.print(table("", ["!student", "!student", ">alike", ">places"], rows))
+    console.print(
+        f"{len(found)} of {math.comb(len(texts), 2)} pairs share {at_least:.0%} or more of what is "
+        "their own. That proves nothing: read both."
+    )
 
 
 def _dates(entry: Entry) -> list[str]:
