@@ -75,6 +75,8 @@ def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Pa
         pytest.skip("not contained without walls, so not run: bubblewrap doesn't work here")
     if "cgroup" in facts["needs"] and not capabilities.survey()[1].works:
         pytest.skip("not contained without a cgroup: none can be made here")
+    if "own user" in facts["needs"] and os.geteuid() != 0:
+        pytest.skip("not contained unless each kernel is a user of its own, which takes root")
     CONTAINED["tried"] += 1
     (tmp_path / "canary").write_text("alive")
     copy = tmp_path / "attack" / "target.ipynb"
@@ -86,7 +88,7 @@ def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Pa
     assert result.verdict in facts["verdicts"], result.message
     assert result.points is not None
     assert result.points <= facts["points"]
-    assert not result.tier
+    assert facts["points"] or not result.tier
     assert children() <= before
     assert psutil.Process().memory_info().rss - used < GRADER_MIB * 2**20
     assert (tmp_path / "canary").read_text() == "alive"

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from tinytorch_compete.model import MIB, Inputs, Limits
 from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp, watch
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSIDE = "/box"
+PREFIX = "ttc-"
 # Between the soft cap, which raises MemoryError, and the hard one, which kills: room for what isn't
 # the kernel's own private data (tmpfs, page tables, small children).
 MARGIN = 0.03
@@ -53,7 +56,7 @@ class Box:
         self.files, self.data = files, data
         # Short, because a Unix socket's path may have 107 bytes.
         base = "/tmp" if os.path.isdir("/tmp") else None
-        self.root = Path(tempfile.mkdtemp(prefix="ttc-", dir=base))
+        self.root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
         for name in ("ipc", "in", "home"):
             (self.root / name).mkdir()
             (self.root / name).chmod(0o755)  # whatever the grader's umask is
@@ -151,7 +154,15 @@ class Box:
             os.chown(path, self.uid, self.uid)
 
     def arm(self) -> None:
-        """Take the idle kernel's memory as the baseline and set the budget on top of it."""
+        """Take the idle kernel's memory as the baseline and set the budget on top of it.
+
+        The folder of the channels, which lies on the host's disk, is the grader's from now on:
+        the sockets are bound, and nobody needs to make anything there any more.
+        """
+        if self.uid is not None:
+            for path in (self.root / "ipc", *(self.root / "ipc").glob("*.json")):
+                os.chown(path, 0, 0)
+                path.chmod(0o755)
         if self.group:
             self.group.forget_peak()
         self.baseline = self._memory()
@@ -173,9 +184,12 @@ class Box:
         return not self.group and not self.walled and len(self._tree()) > self.limits.processes
 
     def strayed(self) -> bool:
-        """Whether files have appeared in the folder that only the kernel's channels may use."""
-        with os.scandir(self.root / "ipc") as entries:
-            return any(entry.name not in CHANNELS for entry in entries)
+        """Whether anything but the kernel's channels is in the folder that is theirs."""
+        try:
+            with os.scandir(self.root / "ipc") as entries:
+                return not all(_is_channel(entry) for entry in entries)
+        except OSError:  # closed or moved away
+            return True
 
     def peak_mib(self) -> float:
         """The tree's highest use above the baseline so far, in MiB."""
@@ -200,7 +214,7 @@ class Box:
             self.group.close()
         with contextlib.suppress(FileNotFoundError):
             self.said = (self.root / "start.log").read_text(errors="replace").strip()
-        shutil.rmtree(self.root, ignore_errors=True)
+        _remove(self.root)
 
     @property
     def _budget(self) -> int:
@@ -252,6 +266,32 @@ class Box:
 
     def _can_change_user(self) -> bool:
         return os.name == "posix" and os.geteuid() == 0 and (self.walled or _others_can_run())
+
+
+def sweep() -> None:
+    """Remove the folders of graders of this user that are gone."""
+    for folder in Path("/tmp").glob(f"{PREFIX}[0-9]*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.geteuid() and not psutil.pid_exists(int(owner)):
+                _remove(folder)
+
+
+def _is_channel(entry: os.DirEntry[str]) -> bool:
+    mode = entry.stat(follow_symlinks=False)
+    proper = stat.S_ISSOCK(mode.st_mode) or (stat.S_ISREG(mode.st_mode) and mode.st_size < 4096)
+    return entry.name in CHANNELS and proper
+
+
+def _remove(root: Path) -> None:
+    """Remove a folder whose subfolders may have been closed by what ran in it; never by a link."""
+    for folder, inner, _ in os.walk(root):
+        for name in inner:
+            path = Path(folder, name)
+            if not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.chmod(0o700)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @functools.cache

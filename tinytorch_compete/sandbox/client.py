@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_client.asynchronous import AsyncKernelClient
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -11,16 +12,31 @@ from tinytorch_compete.model import MIB
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs
 FLOOD_BYTES = 64 * MIB  # of all outputs; beyond it the run is stopped
+MESSAGE_BYTES = 200  # what a message costs beside its content
 CUT = "\n[the rest of this cell's output was cut: it printed more than 1 MiB]\n"
+
+
+class QuietClient(AsyncKernelClient):  # type: ignore[misc]
+    """A client without the channels that nobody reads: what is sent there isn't even received."""
+
+    def start_channels(self) -> None:
+        """Open the shell and output channels alone."""
+        super().start_channels(stdin=False, hb=False, control=False)
 
 
 class BoundedClient(NotebookClient):  # type: ignore[misc]
     """Executes cells, keeps the first ``KEPT_BYTES`` of each one's output, and counts all of it."""
 
     def __init__(self, nb: NotebookNode, **options: Any) -> None:
-        super().__init__(nb, **options)
+        super().__init__(nb, on_cell_executed=self.keep_reply, **options)
         self._cell_bytes: dict[int, int] = {}
+        self.replies: dict[int, dict[str, Any]] = {}
         self.printed_bytes = 0
+
+    def keep_reply(self, cell_index: int, execute_reply: dict[str, Any], **_: Any) -> None:
+        """Remember how the kernel says that a cell ended, for what its outputs don't say."""
+        content = execute_reply.get("content")
+        self.replies[cell_index] = content if isinstance(content, dict) else {}
 
     @property
     def flooded(self) -> bool:
@@ -29,7 +45,7 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
         """Take one message of the kernel's unless its cell has said enough already."""
-        size = _size(msg.get("content"))
+        size = MESSAGE_BYTES + _size(msg.get("content"))
         before = self._cell_bytes.get(cell_index, 0)
         self.printed_bytes += size
         if before + size > KEPT_BYTES and msg.get("msg_type") != "status":
@@ -46,7 +62,7 @@ def _size(content: Any) -> int:
     if isinstance(content, str | bytes):
         return len(content)
     if isinstance(content, dict):
-        return sum(_size(value) for value in content.values())
+        return sum(_size(key) + _size(value) for key, value in content.items())
     if isinstance(content, list):
         return sum(_size(value) for value in content)
     return 8

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import MIB, Inputs, Limits, Run, Verdict
-from tinytorch_compete.sandbox import cgroup
+from tinytorch_compete.sandbox import box, cgroup
 from tinytorch_compete.sandbox.session import Session
 
 
@@ -22,6 +22,7 @@ class LocalSandbox:
     def __init__(self) -> None:
         self._stopping = threading.Event()
         cgroup.sweep()
+        box.sweep()
 
     def stop(self) -> None:
         """See ``Sandbox.stop``."""

@@ -1,7 +1,8 @@
-"""A small system-call filter: no new user namespaces, no io_uring, no tracing, no kernel keys.
+"""A small system-call filter: no new user namespaces, no io_uring, no tracing, few socket kinds.
 
 bubblewrap drops capabilities, but a new user namespace would hand them out again inside itself, and
-with them most of the kernel's attack surface. Refused calls fail with ``EPERM``, except ``clone3``,
+with them most of the kernel's attack surface. Sockets of other families than Unix, IP and netlink
+are refused: a network namespace doesn't hold vsock, for one. Refused calls fail with ``EPERM``, except ``clone3``,
 which fails with ``ENOSYS`` so that glibc falls back to ``clone``, whose flags a filter can read.
 Layout and constants: ``linux/filter.h``, ``linux/seccomp.h``, ``linux/audit.h``.
 """
@@ -9,6 +10,7 @@ Layout and constants: ``linux/filter.h``, ``linux/seccomp.h``, ``linux/audit.h``
 from __future__ import annotations
 
 import errno
+import itertools
 import platform
 import struct
 
@@ -17,18 +19,21 @@ _COMMON = {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 42
 _ARCHITECTURES = {
     "x86_64": (
         0xC000003E,
-        {"clone": 56, "clone3": 435, "unshare": 272},
+        {"clone": 56, "clone3": 435, "unshare": 272, "socket": 41, "socketpair": 53},
         {"ptrace": 101, "setns": 308, "add_key": 248, "request_key": 249, "keyctl": 250, "bpf": 321}
-        | {"perf_event_open": 298, "userfaultfd": 323, "mount": 165, "process_vm_writev": 311},
+        | {"perf_event_open": 298, "userfaultfd": 323, "mount": 165}
+        | {"process_vm_readv": 310, "process_vm_writev": 311},
     ),
     "aarch64": (
         0xC00000B7,
-        {"clone": 220, "clone3": 435, "unshare": 97},
+        {"clone": 220, "clone3": 435, "unshare": 97, "socket": 198, "socketpair": 199},
         {"ptrace": 117, "setns": 268, "add_key": 217, "request_key": 218, "keyctl": 219, "bpf": 280}
-        | {"perf_event_open": 241, "userfaultfd": 282, "mount": 40, "process_vm_writev": 271},
+        | {"perf_event_open": 241, "userfaultfd": 282, "mount": 40}
+        | {"process_vm_readv": 270, "process_vm_writev": 271},
     ),
 }
 _CLONE_NEWUSER = 0x10000000
+_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET (which ipykernel needs), AF_INET6, AF_NETLINK
 _X32_BIT = 0x40000000
 _NUMBER, _ARCH, _ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 
@@ -58,6 +63,11 @@ def program() -> bytes | None:
             *_return_if(_JUMP_ANY_BIT, _CLONE_NEWUSER, _ERRNO | errno.EPERM),
             _step(_LOAD, _NUMBER),
         ]
+    for number in (calls["socket"], calls["socketpair"]):
+        known = [_return_if(_JUMP_EQUAL, family, _ALLOW) for family in _FAMILIES]
+        body = [_step(_LOAD, _ARGUMENT), *itertools.chain.from_iterable(known)]
+        body.append(_step(_RETURN, _ERRNO | errno.EAFNOSUPPORT))
+        code += [_step(_JUMP_EQUAL, number, 0, len(body)), *body]
     return b"".join([*code, _step(_RETURN, _ALLOW)])
 
 

@@ -20,7 +20,7 @@ from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel
-from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient
+from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient, QuietClient
 from tinytorch_compete.sandbox.provisioner import NAME
 
 # What reading a message raises when its signature, its JSON or its fields are wrong.
@@ -126,7 +126,7 @@ class Session:
         wall_s = time.perf_counter() - start
         if self.stopped:
             return CellRun(grade_id, self.stopped.verdict, wall_s, self.stopped.message)
-        status, message = _outcome(cell)
+        status, message = _outcome(cell, self._client.replies.get(index, {}))
         return CellRun(grade_id, status, wall_s, message)
 
     async def _race(self, execution: Any) -> None:
@@ -202,9 +202,11 @@ class Session:
         return f"; it said: {said[-MAX_MESSAGE:]}" if said else ""
 
 
-def _outcome(cell: NotebookNode) -> tuple[Verdict, str]:
-    """A finished cell's verdict from its own error output, and that error in one line."""
+def _outcome(cell: NotebookNode, reply: Mapping[str, Any]) -> tuple[Verdict, str]:
+    """A finished cell's verdict from its error output or reply, and that error in one line."""
     error = next((o for o in cell.outputs if o.get("output_type") == "error"), None)
+    if error is None and reply.get("status") == "error":
+        error = reply  # the output got lost on its way, in a flood or for want of memory
     if error is None:
         return Verdict.OK, ""
     name, value = str(error.get("ename", "")), str(error.get("evalue", ""))
@@ -234,4 +236,5 @@ def _manager(provision: Mapping[str, Any]) -> AsyncKernelManager:
     manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=specs)
     # A larger message closes the connection before it is in this process's memory.
     manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    manager.client_class = f"{QuietClient.__module__}.{QuietClient.__name__}"
     return manager
