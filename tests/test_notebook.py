@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete import notebook
 from tinytorch_compete.errors import Fault, NotebookError
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and so on").decode()
 
 
 def cell(name: str, source: str, *, solution: bool = False, points: int | None = None):
@@ -106,13 +109,24 @@ def test_outputs_are_text_and_pictures_only() -> None:
     run.cells[0].outputs = [
         v4.new_output("display_data", {"text/html": "<script>x</script>", "text/plain": "table"}),
         v4.new_output("display_data", {"application/javascript": "alert(1)"}),
-        v4.new_output("execute_result", {"image/svg+xml": "<svg onload='x'/>", "image/png": "aa"}),
+        v4.new_output("execute_result", {"image/svg+xml": "<svg onload='x'/>", "image/png": PNG}),
+        v4.new_output("display_data", {"image/png": '"><script>x</script>'}),
+        v4.new_output("display_data", {"image/png": "aaaa"}),
     ]
     shown = notebook.with_plain_outputs(run)
     assert [dict(output.data) for output in shown.cells[0].outputs] == [
         {"text/plain": "table"},
-        {"image/png": "aa"},
+        {"image/png": PNG},
     ]
+
+
+def test_pieces_of_a_stream_are_joined() -> None:
+    run = student(v4.new_code_cell("1"))
+    pieces = [("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stdout", "d")]
+    run.cells[0].outputs = [v4.new_output("stream", name=n, text=t) for n, t in pieces]
+    shown = notebook.with_plain_outputs(run)
+    found = [(output.name, output.text) for output in shown.cells[0].outputs]
+    assert found == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -139,6 +153,8 @@ def test_a_notebook_is_read_whatever_its_minor_version(tmp_path: Path) -> None:
         ('{"a": 1}', "no nbformat field"),
         ('{"nbformat": 3, "worksheets": []}', "format 3"),
         ('{"nbformat": "four"}', "format four"),
+        ('{"nbformat": 4.0, "nbformat_minor": 5, "metadata": {}, "cells": []}', "format 4.0"),
+        ('{"nbformat": 4, "cells": [' + "1," * 3000 + "1]}", "at most 2000"),
         ('{"nbformat": 4, "nbformat_minor": 5}', "not a valid notebook"),
         ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}', "not a valid"),
         ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [3]}', "not a valid"),

@@ -161,3 +161,10 @@ def test_a_changed_or_removed_row_breaks_the_chain(chain: Path, tampering: str) 
         connection.execute(tampering)
     with pytest.raises(StoreError, match="was changed"):
         Store(chain).check_chain()
+
+
+def test_no_text_is_a_formula_to_a_spreadsheet() -> None:
+    nasty = msgspec.structs.replace(result(), message="=HYPERLINK(1)")
+    table = store.harmless(store.frame([nasty]))
+    assert table.iloc[0]["message"] == "'=HYPERLINK(1)"
+    assert table.iloc[0]["points"] == 7.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import itertools
 import json
 import re
 import stat
@@ -18,6 +20,7 @@ from tinytorch_compete.errors import Fault, NotebookError
 from tinytorch_compete.model import MIB
 
 MAX_NOTEBOOK_MIB = 20
+MAX_CELLS = 2000
 SOLUTION = re.compile(r"^\s*### (BEGIN|END) SOLUTION", re.MULTILINE)
 HIDDEN = re.compile(
     r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?",
@@ -55,11 +58,14 @@ def read(path: Path) -> NotebookNode:
         ) from None
     if not isinstance(document, dict) or "nbformat" not in document:
         raise NotebookError(f"{path}: not a notebook: it is JSON, but has no nbformat field.")
-    if document["nbformat"] != 4:
+    if type(document["nbformat"]) is not int or document["nbformat"] != 4:
         raise NotebookError(
             f"{path}: a notebook of format {str(document['nbformat'])[:20]}; format 4 is needed. "
             "Open it in Jupyter and save it again, or run: jupyter nbconvert --to notebook."
         )
+    cells = document.get("cells")
+    if isinstance(cells, list) and len(cells) > MAX_CELLS:
+        raise NotebookError(f"{path}: {len(cells)} cells; at most {MAX_CELLS} are read.")
     return _valid(path, document)
 
 
@@ -105,7 +111,12 @@ def _valid(path: Path, document: dict[str, Any]) -> NotebookNode:
 
 
 def _text(source: Any) -> str:
-    return "".join(source) if isinstance(source, list) else str(source)
+    return clean("".join(source) if isinstance(source, list) else source)
+
+
+def clean(text: Any) -> str:
+    """A text that can be written as UTF-8: halves of surrogate pairs become question marks."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -210,8 +221,29 @@ def with_plain_outputs(notebook: NotebookNode) -> NotebookNode:
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = list(_plain(cell.outputs))
+            cell.outputs = list(_joined(list(_plain(cell.outputs))))
+            cell.execution_count = None
     return notebook
+
+
+def _is_png(text: Any) -> bool:
+    """Whether a text is a PNG picture in base 64, and nothing that would leave its attribute."""
+    try:
+        data = base64.b64decode(re.sub(r"\s", "", text), validate=True)
+    except (TypeError, ValueError):
+        return False
+    return data.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """The outputs with neighbouring pieces of one stream put together."""
+    kinds = lambda output: (output.get("output_type"), output.get("name"))  # noqa: E731
+    for (kind, name), group in itertools.groupby(outputs, kinds):
+        if kind == "stream":
+            text = "".join(str(output.get("text")) for output in group)
+            yield v4.new_output("stream", name=str(name), text=text)
+        else:
+            yield from group
 
 
 def _plain(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
@@ -219,6 +251,8 @@ def _plain(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
         kind = output.get("output_type")
         if kind in ("display_data", "execute_result"):
             data = {key: output.data[key] for key in KEPT_MEDIA if key in output.get("data", {})}
+            if not _is_png(data.get("image/png")):
+                data.pop("image/png", None)
             if data:
                 yield v4.new_output("display_data", data)
         elif kind == "error":

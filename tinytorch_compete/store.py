@@ -16,6 +16,7 @@ from tinytorch_compete.model import Identity, Result, Verdict
 
 VERSION = 1
 BUSY_S = 30
+FORMULA = tuple("=+-@\t\r")
 _schema = sa.MetaData()
 _facts = sa.Table(
     "facts",
@@ -201,6 +202,11 @@ def frame(results: list[Result]) -> pd.DataFrame:
     metrics are declared in ``challenge.toml``. ``points`` is missing for a fault.
     """
     return pd.DataFrame([_row(result) for result in results])
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy in which no text is a formula to a spreadsheet: a quote stands before ``= + - @``."""
+    return table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in FORMULA else v)
 
 
 def _row(result: Result) -> dict[str, object]:

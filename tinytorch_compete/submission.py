@@ -15,6 +15,7 @@ from tinytorch_compete.model import MIB
 SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
 DATA = "data"  # the student's copy of the data set: the grader brings its own
 MAX_FILES = 500
+MAX_NAME = 200
 MAX_MIB = 64
 
 
@@ -86,6 +87,8 @@ def _walk(folder: Path, skipped: set[str]) -> Iterator[Path]:
         path = Path(entry.path)
         if entry.name in skipped:
             continue
+        if not entry.name.isprintable() or len(entry.name.encode(errors="replace")) > MAX_NAME:
+            raise NotebookError(f"{folder}: a file name that can't be shown; use plain letters.")
         if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
             raise NotebookError(f"{path}: a link or special file; send plain files only.")
         if entry.is_file():

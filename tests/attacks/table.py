@@ -10,11 +10,12 @@ HERE = Path(__file__).parent
 HEAD = """\
 # Attacks
 
-Each notebook in `notebooks/` attacks the grader of the challenge in `pack/`. Its metadata say what it tries, where it
-was seen, which defence holds, and what it may earn: nothing, as a rule. `test_attacks.py` grades all of them
-between an honest control that must keep its points and a wrong one that must keep its zero, and prints how many
-were tried and contained. Attacks that need a layer which this machine lacks aren't run, and the run says so: under
-rlimits alone, those marked *walls* or *cgroup* are **not** contained.
+Each notebook in `notebooks/` attacks the grader of the challenge in `pack/`. Its metadata say what
+it tries, where it was seen, which defence holds, and what it may earn: nothing, as a rule.
+`test_attacks.py` grades all of them between an honest control that must keep its points and a wrong
+one that must keep its zero, and prints how many were tried and contained. Attacks that need a layer
+which this machine lacks aren't run, and the run says so: under rlimits alone, those marked *walls*
+or *cgroup* are **not** contained.
 
 This page is written by `python tests/attacks/table.py`.
 """

@@ -237,7 +237,7 @@ def _check_isolation(required: bool) -> None:
 def _write(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
     try:
         if csv:
-            frame.to_csv(csv, index=False)
+            store.harmless(frame).to_csv(csv, index=False)
         if parquet:
             frame.to_parquet(parquet, index=False)
     except OSError as error:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import json
+import mmap
 import os
 import shutil
 import stat
@@ -165,7 +166,8 @@ class Box:
                 path.chmod(0o755)
         if self.group:
             self.group.forget_peak()
-        self.baseline = self._memory()
+        # What was copied for the student is in memory by now, and part of what the student uses.
+        self.baseline = self._memory() - (self._copied_bytes() if self.group else 0)
         self._peak_seen = self.baseline
         if self.group:
             self.group.cap(self.baseline + int(self._budget * (1 + MARGIN)))
@@ -226,6 +228,15 @@ class Box:
 
     def _tree(self) -> list[Any]:
         return watch.tree(self.pid) if self.pid else []
+
+    def _copied_bytes(self) -> int:
+        """What the submission's files take in memory, in whole pages."""
+        if self.files is None:
+            return 0
+        # The student's own data/ isn't copied, see launch.py.
+        paths = (p for p in self.files.rglob("*") if p.relative_to(self.files).parts[0] != "data")
+        sizes = [path.lstat().st_size for path in paths if path.is_file()]
+        return sum(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes)
 
     def _memory(self) -> int:
         return self.group.usage() if self.group else watch.memory_bytes(self._tree())

@@ -48,8 +48,7 @@ class Channel:
 
     def open(self, probe: str) -> None:
         """Let the kernel fetch this probe's inputs from now on."""
-        self._open, self._taken = probe, False
-        self._ended.clear()
+        self._open, self._taken, self._ended = probe, False, asyncio.Event()
 
     async def shut(self) -> None:
         """End the open probe; what has not been sent whole by now is unanswered for good.
@@ -65,15 +64,17 @@ class Channel:
         self._open = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        probe = self._open
-        if probe is not None and not self._taken:
-            self._taken = True
-            with contextlib.suppress(ConnectionError):
-                answer = await self._exchange(probe, reader, writer)
-                if self._open == probe:
-                    self.answers.setdefault(probe, answer)
-            self._ended.set()
-        writer.close()
+        probe, ended = self._open, self._ended
+        try:
+            if probe is not None and not self._taken:
+                self._taken = True
+                with contextlib.suppress(ConnectionError):
+                    answer = await self._exchange(probe, reader, writer)
+                    if self._open == probe:
+                        self.answers.setdefault(probe, answer)
+                ended.set()
+        finally:
+            writer.close()
 
     async def _exchange(
         self, probe: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

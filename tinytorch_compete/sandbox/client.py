@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from tinytorch_compete.model import MIB
+from tinytorch_compete.notebook import KEPT_MEDIA, clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs
 FLOOD_BYTES = 64 * MIB  # of all outputs; beyond it the run is stopped
@@ -44,17 +45,48 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
         return self.printed_bytes > FLOOD_BYTES
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
-        """Take one message of the kernel's unless its cell has said enough already."""
+        """Take one message of the kernel's, if it is proper and its cell hasn't said enough.
+
+        What the notebook format has no place for is dropped, as are widgets, updates of earlier
+        outputs, and the kernel's own word on its execution count.
+        """
         size = MESSAGE_BYTES + _size(msg.get("content"))
-        before = self._cell_bytes.get(cell_index, 0)
         self.printed_bytes += size
-        if before + size > KEPT_BYTES and msg.get("msg_type") != "status":
+        content = _proper(msg.get("msg_type"), msg.get("content"))
+        if content is None:
+            return None
+        before = self._cell_bytes.get(cell_index, 0)
+        if before + size > KEPT_BYTES and msg["msg_type"] != "status":
             if before <= KEPT_BYTES:
                 self._cell_bytes[cell_index] = KEPT_BYTES + 1
                 cell.outputs.append(NotebookNode(output_type="stream", name="stderr", text=CUT))
             return None
         self._cell_bytes[cell_index] = before + size
-        return super().process_message(msg, cell, cell_index)
+        return super().process_message({**msg, "content": content}, cell, cell_index)
+
+
+def _proper(kind: Any, content: Any) -> dict[str, Any] | None:
+    """The fields of a message that we use, as text; ``None`` for a message that we don't."""
+    if not isinstance(content, dict):
+        return None
+    if kind == "status":
+        return {"execution_state": str(content.get("execution_state"))}
+    if kind == "clear_output":
+        return {"wait": bool(content.get("wait"))}
+    if kind == "stream":
+        name = "stderr" if content.get("name") == "stderr" else "stdout"
+        return {"name": name, "text": clean(content.get("text", ""))}
+    if kind in ("display_data", "execute_result"):
+        data = content.get("data")
+        data = data if isinstance(data, dict) else {}
+        shown = {key: clean(data[key]) for key in KEPT_MEDIA if isinstance(data.get(key), str)}
+        return {"data": shown, "metadata": {}, "execution_count": None}
+    if kind == "error":
+        lines = content.get("traceback")
+        lines = [clean(line) for line in lines] if isinstance(lines, list) else []
+        named = {key: clean(content.get(key, "")) for key in ("ename", "evalue")}
+        return {**named, "traceback": lines}
+    return None
 
 
 def _size(content: Any) -> int:

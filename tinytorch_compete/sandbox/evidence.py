@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import warnings
 from tokenize import TokenError
 from typing import Any
 
@@ -17,6 +18,18 @@ MAX_LINE = 16 * 1024
 MAX_ARRAYS = 16
 MAX_BYTES = 64 * MIB
 MAX_NPY_HEADER = 1024
+MAX_NAME = 64
+# What numpy raises for the headers that people and fuzzers have thought of.
+UNREADABLE = (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    ValueError,
+)
 KINDS = "biuf"  # booleans, integers and floats; no objects, strings, records or complex numbers
 
 
@@ -37,7 +50,8 @@ def parse_sizes(line: bytes) -> dict[str, int]:
     if not isinstance(sizes, dict) or len(sizes) > MAX_ARRAYS:
         raise EvidenceError(f"the answer must announce at most {MAX_ARRAYS} named arrays")
     for name, size in sizes.items():
-        if type(size) is not int or size <= 0 or not name.isidentifier():
+        proper = name.isidentifier() and len(name) <= MAX_NAME
+        if type(size) is not int or size <= 0 or not proper:
             raise EvidenceError("the answer announces an array without a proper name or size")
     if sum(sizes.values()) > MAX_BYTES:
         raise EvidenceError(f"the answer is larger than {MAX_BYTES // MIB} MiB")
@@ -56,14 +70,16 @@ def parse_npy(name: str, data: bytes) -> np.ndarray[Any, Any]:
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }
-        shape, fortran, dtype = read[version](file, max_header_size=MAX_NPY_HEADER)
-    except (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError):
+        with warnings.catch_warnings():  # about Python 2's headers, on the grader's terminal
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = read[version](file, max_header_size=MAX_NPY_HEADER)
+    except UNREADABLE:
         raise EvidenceError(f"the array {name!r} of the answer is not a plain .npy file") from None
     if dtype.kind not in KINDS or dtype.hasobject:
         raise EvidenceError(f"the array {name!r} of the answer has the type {dtype}, not numbers")
-    if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 8:
+    if any(type(n) is not int or not 0 <= n <= MAX_BYTES for n in shape) or len(shape) > 8:
         raise EvidenceError(f"the array {name!r} of the answer has an impossible shape")
-    body = data[file.tell() :]
+    body = memoryview(data)[file.tell() :]
     if math.prod(shape) * dtype.itemsize != len(body):
         raise EvidenceError(f"the array {name!r} of the answer is not as long as its header says")
     array = np.frombuffer(body, dtype)

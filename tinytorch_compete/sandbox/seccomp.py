@@ -2,8 +2,9 @@
 
 bubblewrap drops capabilities, but a new user namespace would hand them out again inside itself, and
 with them most of the kernel's attack surface. Sockets of other families than Unix, IP and netlink
-are refused: a network namespace doesn't hold vsock, for one. Refused calls fail with ``EPERM``, except ``clone3``,
-which fails with ``ENOSYS`` so that glibc falls back to ``clone``, whose flags a filter can read.
+are refused: a network namespace doesn't hold vsock, for one. Refused calls fail with ``EPERM``,
+except ``clone3``, which fails with ``ENOSYS`` so that glibc falls back to ``clone``, whose flags a
+filter can read.
 Layout and constants: ``linux/filter.h``, ``linux/seccomp.h``, ``linux/audit.h``.
 """
 

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Verdict
+from tinytorch_compete.notebook import clean
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel
 from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient, QuietClient
@@ -63,7 +64,6 @@ class Session:
             startup_timeout=START_S,
             shutdown_kernel="immediate",
             record_timing=False,
-            coalesce_streams=True,
             store_widget_state=False,
         )
         self._box: Box | None = None
@@ -123,6 +123,7 @@ class Session:
             self.stopped = stop
             self._kill()
         await channel.shut()
+        self._recheck_memory()
         wall_s = time.perf_counter() - start
         if self.stopped:
             return CellRun(grade_id, self.stopped.verdict, wall_s, self.stopped.message)
@@ -181,6 +182,15 @@ class Session:
                 f"stopped: over the cap of {self._limits.memory_mib} MiB above the idle kernel",
             )
 
+    def _recheck_memory(self) -> None:
+        """Look once more after the answer has come, which nobody watches."""
+        try:
+            if not self.stopped:
+                self._check_memory()
+        except Stop as stop:
+            self.stopped = stop
+            self._kill()
+
     def _kill(self) -> None:
         assert self._box is not None
         self._box.kill()
@@ -209,7 +219,7 @@ def _outcome(cell: NotebookNode, reply: Mapping[str, Any]) -> tuple[Verdict, str
         error = reply  # the output got lost on its way, in a flood or for want of memory
     if error is None:
         return Verdict.OK, ""
-    name, value = str(error.get("ename", "")), str(error.get("evalue", ""))
+    name, value = (clean(error.get(key, "")) for key in ("ename", "evalue"))
     verdict = Verdict.OVER_MEMORY if "MemoryError" in name else Verdict.ERROR
     return verdict, (f"{name}: {value}" if value else name)[:MAX_MESSAGE]
 
