@@ -43,12 +43,13 @@ def plan() -> Plan:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def report() -> Iterator[None]:
+def report(request: pytest.FixtureRequest) -> Iterator[None]:
     """Say at the end how many attacks were tried, and how many were contained."""
     yield
     held = ", ".join(layer.name for layer in capabilities.survey() if layer.works)
     tried, contained = CONTAINED["tried"], CONTAINED["contained"]
-    print(f"\n{tried} attacks tried, {contained} contained; layers: {held}")
+    terminal = request.config.pluginmanager.getplugin("terminalreporter")
+    terminal.write_line(f"\n{tried} attacks tried, {contained} contained; layers: {held}")
 
 
 def submit(folder: Path, answer: str) -> Submission:
