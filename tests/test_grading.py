@@ -89,6 +89,13 @@ def test_a_bad_answer_earns_nothing_and_hears_why(
     assert re.search(words, result.message)
 
 
+def test_a_follow_up_error_names_its_cause(plan: Plan, tmp_path: Path) -> None:
+    result = grading.grade(plan, submit(tmp_path, "bob", "1 / 0\n" + GOLD), FakeSandbox()).result
+    assert result.cells[0].message == (
+        "not possible after what failed before: ZeroDivisionError: division by zero"
+    )
+
+
 def test_what_is_no_notebook_is_the_students_error(plan: Plan, tmp_path: Path) -> None:
     result = grading.grade(plan, submit(tmp_path, "eve", None), FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.ERROR, 0.0)

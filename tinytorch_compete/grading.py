@@ -173,9 +173,19 @@ def _cell_result(name: str, worth: float, run: Run, judgement: Judgement) -> Cel
     judged = judgement.cells[name]
     if not 0 <= judged.score <= 1:
         raise Fault(f"the grader gave {name!r} a score of {judged.score}; scores are 0 to 1")
-    ran = next((cell for cell in run.cells if cell.grade_id == name), None)
-    told = ran.message if ran and ran.message and not judged.score else judged.message
-    return CellResult(name, round(judged.score * worth, 2), worth, told)
+    why = "" if judged.score else _failure(name, run)
+    return CellResult(name, round(judged.score * worth, 2), worth, why or judged.message)
+
+
+def _failure(name: str, run: Run) -> str:
+    """How a cell failed in the run; a name that an earlier failure left undefined is its fault."""
+    failed = [cell for cell in run.cells if cell.message]
+    own = next((cell for cell in failed if cell.grade_id == name), None)
+    if own is None:
+        return ""
+    if own is not failed[0] and own.message.startswith("NameError"):
+        return f"not possible after what failed before: {failed[0].message}"
+    return own.message
 
 
 def _unrun(
