@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import nbformat
 
+CONTAINED: Counter[str] = Counter()  # by this test run: tried, contained
 HERE = Path(__file__).parent
 HEAD = """\
 # Attacks

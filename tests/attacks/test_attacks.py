@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,22 +33,11 @@ def predict(images):
 WRONG = "def predict(images):\n    return np.zeros(len(images), int)\n"
 # Grading an attack may not cost the grader itself more than this.
 GRADER_MIB = 300
-CONTAINED: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     return Plan(pack.load(HERE / "pack")[0], b"a secret that no notebook knows")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def report(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Say at the end how many attacks were tried, and how many were contained."""
-    yield
-    held = ", ".join(layer.name for layer in capabilities.survey() if layer.works)
-    tried, contained = CONTAINED["tried"], CONTAINED["contained"]
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-    terminal.write_line(f"\n{tried} attacks tried, {contained} contained; layers: {held}")
 
 
 def submit(folder: Path, answer: str) -> Submission:
@@ -82,7 +70,7 @@ def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Pa
         pytest.skip("not contained without a cgroup: none can be made here")
     if "own user" in facts["needs"] and os.geteuid() != 0:
         pytest.skip("not contained unless each kernel is a user of its own, which takes root")
-    CONTAINED["tried"] += 1
+    table.CONTAINED["tried"] += 1
     (tmp_path / "canary").write_text("alive")
     copy = tmp_path / "attack" / "target.ipynb"
     copy.parent.mkdir()
@@ -106,7 +94,7 @@ def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Pa
     assert "<script" not in shown
     shown.encode()
     msgspec.json.encode(result)
-    CONTAINED["contained"] += 1
+    table.CONTAINED["contained"] += 1
 
 
 @contextlib.contextmanager
