@@ -21,7 +21,6 @@ from tinytorch_compete.model import MIB
 
 MAX_NOTEBOOK_MIB = 20
 MAX_CELLS = 2000
-SOLUTION = re.compile(r"^\s*### (BEGIN|END) SOLUTION", re.MULTILINE)
 HIDDEN = re.compile(
     r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?",
     re.DOTALL | re.MULTILINE,
