@@ -234,3 +234,76 @@ class Result(msgspec.Struct, frozen=True):
     versions: Mapping[str, str]
     files: Mapping[str, str]
     graded_at: dt.datetime
+
+
+class LineCost(msgspec.Struct, frozen=True):
+    """What one line of the student's code cost in a profiled run.
+
+    ``source`` is a key of ``Profile.sources``, ``line`` counts from 1. ``seconds`` includes what
+    the line called; ``net_mib`` is what was still held after it, summed over its hits; ``peak_mib``
+    is the highest use above that at its start while it ran. ``estimated`` marks sampled ``hits``.
+    """
+
+    source: str
+    line: int
+    hits: int
+    seconds: float
+    net_mib: float
+    peak_mib: float
+    estimated: bool = False
+
+
+class CellCost(msgspec.Struct, frozen=True):
+    """What one cell cost in a profiled run, in the units of ``LineCost``."""
+
+    source: str
+    seconds: float
+    net_mib: float
+    peak_mib: float
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Where time and memory went, line by line; for learning, it ranks nobody.
+
+    ``sources`` maps a source's name (``cell:GRADE_ID`` for an answer cell, else a path below the
+    submission's folder) to its text. ``timeline`` is seconds since the start and MiB of the whole
+    process tree above the idle kernel. ``backends`` names what measured time and what memory.
+    """
+
+    backends: tuple[str, ...]
+    sources: Mapping[str, str]
+    lines: tuple[LineCost, ...]
+    cells: tuple[CellCost, ...] = ()
+    timeline: tuple[tuple[float, float], ...] = ()
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """A change that was applied to a copy and run: what it cost before and after.
+
+    ``same`` says whether the answers were equal within tolerance.
+    """
+
+    seconds_before: float
+    seconds_after: float
+    peak_mib_before: float
+    peak_mib_after: float
+    same: bool
+
+
+class Insight(msgspec.Struct, frozen=True):
+    """A finding about lines of one source: mildest word first, the answer last.
+
+    ``look`` says what to look at, ``why`` what happens there and why it costs, ``change`` what to
+    do. ``guide`` names the section of the guide on it. ``diff`` is the change as a unified diff
+    where it can be made mechanically, and ``trial`` what it gained; ``None`` means not tried.
+    """
+
+    name: str
+    source: str
+    lines: tuple[int, ...]
+    look: str
+    why: str
+    change: str
+    guide: str
+    diff: str = ""
+    trial: Trial | None = None
