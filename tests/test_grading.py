@@ -137,7 +137,7 @@ def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch
 def test_every_student_gets_the_same_questions_and_another_secret_other_ones(place: Path) -> None:
     entry = pack.load(place)[0]
     one, same, other = (Plan(entry, secret) for secret in (SECRET, SECRET, b"another"))
-    images = [p.inputs["holdout"].arrays["images"] for p in (one, same, other)]
+    images = [p.inputs[0]["holdout"].arrays["images"] for p in (one, same, other)]
     assert (images[0] == images[1]).all()
     assert not (images[0] == images[2]).all()
 

@@ -44,9 +44,9 @@ class Exam:
         """
         return self.data.holdout(int(self.rng(3).integers(2**63)), CHECK_N)
 
-    def rng(self, purpose: int) -> np.random.Generator:
-        """A generator for one purpose of a grader's, fixed by the secret seed."""
-        return np.random.default_rng([self.seed, purpose])
+    def rng(self, *purpose: int) -> np.random.Generator:
+        """A generator for one purpose of a grader's, such as (4, question), fixed by the seed."""
+        return np.random.default_rng([self.seed, *purpose])
 
     def class_names(self, classes: int = 10) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """What class i is called in this grading: a secret permutation, shape (classes,).

@@ -92,13 +92,13 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
     limits = result.identity.limits
     rows = [
         ("peak memory", f"{result.peak_mib:.0f} MiB", f"cap {limits.memory_mib} MiB"),
-        ("time", f"{result.wall_s:.1f} s", f"limit {limits.wall_s:g} s"),
+        ("time", f"{result.wall_s / result.runs:.1f} s", f"limit {limits.wall_s:g} s"),
     ]
     for metric in challenge.metrics:
-        if metric.name in result.metrics:
-            rows.append(
-                (metric.name, ranking.format_figure(metric, result.metrics[metric.name]), "")
-            )
+        found = ranking.estimate_of(challenge, result, metric.name)
+        if found and metric.name in result.metrics:
+            note = f"mean of {found.n} runs, 95 % interval" if found.n > 1 else ""
+            rows.append((metric.name, ranking.format_estimate(metric, found), note))
     table = [f"| {name} | {value} | {note} |" for name, value, note in reversed(rows)]
     return ["| figure | yours | |", "|---|---|---|", *table]
 
@@ -111,9 +111,10 @@ def _next_tier(challenge: Challenge, result: Result) -> str:
     if not above:
         return "This is the highest tier."
     goal = ranking.format_figure(metric, above[0].at)
-    if metric.name not in result.metrics and not result.tier:
+    found = ranking.estimate_of(challenge, result, metric.name)
+    if found is None:
         return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
-    yours = ranking.format_figure(metric, ranking.figure(result, metric.name))
+    yours = ranking.format_figure(metric, found.value)
     return f"Next tier: **{above[0].name}** at {metric.name} {goal}; yours is {yours}."
 
 

@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
 import hashlib
 import hmac
-import importlib.metadata
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+from nbformat import NotebookNode
 
-from tinytorch_compete import metrics, notebook, submission
+from tinytorch_compete import notebook, outcome, submission
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.exam import Exam
 from tinytorch_compete.model import (
-    CellResult,
+    Challenge,
     Evidence,
     Identity,
     Inputs,
-    Judgement,
     Limits,
     Result,
     Run,
+    Timed,
     Verdict,
 )
+from tinytorch_compete.outcome import Trial
 from tinytorch_compete.pack import Entry, Grader
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission
 
+Done = TypeVar("Done")
 ATTEMPTS = 3
 BACK_OFF_S = 0.5
-RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
 
 
 class Plan:
     """Everything about one grading that is the same for all submissions.
 
-    ``secret`` is the course's; the challenge's seed is derived from it. ``source`` is a folder that
-    holds the data set already. Raises ``CompeteError``.
+    ``secret`` is the course's; the challenge's secret seeds are derived from it, ``seeds`` of them
+    or as many as the challenge says. ``final`` takes other ones, that no earlier grading used.
+    ``source`` is a folder that holds the data set already. Raises ``CompeteError``.
     """
 
     def __init__(
@@ -56,48 +57,61 @@ class Plan:
         *,
         dataset: str | None = None,
         source: Path | None = None,
+        seeds: int | None = None,
+        final: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.entry, self.secret = entry, secret
-        self.master = entry.master()
+        self.master, self.reference = entry.master(), entry.reference()
         self.points = notebook.points(self.master)
         self.grader = Grader(entry.grader_folder / "grader.py")
         choice = entry.choice(dataset)
         data = prepare(
             choice.name, train=choice.train, public=choice.public, source=source, progress=progress
         )
-        seed = hmac.new(secret, entry.slug.encode(), hashlib.sha256).digest()
-        self.exam = Exam(data, int.from_bytes(seed[:16]), choice.holdout)
-        self._facts = {
-            "challenge": entry.slug,
-            "challenge_sha": entry.challenge_sha(),
-            "grader_sha": entry.grader_sha(),
-            "seed_sha": hashlib.sha256(seed).hexdigest(),
-            "dataset": f"{choice.name}:{data.digest()[:16]}",
-        }
+        keys = [_seed(secret, entry.slug, k, final) for k in range(seeds or self.challenge.seeds)]
+        self.exams = tuple(Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys)
+        self._same = Identity(
+            student="",
+            challenge=entry.slug,
+            challenge_sha=entry.challenge_sha(),
+            grader_sha=entry.grader_sha(),
+            submission_sha="",
+            seed_sha=hashlib.sha256(b"".join(keys)).hexdigest(),
+            dataset=f"{choice.name}:{data.digest()[:16]}",
+            limits=self.limits,
+            final=final,
+        )
+
+    @property
+    def challenge(self) -> Challenge:
+        """The facts of the challenge."""
+        return self.entry.challenge
 
     @property
     def limits(self) -> Limits:
         """What each run may use."""
-        return self.entry.challenge.limits
+        return self.challenge.limits
 
     @functools.cached_property
-    def inputs(self) -> Mapping[str, Inputs]:
-        """What each probe is handed; made once, the same for everybody."""
-        return self.grader.inputs(self.exam)
+    def inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
+        """What each probe is handed, for each exam; made once, the same for everybody."""
+        return tuple(self.grader.inputs(exam) for exam in self.exams)
 
     def identity(self, work: Submission, files: Mapping[str, str]) -> Identity:
         """What a result of this work under this plan is about."""
-        return Identity(
-            student=work.student,
-            submission_sha=submission.digest(files),
-            limits=self.limits,
-            **self._facts,
+        return msgspec.structs.replace(
+            self._same, student=work.student, submission_sha=submission.digest(files)
         )
 
 
+def _seed(secret: bytes, slug: str, number: int, final: bool) -> bytes:
+    name = slug + (f"/{number}" if number else "") + ("/final" if final else "")
+    return hmac.new(secret, name.encode(), hashlib.sha256).digest()
+
+
 class Graded(msgspec.Struct, frozen=True):
-    """A result, and what feedback is made from; ``run`` is ``None`` if nothing could be run."""
+    """A result, and what feedback is made from: the first run, ``None`` if nothing could be run."""
 
     result: Result
     run: Run | None = None
@@ -105,115 +119,67 @@ class Graded(msgspec.Struct, frozen=True):
 
 
 def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
-    """Run and judge one submission; whatever goes wrong becomes a verdict.
+    """Run and judge one submission with each secret seed; whatever goes wrong becomes a verdict.
 
-    What is wrong with the submission is its own verdict and ends here. What fails on our side is
-    tried again, ``ATTEMPTS`` times in all with a growing pause, and then is a ``FAULT`` without
-    points.
+    What is wrong with the submission is its own verdict and ends here. A first run that reaches no
+    tier isn't repeated with other seeds. What fails on our side is tried again, ``ATTEMPTS`` times
+    in all with a growing pause, and then is a ``FAULT`` without points.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    try:
+        files = _retried(work.files)
+        assembly = _retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))
+        trials: list[Trial] = []
+        for number in range(len(plan.exams)):
+            attempt = functools.partial(_trial, plan, number, work, assembly.notebook, sandbox)
+            trials.append(_retried(attempt))
+            if not trials[0].tier:
+                break
+        identity = plan.identity(work, files)
+        result = outcome.result(plan.challenge, identity, files, trials)
+        return Graded(result, trials[0].run, assembly)
+    except NotebookError as error:
+        return Graded(_unrun(plan, work, Verdict.ERROR, str(error)))
+    except Fault as error:
+        return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {error}"))
+
+
+def _retried(attempt: Callable[[], Done]) -> Done:
+    """What the attempt returns; raises its ``NotebookError`` at once, and ``Fault`` after the last
+    of ``ATTEMPTS`` failures of any other kind."""
+    for number in range(1, ATTEMPTS + 1):
         try:
-            return _grade_once(plan, work, sandbox)
-        except NotebookError as error:
-            return Graded(_unrun(plan, work, Verdict.ERROR, str(error), points=0.0))
+            return attempt()
+        except NotebookError:
+            raise
         except Exception as error:  # the one place where our own faults are caught and recorded
-            fault = (
-                f"{type(error).__name__}: {error}" if not isinstance(error, Fault) else str(error)
-            )
-            if attempt < ATTEMPTS:
-                time.sleep(BACK_OFF_S * 2 ** (attempt - 1))
-    return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {fault}", points=None))
+            said = str(error) if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
+            if number < ATTEMPTS:
+                time.sleep(BACK_OFF_S * 2 ** (number - 1))
+    raise Fault(said)
 
 
-def _grade_once(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
-    files = work.files()
-    assembly = notebook.assemble(plan.master, notebook.read(work.notebook))
+def _trial(
+    plan: Plan, number: int, work: Submission, assembled: NotebookNode, sandbox: Sandbox
+) -> Trial:
+    exam = plan.exams[number]
     run = sandbox.run(
-        assembly.notebook, plan.limits, plan.inputs, files=work.folder, data=plan.exam.data.folder
+        assembled,
+        plan.limits,
+        plan.inputs[number],
+        files=work.folder,
+        data=exam.data.folder,
+        reference=plan.reference,
     )
-    evidence = Evidence(run.answers, run.peak_mib)
-    judgement = plan.grader.judge(evidence, plan.exam)
-    return Graded(_result(plan, plan.identity(work, files), files, run, judgement), run, assembly)
+    judgement = plan.grader.judge(Evidence(run.answers, run.peak_mib), exam)
+    return outcome.trial(plan.challenge, plan.points, run, judgement)
 
 
-def _result(
-    plan: Plan, identity: Identity, files: Mapping[str, str], run: Run, judgement: Judgement
-) -> Result:
-    challenge = plan.entry.challenge
-    cells = tuple(_cell_result(name, worth, run, judgement) for name, worth in plan.points.items())
-    figures = {**judgement.metrics, "peak_mib": run.peak_mib, "wall_s": run.wall_s}
-    first = figures.get(challenge.rank[0])
-    tier = "" if first is None else metrics.tier(challenge, first)
-    verdict, message = run.verdict, run.message
-    if verdict == Verdict.OK and not tier:
-        verdict = Verdict.WRONG
-        message = min(cells, key=lambda cell: cell.points / cell.max_points).message
-    return Result(
-        identity=identity,
-        verdict=verdict,
-        message=message,
-        points=round(math.fsum(cell.points for cell in cells), 2),
-        max_points=math.fsum(plan.points.values()),
-        tier=tier,
-        division=metrics.division(challenge, run.peak_mib) if tier else "",
-        metrics=judgement.metrics,
-        cells=cells,
-        wall_s=run.wall_s,
-        cpu_s=run.cpu_s,
-        peak_mib=run.peak_mib,
-        baseline_mib=run.baseline_mib,
-        layers=run.layers,
-        versions=versions(),
-        files=files,
-        graded_at=_now(),
-    )
-
-
-def _cell_result(name: str, worth: float, run: Run, judgement: Judgement) -> CellResult:
-    judged = judgement.cells[name]
-    if not 0 <= judged.score <= 1:
-        raise Fault(f"the grader gave {name!r} a score of {judged.score}; scores are 0 to 1")
-    why = "" if judged.score else _failure(name, run)
-    return CellResult(name, round(judged.score * worth, 2), worth, why or judged.message)
-
-
-def _failure(name: str, run: Run) -> str:
-    """How a cell failed in the run; a name that an earlier failure left undefined is its fault."""
-    failed = [cell for cell in run.cells if cell.message]
-    own = next((cell for cell in failed if cell.grade_id == name), None)
-    if own is None:
-        return ""
-    if own is not failed[0] and own.message.startswith("NameError"):
-        return f"not possible after what failed before: {failed[0].message}"
-    return own.message
-
-
-def _unrun(
-    plan: Plan, work: Submission, verdict: Verdict, message: str, points: float | None
-) -> Result:
-    """The result of a submission that could not be run, for its own fault or for ours."""
+def _unrun(plan: Plan, work: Submission, verdict: Verdict, message: str) -> Result:
     files: Mapping[str, str] = {}
     with contextlib.suppress(CompeteError, OSError):  # whatever is wrong has its message already
         files = work.files()
-    return Result(
-        identity=plan.identity(work, files),
-        verdict=verdict,
-        message=message,
-        points=points,
-        max_points=math.fsum(plan.points.values()),
-        tier="",
-        division="",
-        metrics={},
-        cells=(),
-        wall_s=0.0,
-        cpu_s=0.0,
-        peak_mib=0.0,
-        baseline_mib=0.0,
-        layers=(),
-        versions=versions(),
-        files=files,
-        graded_at=_now(),
-    )
+    worth = math.fsum(plan.points.values())
+    return outcome.unrun(plan.identity(work, files), files, verdict, message, worth)
 
 
 def waiting(plan: Plan, works: Sequence[Submission], store: Store) -> list[Submission]:
@@ -252,14 +218,3 @@ def grade_class(
     except BaseException:
         sandbox.stop()
         raise
-
-
-@functools.cache
-def versions() -> Mapping[str, str]:
-    """The versions that a result depends on, by package."""
-    found = {name: importlib.metadata.version(name) for name in RECORDED}
-    return {"python": platform.python_version(), **found}
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import Answer, CellJudgement, Challenge, Evidence
+from tinytorch_compete.inference import hodges_lehmann
+from tinytorch_compete.model import Answer, CellJudgement, Challenge, Cost, Evidence
 
 Array = np.ndarray[Any, Any]
+SIDES = ("own", "reference")
 UNASKED = "the run ended before this was asked"
 
 
@@ -53,6 +57,58 @@ def answered_accuracy(evidence: Evidence, probe: str, truth: Array, classes: int
     """The accuracy of a probe's class numbers, or the sentence why there is none."""
     predicted = answered_labels(evidence, probe, len(truth), classes)
     return predicted if isinstance(predicted, str) else accuracy(predicted, truth)
+
+
+def speedup(answer: Answer) -> float | str:
+    """How many times faster than the reference a timed probe was answered, or why it can't be told.
+
+    The ratio of CPU seconds of the two process trees for equal questions. Rounds come in pairs of
+    opposite order (A B B A), which cancels a drift of the machine; the pairs' mean logarithmic
+    ratios are put together by ``inference.hodges_lehmann``. Wall time isn't used: it also counts
+    who else wanted the core.
+    """
+    if not answer.rounds:
+        return answer.problem or UNASKED
+    logs = [math.log(r.reference.cpu_s / r.own.cpu_s) for r in answer.rounds]
+    return math.exp(hodges_lehmann([(a + b) / 2 for a, b in _pairs(logs)]))
+
+
+def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
+    """The first and second value, the third and fourth, and so on."""
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def instructions(answer: Answer) -> float | None:
+    """Millions of user-mode instructions for a question, the median; ``None`` where not counted."""
+    counted = [r.own.instructions for r in answer.rounds if r.own.instructions is not None]
+    whole = counted and len(counted) == len(answer.rounds)
+    return statistics.median(counted) / 1e6 if whole else None
+
+
+# How far the shares of wall time in which student and reference had a core may differ.
+ELSEWHERE = 1.5
+
+
+def clock_flags(answer: Answer) -> list[str]:
+    """What a reader should know of a timed answer whose clocks disagree; empty if they agree.
+
+    In the same lane, in turn, both get the core for the same share of the wall time. Clearly less
+    CPU time than that is waiting, or work that was done elsewhere; clearly more is work on more
+    cores than the lane has.
+    """
+    if not answer.rounds:
+        return []
+    own, theirs = (_core_share([getattr(r, side) for r in answer.rounds]) for side in SIDES)
+    if own > theirs * ELSEWHERE:
+        return [f"used {own:.2f} cores while timed, the reference {theirs:.2f}"]
+    if own < theirs / ELSEWHERE:
+        return [f"worked in {own:.0%} of the time it was timed, the reference in {theirs:.0%}"]
+    return []
+
+
+def _core_share(costs: Sequence[Cost]) -> float:
+    """CPU seconds for each second of wall time."""
+    return math.fsum(cost.cpu_s for cost in costs) / math.fsum(cost.wall_s for cost in costs)
 
 
 def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -45,11 +45,29 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A declared figure: its name, its unit and which direction is better."""
+    """A declared figure: its name, its unit and which direction is better.
+
+    Ratios live on the ``log`` scale. ``resolution`` is the smallest standard deviation between runs
+    that is believed: in the metric's unit, or relative on the ``log`` scale.
+    """
 
     name: str
     unit: str
     direction: Literal["higher", "lower"]
+    scale: Literal["linear", "log"] = "linear"
+    resolution: float = 0.0
+
+    @property
+    def sign(self) -> int:
+        """What to multiply a value by so that less is better."""
+        return -1 if self.direction == "higher" else 1
+
+
+class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a result must reach to be ranked before all that don't: a metric ``at`` or better."""
+
+    metric: str
+    at: float
 
 
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,7 +104,9 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts of one challenge, as ``challenge.toml`` states them.
 
     ``datasets`` is in order of preference: the first is the default. ``rank`` names the metrics in
-    the order in which they decide. ``tiers`` go from the easiest to the hardest.
+    the order in which they decide. ``tiers`` go from the easiest to the hardest. Each submission is
+    run ``seeds`` times, each time with another secret seed: two at least for an interval, five for
+    ranks that say something.
     """
 
     title: str
@@ -98,6 +118,8 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: tuple[Metric, ...]
     rank: tuple[str, ...]
     tiers: tuple[Tier, ...]
+    seeds: int = 1
+    requires: tuple[Requirement, ...] = ()
     aliases: tuple[str, ...] = ()
     divisions: tuple[Division, ...] = ()
     dates: Dates = Dates()
@@ -106,8 +128,17 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = [metric.name for metric in self.metrics]
         if not (self.datasets and self.rank and self.tiers):
             raise ValueError("datasets, rank and tiers need at least one entry each")
-        if unknown := [name for name in self.rank if name not in names]:
-            raise ValueError(f"rank names {', '.join(unknown)}, which metrics doesn't declare")
+        named = {"rank": self.rank, "requires": [needed.metric for needed in self.requires]}
+        for key, wanted in named.items():
+            if unknown := [name for name in wanted if name not in names]:
+                raise ValueError(f"{key} names {', '.join(unknown)}, which metrics doesn't declare")
+        if raw := [name for name in self.rank if self.metric(name).unit == "s"]:
+            raise ValueError(
+                f"rank names {raw[0]}, but seconds differ from machine to machine: "
+                "rank by a ratio to the reference"
+            )
+        if self.seeds < 1:
+            raise ValueError("seeds must be positive")
         falling = self.metric(self.rank[0]).direction == "lower"
         if [t.at for t in self.tiers] != sorted((t.at for t in self.tiers), reverse=falling):
             raise ValueError("tiers must go from the easiest to the hardest")
@@ -127,16 +158,49 @@ class Inputs(msgspec.Struct, frozen=True):
     values: Mapping[str, Any] = {}
 
 
+class Timed(msgspec.Struct, frozen=True):
+    """What a timed probe is handed: ``make(i)`` gives the inputs of question ``i``, each new.
+
+    Question ``i`` is the same for the student and for the reference, and takes the reference some
+    20 ms or more. The grader asks as many questions as its own measurements call for.
+    """
+
+    make: Callable[[int], Inputs]
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one question cost, from the release of its inputs to the last byte of the answer.
+
+    ``cpu_s`` is that of the whole process tree since its previous answer; ``instructions`` are
+    those that it retired in user mode, ``None`` where they can't be counted.
+    """
+
+    wall_s: float
+    cpu_s: float
+    instructions: int | None = None
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One question to both: the student's arrays, what they cost, and what the reference's did."""
+
+    question: int
+    arrays: Mapping[str, Any]
+    own: Cost
+    reference: Cost
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What one probe sent back: raw arrays, and how long they took by the grader's clock.
 
     ``wall_s`` runs from the release of the inputs to the last byte of the answer. ``problem`` says
-    why there is no answer, and is empty if it came whole.
+    why there is no answer, and is empty if it came whole. A timed probe's answers are in
+    ``rounds``.
     """
 
     arrays: Mapping[str, Any] = {}
     wall_s: float = 0.0
     problem: str = ""
+    rounds: tuple[Round, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -160,7 +224,7 @@ class Run(msgspec.Struct, frozen=True):
 
     ``peak_mib`` is the tree's highest use above ``baseline_mib``, the idle kernel's.
     ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names what
-    held the limits.
+    held the limits. ``noise`` is how quiet the machine was, see ``sandbox.noise``.
     """
 
     verdict: Verdict
@@ -173,6 +237,7 @@ class Run(msgspec.Struct, frozen=True):
     baseline_mib: float
     layers: tuple[str, ...]
     notebook: Any = None
+    noise: Mapping[str, float] = {}
 
 
 class CellJudgement(msgspec.Struct, frozen=True):
@@ -201,7 +266,8 @@ class CellResult(msgspec.Struct, frozen=True):
 class Identity(msgspec.Struct, frozen=True):
     """What was graded under what: two results with equal identities are the same work.
 
-    Each ``*_sha`` is a sha256 in hexadecimal; ``seed_sha`` stands for the secret seed.
+    Each ``*_sha`` is a sha256 in hexadecimal; ``seed_sha`` stands for the secret seeds. ``final``
+    work is graded with seeds that were used for nothing else before.
     """
 
     student: str
@@ -212,10 +278,16 @@ class Identity(msgspec.Struct, frozen=True):
     seed_sha: str
     dataset: str
     limits: Limits
+    final: bool = False
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault."""
+    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault.
+
+    A submission was run ``runs`` times, with another secret seed each time. ``samples`` has each
+    figure's raw values, one a run that gave it; ``metrics`` their means, geometric ones for ratios.
+    Times are sums over the runs, the peak is the highest.
+    """
 
     identity: Identity
     verdict: Verdict
@@ -234,6 +306,10 @@ class Result(msgspec.Struct, frozen=True):
     versions: Mapping[str, str]
     files: Mapping[str, str]
     graded_at: dt.datetime
+    runs: int = 1
+    samples: Mapping[str, tuple[float, ...]] = {}
+    noise: Mapping[str, float] = {}
+    machine: str = ""
 
 
 class LineCost(msgspec.Struct, frozen=True):

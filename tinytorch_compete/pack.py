@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from tinytorch_compete import notebook
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.exam import Exam
-from tinytorch_compete.model import Challenge, DatasetChoice, Evidence, Inputs, Judgement
+from tinytorch_compete.model import Challenge, DatasetChoice, Evidence, Inputs, Judgement, Timed
 
 PACKAGE = Path(__file__).resolve().parent
 ENTRY_POINTS = "tinytorch_compete.packs"
@@ -39,6 +39,17 @@ class Entry(msgspec.Struct, frozen=True):
         """The master notebook; raises ``NotebookError``."""
         return notebook.read(self.master_path)
 
+    @property
+    def reference_path(self) -> Path:
+        """The submission that timed probes compare with, if the challenge has one."""
+        return self.grader_folder / "reference.ipynb"
+
+    def reference(self) -> NotebookNode | None:
+        """The reference submission, assembled; ``None`` if there is none."""
+        if not self.reference_path.exists():
+            return None
+        return notebook.assemble(self.master(), notebook.read(self.reference_path)).notebook
+
     def choice(self, dataset: str | None) -> DatasetChoice:
         """The data set of that name, or the first; raises ``PackError`` if it isn't one of ours."""
         by_name = {choice.name: choice for choice in self.challenge.datasets}
@@ -54,8 +65,9 @@ class Entry(msgspec.Struct, frozen=True):
         return _digest([self.folder / "challenge.toml", self.master_path])
 
     def grader_sha(self) -> str:
-        """A sha256 over the grader's code."""
-        return _digest([self.grader_folder / "grader.py"])
+        """A sha256 over the grader's code and its reference submission."""
+        paths = [self.grader_folder / "grader.py", self.reference_path]
+        return _digest(path for path in paths if path.exists())
 
 
 class Grader:
@@ -75,9 +87,9 @@ class Grader:
                 "judge(evidence, exam)."
             ) from None
 
-    def inputs(self, exam: Exam) -> Mapping[str, Inputs]:
+    def inputs(self, exam: Exam) -> Mapping[str, Inputs | Timed]:
         """What each probe is handed."""
-        found: Mapping[str, Inputs] = self._inputs(exam)
+        found: Mapping[str, Inputs | Timed] = self._inputs(exam)
         return found
 
     def judge(self, evidence: Evidence, exam: Exam) -> Judgement:

@@ -73,7 +73,7 @@ def verify(entry: Entry, sandbox: Sandbox) -> Iterator[Check]:
     for name, sample in samples(entry).items():
         promised = promise(sample.notebook)
         if promised.dataset not in plans:
-            plans[promised.dataset] = grading.Plan(entry, SECRET, dataset=promised.dataset)
+            plans[promised.dataset] = grading.Plan(entry, SECRET, dataset=promised.dataset, seeds=1)
         result = grading.grade(plans[promised.dataset], sample, sandbox).result
         yield check(name, promised, result)
 

@@ -58,7 +58,7 @@ def as_csv(challenge: Challenge, rows: Sequence[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["division", "rank", "handle", "tier", *names])
     for row in rows:
-        figures = [f"{row.metrics[name]:.6g}" for name in names]
+        figures = [f"{row.estimates[name].value:.6g}" for name in names]
         writer.writerow([row.division, row.rank, row.handle, row.tier, *figures])
     return text.getvalue()
 

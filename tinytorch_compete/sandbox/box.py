@@ -20,7 +20,8 @@ import numpy as np
 import psutil
 
 from tinytorch_compete.model import MIB, Inputs, Limits
-from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp, watch
+from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, seccomp, watch
+from tinytorch_compete.sandbox.counters import Instructions
 
 PACKAGE = Path(__file__).resolve().parents[1]
 INSIDE = "/box"
@@ -138,9 +139,13 @@ class Box:
         return chosen | {name: os.environ[name] for name in machine if name in os.environ}
 
     def release(self, probe: str, inputs: Inputs) -> dict[str, Any]:
-        """Write a probe's inputs as read-only files; what the kernel is told about them."""
+        """Write a probe's inputs as read-only files; what the kernel is told about them.
+
+        The files of the question before are removed; a kernel that has mapped them keeps them.
+        """
         folder = self.root / "in" / probe
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         paths = {}
         for name, array in inputs.arrays.items():
             path = folder / f"{name}.npy"
@@ -205,9 +210,29 @@ class Box:
         self._cpu_seen = max(self._cpu_seen, watch.cpu_s(self._tree()))
         return self._cpu_seen
 
+    def freeze(self) -> None:
+        """Stop the whole tree where it is."""
+        if not (self.group and self.group.freeze(True)) and self.pid:
+            watch.stop(self.pid)
+
+    def thaw(self) -> None:
+        """Let the tree go on."""
+        if not (self.group and self.group.freeze(False)) and self.pid:
+            watch.go_on(self.pid)
+
+    def bind(self, cores: lanes.Cores) -> None:
+        """Let the tree run on these cores only."""
+        for thread in watch.threads(self._tree()):
+            lanes.bind(thread, cores)
+
+    def instructions(self) -> Instructions:
+        """A count of the instructions that the tree retires from now on."""
+        return Instructions(process.pid for process in self._tree())
+
     def kill(self) -> None:
         """Kill the tree now; the box's figures stay readable until ``close``."""
         watch.kill(self._tree())
+        self.thaw()
 
     def close(self) -> None:
         """Kill what is left and remove the group and the folders."""

@@ -7,11 +7,13 @@ import itertools
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "tinytorch-compete-"
+SETTLE_S = 1.0
 _numbers = itertools.count()
 
 
@@ -39,12 +41,15 @@ class Group(Protocol):
     def cpu_s(self) -> float:
         """CPU seconds used by all processes that were ever in the group."""
 
+    def freeze(self, frozen: bool) -> bool:
+        """Stop all of the group at once, or let it go on; false where this can't be done."""
+
     def close(self) -> None:
         """Kill whatever is left and remove the group."""
 
 
 class GroupV1:
-    """A group in each of the v1 hierarchies memory, pids and cpuacct."""
+    """A group in each of the v1 hierarchies memory, pids and cpuacct, and freezer where it is."""
 
     name = "cgroup v1"
 
@@ -81,7 +86,14 @@ class GroupV1:
     def cpu_s(self) -> float:
         return _read_int(self._folders["cpuacct"] / "cpuacct.usage") / 1e9
 
+    def freeze(self, frozen: bool) -> bool:
+        if "freezer" not in self._folders:
+            return False
+        file, wanted = self._folders["freezer"] / "freezer.state", "FROZEN" if frozen else "THAWED"
+        return _settles(file, wanted, lambda: file.read_text().strip() == wanted)
+
     def close(self) -> None:
+        self.freeze(False)  # what is frozen can't die
         for folder in self._folders.values():
             _kill_all(folder)
             _remove(folder)
@@ -117,6 +129,13 @@ class GroupV2:
 
     def cpu_s(self) -> float:
         return _read_key(self._folder / "cpu.stat", "usage_usec") / 1e6
+
+    def freeze(self, frozen: bool) -> bool:
+        events = self._folder / "cgroup.events"
+        wanted = int(frozen)
+        return _settles(
+            self._folder / "cgroup.freeze", wanted, lambda: _read_key(events, "frozen") == wanted
+        )
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -156,13 +175,14 @@ def _bases_v1() -> dict[str, Path] | None:
         for controller in controllers.split(",")
     }
     bases = {}
-    for controller in ("memory", "pids", "cpuacct"):
+    for controller in ("memory", "pids", "cpuacct", "freezer"):
         mount = ROOT / controller
         base = mount / own.get(controller, "/").lstrip("/")
         base = base if base.is_dir() else mount  # inside a container the path may not be visible
-        if not os.access(base, os.W_OK) or not (base / "cgroup.procs").exists():
+        if os.access(base, os.W_OK) and (base / "cgroup.procs").exists():
+            bases[controller] = base
+        elif controller != "freezer":
             return None
-        bases[controller] = base
     return bases
 
 
@@ -223,6 +243,18 @@ def _read_int(path: Path) -> int:
 def _read_key(path: Path, key: str) -> int:
     pairs = (line.split() for line in path.read_text().splitlines())
     return next((int(pair[1]) for pair in pairs if pair[0] == key), 0)
+
+
+def _settles(file: Path, value: int | str, settled: Callable[[], bool]) -> bool:
+    """Write a value and wait, for ``SETTLE_S`` at most, until it has come true."""
+    try:
+        _write(file, value)
+        end = time.monotonic() + SETTLE_S
+        while not settled() and time.monotonic() < end:
+            time.sleep(0.0001)
+        return settled()
+    except OSError:
+        return False
 
 
 def _kill_all(folder: Path) -> None:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import Answer, Inputs
+from tinytorch_compete.model import Answer, Inputs, Timed
 from tinytorch_compete.sandbox.box import Box
-from tinytorch_compete.sandbox.evidence import MAX_LINE, parse_line, parse_npy, parse_sizes
+from tinytorch_compete.sandbox.contender import UNANSWERED, Clock, Contender, line_of
+from tinytorch_compete.sandbox.evidence import MAX_LINE, parse_line
 
-UNANSWERED = "the cell sent no answer"
 GRACE_S = 1.0
+Compete = Callable[[Contender, Timed], Awaitable[Answer]]
 
 
 class Channel:
     """Serves one probe at a time: its inputs are released once, and its first answer counts.
 
     A connection when no probe is open, a second one for the same probe, or one that asks for
-    another probe is closed at once. An answer that isn't whole when its cell ends is none.
+    another probe is closed at once. An answer that isn't whole when its cell ends is none. Who
+    answers a timed probe is sent to ``compete``. ``clock`` counts the kernel's own time.
     """
 
-    def __init__(self, box: Box, inputs: Mapping[str, Inputs]) -> None:
-        self._box, self._inputs = box, inputs
+    def __init__(
+        self, box: Box, inputs: Mapping[str, Inputs | Timed], clock: Clock, compete: Compete
+    ) -> None:
+        self._box, self._inputs, self._clock, self._compete = box, inputs, clock, compete
         self._open: str | None = None
-        self._taken = False
-        self._ended = asyncio.Event()
+        self._serving: asyncio.Task[Answer] | None = None
         self._server: asyncio.Server | None = None
         self.answers: dict[str, Answer] = {}
 
@@ -45,34 +45,39 @@ class Channel:
     async def __aexit__(self, *_: object) -> None:
         if self._server:
             self._server.close()
+        await self._cancel()
 
     def open(self, probe: str) -> None:
         """Let the kernel fetch this probe's inputs from now on."""
-        self._open, self._taken, self._ended = probe, False, asyncio.Event()
+        self._open, self._serving = probe, None
 
     async def shut(self) -> None:
         """End the open probe; what has not been sent whole by now is unanswered for good.
 
         The kernel's reply can overtake the last bytes of its answer, which are in the socket by
-        then: they get ``GRACE_S`` to arrive.
+        then: they get ``GRACE_S`` to arrive. Raises ``Fault`` if our own side of the probe failed.
         """
-        if self._open is not None:
-            if self._taken:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), GRACE_S)
-            self.answers.setdefault(self._open, Answer(problem=UNANSWERED))
+        if self._open is None:
+            return
+        if self._serving:
+            await asyncio.wait({self._serving}, timeout=GRACE_S)
+            await self._cancel()  # a cell that has ended is asked nothing more
+        answered = self._serving and not self._serving.cancelled()
+        answer = self._serving.result() if self._serving and answered else None
+        self.answers[self._open] = answer or Answer(problem=UNANSWERED)
         self._open = None
 
+    async def _cancel(self) -> None:
+        if self._serving and not self._serving.done():
+            self._serving.cancel()
+            await asyncio.wait({self._serving})
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        probe, ended = self._open, self._ended
         try:
-            if probe is not None and not self._taken:
-                self._taken = True
-                with contextlib.suppress(ConnectionError):
-                    answer = await self._exchange(probe, reader, writer)
-                    if self._open == probe:
-                        self.answers.setdefault(probe, answer)
-                ended.set()
+            if self._open is not None and self._serving is None:
+                exchange = self._exchange(self._open, reader, writer)
+                self._serving = asyncio.ensure_future(exchange)
+                await asyncio.wait({self._serving})
         finally:
             writer.close()
 
@@ -80,32 +85,15 @@ class Channel:
         self, probe: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Answer:
         try:
-            if parse_line(await _line(reader)) != {"probe": probe}:
+            if parse_line(await line_of(reader)) != {"probe": probe}:
                 raise EvidenceError("the cell asked for another probe's inputs")
-            released = await asyncio.to_thread(self._box.release, probe, self._inputs[probe])
-            writer.write(json.dumps(released).encode() + b"\n")
-            start = time.perf_counter()
-            await writer.drain()
-            files = await _files(reader)
-            wall_s = time.perf_counter() - start
-            arrays = {name: parse_npy(name, data) for name, data in files.items()}
+            contender = Contender(probe, self._box, self._clock, reader, writer)
+            asked = self._inputs[probe]
+            if isinstance(asked, Timed):
+                return await self._compete(contender, asked)
+            arrays, wall_s = await contender.ask(asked)
             return Answer(arrays=arrays, wall_s=wall_s)
         except EvidenceError as error:
             return Answer(problem=str(error))
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.readline()
-    except ValueError:  # longer than the stream's limit
-        raise EvidenceError("the answer's header is too long") from None
-
-
-async def _files(reader: asyncio.StreamReader) -> dict[str, bytes]:
-    line = await _line(reader)
-    if not line:
-        raise EvidenceError(UNANSWERED)
-    try:
-        return {name: await reader.readexactly(size) for name, size in parse_sizes(line).items()}
-    except asyncio.IncompleteReadError:
-        raise EvidenceError("the answer was cut off") from None
+        except ConnectionError:
+            return Answer(problem=UNANSWERED)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nbformat import NotebookNode
 
-from tinytorch_compete.model import Inputs, Limits, Run
+from tinytorch_compete.model import Inputs, Limits, Run, Timed
 
 
 class Sandbox(Protocol):
@@ -21,18 +21,20 @@ class Sandbox(Protocol):
         self,
         notebook: NotebookNode,
         limits: Limits,
-        inputs: Mapping[str, Inputs],
+        inputs: Mapping[str, Inputs | Timed],
         *,
         files: Path | None = None,
         data: Path | None = None,
+        reference: NotebookNode | None = None,
     ) -> Run:
         """Execute the notebook's cells in order and return what happened.
 
         ``inputs`` maps a grading cell's id to what its probe is handed. ``files`` is a folder whose
         content the kernel finds in its working folder, ``data`` one that it finds there as
         ``data/``, read-only. A cell that raises fails alone; a kernel that dies or passes a limit
-        fails its cell and all after it. ``notebook`` isn't changed. Raises ``Fault`` when
-        the sandbox itself fails.
+        fails its cell and all after it. ``notebook`` isn't changed. For timed inputs ``reference``,
+        a notebook of ours, is run beside it and answers the same questions in turn. Raises
+        ``Fault`` when the sandbox itself or the reference fails.
         """
         ...
 

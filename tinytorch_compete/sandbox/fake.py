@@ -20,9 +20,20 @@ import numpy as np
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Run, Verdict
-from tinytorch_compete.sandbox.channel import UNANSWERED
+from tinytorch_compete.model import (
+    Answer,
+    CellRun,
+    Cost,
+    Inputs,
+    Limits,
+    Round,
+    Run,
+    Timed,
+    Verdict,
+)
+from tinytorch_compete.sandbox.contender import UNANSWERED
 from tinytorch_compete.sandbox.evidence import parse_npy
+from tinytorch_compete.sandbox.race import FEWEST
 from tinytorch_compete.sandbox.session import UNREACHED
 
 
@@ -45,18 +56,23 @@ class FakeSandbox:
         self,
         notebook: NotebookNode,
         limits: Limits,
-        inputs: Mapping[str, Inputs],
+        inputs: Mapping[str, Inputs | Timed],
         *,
         files: Path | None = None,
         data: Path | None = None,
+        reference: NotebookNode | None = None,
     ) -> Run:
-        """See ``Sandbox.run``."""
+        """See ``Sandbox.run``; the reference answers after the notebook, not in turn with it."""
         self.runs += 1
         if self._stopped or self.runs <= self.faults:
             raise Fault("the fake broke as it was told to")
         execution = _Execution(copy.deepcopy(notebook), limits, inputs)
         with _working_folder(files, data):
             execution.run()
+            if reference and execution.timings:
+                theirs = _Execution(copy.deepcopy(reference), limits, inputs)
+                theirs.run()
+                execution.compare(theirs)
         return execution.facts()
 
 
@@ -66,11 +82,12 @@ class _OverTimeError(BaseException):
 
 class _Execution:
     def __init__(
-        self, notebook: NotebookNode, limits: Limits, inputs: Mapping[str, Inputs]
+        self, notebook: NotebookNode, limits: Limits, inputs: Mapping[str, Inputs | Timed]
     ) -> None:
         self._notebook, self._limits, self._inputs = notebook, limits, inputs
         self._cells: list[CellRun] = []
         self._answers: dict[str, Answer] = {}
+        self.timings: dict[str, list[tuple[Mapping[str, Any], Cost]]] = {}
         self._open = ""
         self._stop: str = ""
         self._start = time.perf_counter()
@@ -146,13 +163,37 @@ class _Execution:
     def _probe(self, name: str) -> Iterator[types.SimpleNamespace]:
         if name != self._open or name in self._answers:
             raise ConnectionError(f"the grader isn't asking for {name!r} now")
+        asked = self._inputs[name]
+        if isinstance(asked, Timed):
+            yield types.SimpleNamespace(questions=lambda: self._questions(name, asked))
+            return
         start = time.perf_counter()
 
         def send(**arrays: Any) -> None:
             self._answers[name] = _answer(arrays, time.perf_counter() - start)
 
-        inputs = self._inputs[name]
-        yield types.SimpleNamespace(arrays=inputs.arrays, values=dict(inputs.values), send=send)
+        yield types.SimpleNamespace(arrays=asked.arrays, values=dict(asked.values), send=send)
+
+    def _questions(self, name: str, timed: Timed) -> Iterator[types.SimpleNamespace]:
+        """Ask what a timed probe asks at the least, and keep what each answer cost."""
+        kept = self.timings.setdefault(name, [])
+        for number in range(2 * FEWEST):
+            inputs, sent = timed.make(number), dict[str, Any]()
+            wall_s, cpu_s = time.perf_counter(), time.process_time()
+            yield types.SimpleNamespace(
+                arrays=inputs.arrays, values=dict(inputs.values), send=sent.update
+            )
+            cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
+            kept.append((_answer(sent, 0.0).arrays, cost))
+        self._answers[name] = Answer()
+
+    def compare(self, theirs: _Execution) -> None:
+        """Put the costs of both into the answers of timed probes that were answered to the end."""
+        for name, own in self.timings.items():
+            if self._answers[name] == Answer():
+                pairs = zip(own, theirs.timings[name], strict=True)
+                rounds = (Round(n, a, c, other[1]) for n, ((a, c), other) in enumerate(pairs))
+                self._answers[name] = Answer(rounds=tuple(rounds))
 
 
 def _answer(arrays: Mapping[str, Any], wall_s: float) -> Answer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +13,12 @@ import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import MIB, Inputs, Limits, Run, Verdict
-from tinytorch_compete.sandbox import box, cgroup
+from tinytorch_compete.model import MIB, Answer, Inputs, Limits, Run, Timed, Verdict
+from tinytorch_compete.sandbox import box, cgroup, noise
+from tinytorch_compete.sandbox.channel import Compete
+from tinytorch_compete.sandbox.contender import Contender
+from tinytorch_compete.sandbox.lanes import Lanes
+from tinytorch_compete.sandbox.race import race
 from tinytorch_compete.sandbox.session import Session
 
 
@@ -21,6 +27,7 @@ class LocalSandbox:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._lanes = Lanes()
         cgroup.sweep()
         box.sweep()
 
@@ -32,25 +39,37 @@ class LocalSandbox:
         self,
         notebook: NotebookNode,
         limits: Limits,
-        inputs: Mapping[str, Inputs],
+        inputs: Mapping[str, Inputs | Timed],
         *,
         files: Path | None = None,
         data: Path | None = None,
+        reference: NotebookNode | None = None,
     ) -> Run:
         """See ``Sandbox.run``."""
         if self._stopping.is_set():
             raise Fault("the run was interrupted")
-        provision = {
-            "limits": msgspec.to_builtins(limits),
-            "files": str(files.resolve()) if files else "",
-            "data": str(data.resolve()) if data else "",
-        }
         if data:
             _warm(data)
-        return asyncio.run(_run(Session(notebook, limits, inputs, provision, self._stopping)))
+
+        def session(notebook: NotebookNode, files: Path | None, compete: Compete) -> Session:
+            provision = {
+                "limits": msgspec.to_builtins(limits),
+                "files": str(files.resolve()) if files else "",
+                "data": str(data.resolve()) if data else "",
+            }
+            return Session(notebook, limits, inputs, provision, self._stopping, compete)
+
+        async def compete(own: Contender, timed: Timed) -> Answer:
+            if reference is None:
+                raise Fault("a timed probe needs a reference.ipynb beside the challenge's grader")
+            return await race(own, timed, functools.partial(session, reference, None), self._lanes)
+
+        with self._lanes.beside() if reference else contextlib.nullcontext():
+            return asyncio.run(_run(session(notebook, files, compete)))
 
 
 async def _run(session: Session) -> Run:
+    before = noise.before()
     await session.execute()
     first = next((cell for cell in session.cells if cell.status != Verdict.OK), None)
     verdict = session.stopped.verdict if session.stopped else first.status if first else Verdict.OK
@@ -61,6 +80,7 @@ async def _run(session: Session) -> Run:
         cells=tuple(session.cells),
         answers=dict(session.answers),
         notebook=session.notebook,
+        noise={**noise.since(before), **noise.of_rounds(session.answers.values())},
         **session.facts,
     )
 

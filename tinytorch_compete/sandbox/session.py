@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import math
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,11 +17,12 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Verdict
+from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verdict
 from tinytorch_compete.notebook import clean
 from tinytorch_compete.sandbox.box import Box
-from tinytorch_compete.sandbox.channel import Channel
+from tinytorch_compete.sandbox.channel import Channel, Compete
 from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient, QuietClient
+from tinytorch_compete.sandbox.contender import Clock
 from tinytorch_compete.sandbox.provisioner import NAME
 
 # What reading a message raises when its signature, its JSON or its fields are wrong.
@@ -49,12 +50,14 @@ class Session:
         self,
         notebook: NotebookNode,
         limits: Limits,
-        inputs: Mapping[str, Inputs],
+        inputs: Mapping[str, Inputs | Timed],
         provision: Mapping[str, Any],
         stopping: threading.Event,
+        compete: Compete,
     ) -> None:
         self.notebook = copy.deepcopy(notebook)
         self._limits, self._inputs, self._stopping = limits, inputs, stopping
+        self._compete = compete
         self._manager = _manager(provision)
         self._client = BoundedClient(
             self.notebook,
@@ -67,7 +70,7 @@ class Session:
             store_widget_state=False,
         )
         self._box: Box | None = None
-        self._deadline = 0.0
+        self._clock, self._deadline_s = Clock(), math.inf
         self.cells: list[CellRun] = []
         self.stopped: Stop | None = None
         self.answers: Mapping[str, Answer] = {}
@@ -78,7 +81,8 @@ class Session:
         try:
             await self._start()
             assert self._box is not None
-            async with Channel(self._box, self._inputs) as channel:
+            channel = Channel(self._box, self._inputs, self._clock, self._compete)
+            async with channel:
                 await self._run_cells(channel)
                 unreached = {name: Answer(problem=UNREACHED) for name in self._inputs}
                 self.answers = unreached | channel.answers
@@ -96,14 +100,13 @@ class Session:
 
     async def _run_cells(self, channel: Channel) -> None:
         assert self._box is not None
-        start = time.perf_counter()
-        self._deadline = start + self._limits.wall_s
-        cpu_s = self._box.cpu_s()
+        start_s, cpu_s = self._clock.elapsed_s(), self._box.cpu_s()
+        self._deadline_s = start_s + self._limits.wall_s
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type == "code" and cell.source.strip():
                 self.cells.append(await self._run_cell(index, cell, channel))
         self.facts = {
-            "wall_s": time.perf_counter() - start,
+            "wall_s": self._clock.elapsed_s() - start_s,
             "cpu_s": max(0.0, self._box.cpu_s() - cpu_s),
             "peak_mib": self._box.peak_mib(),
             "baseline_mib": self._box.baseline / 2**20,
@@ -116,21 +119,21 @@ class Session:
             return CellRun(grade_id, None, message=f"not run: {self.stopped.message}")
         if grade_id in self._inputs:
             channel.open(grade_id)
-        start = time.perf_counter()
+        start_s = self._clock.elapsed_s()
         try:
-            await self._race(self._client.async_execute_cell(cell, index))
+            await self._run_watched(self._client.async_execute_cell(cell, index))
         except Stop as stop:
             self.stopped = stop
             self._kill()
         await channel.shut()
         self._recheck_memory()
-        wall_s = time.perf_counter() - start
+        wall_s = self._clock.elapsed_s() - start_s
         if self.stopped:
             return CellRun(grade_id, self.stopped.verdict, wall_s, self.stopped.message)
         status, message = _outcome(cell, self._client.replies.get(index, {}))
         return CellRun(grade_id, status, wall_s, message)
 
-    async def _race(self, execution: Any) -> None:
+    async def _run_watched(self, execution: Any) -> None:
         """Await a cell's execution, or raise ``Stop`` as soon as the watch sees a reason."""
         running = asyncio.ensure_future(execution)
         watching = asyncio.ensure_future(self._watch())
@@ -164,7 +167,7 @@ class Session:
             self._check_memory()
             if not await self._manager.is_alive():
                 raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")
-            if time.perf_counter() > self._deadline:
+            if self._clock.elapsed_s() > self._deadline_s:
                 raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
             if self._client.flooded:
                 raise Stop(Verdict.ERROR, f"printed more than {FLOOD_BYTES >> 20} MiB")

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -31,13 +36,51 @@ def memory_bytes(processes: list[psutil.Process]) -> int:
 
 
 def cpu_s(processes: list[psutil.Process]) -> float:
-    """CPU seconds of the processes and of the children that they have waited for."""
+    """CPU seconds of the processes and of the children that they have waited for.
+
+    On Linux a process's own seconds are exact, its ended threads included; its children's, as
+    everywhere, are counted in the system's ticks.
+    """
     total = 0.0
     for process in processes:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
+            children_s = float(times.children_user + times.children_system)
+            total += _own_cpu_s(process.pid, times.user + times.system) + children_s
     return total
+
+
+def stop(pid: int) -> None:
+    """Stop a whole tree: again and again, until no process in it is new."""
+    stopped: set[int] = set()
+    while new := {process.pid for process in tree(pid)} - stopped:
+        _send(new, signal.SIGSTOP)
+        stopped |= new
+
+
+def go_on(pid: int) -> None:
+    """Let a stopped tree go on."""
+    _send([process.pid for process in tree(pid)], signal.SIGCONT)
+
+
+def threads(processes: Iterable[psutil.Process]) -> list[int]:
+    """The ids of all threads of the processes, where the system has such (Linux)."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(OSError):
+            found += [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+    return found
+
+
+def _send(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _own_cpu_s(pid: int, ticked_s: float) -> float:
+    """By the process's CPU clock, whose number is made from its id (``clock_getcpuclockid``)."""
+    return time.clock_gettime((~pid << 3) | 2) if sys.platform == "linux" else ticked_s
 
 
 def kill(processes: list[psutil.Process]) -> None:

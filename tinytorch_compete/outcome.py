@@ -1,0 +1,209 @@
+"""What the runs of one submission add up to: points, figures, a verdict and a tier."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import importlib.metadata
+import math
+import platform
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import psutil
+
+from tinytorch_compete import inference, metrics, ranking
+from tinytorch_compete.errors import Fault
+from tinytorch_compete.model import (
+    CellResult,
+    Challenge,
+    Identity,
+    Judgement,
+    Result,
+    Run,
+    Verdict,
+)
+
+RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """One run of a submission with one secret seed, judged; ``tier`` is empty below the first."""
+
+    run: Run
+    cells: tuple[CellResult, ...]
+    figures: Mapping[str, float]
+    tier: str
+
+
+def trial(
+    challenge: Challenge, points: Mapping[str, float], run: Run, judgement: Judgement
+) -> Trial:
+    """Put a judge's word on a run into points; raises ``Fault`` for a word that makes no sense."""
+    cells = tuple(_cell_result(name, worth, run, judgement) for name, worth in points.items())
+    figures = {**judgement.metrics, "peak_mib": run.peak_mib, "wall_s": run.wall_s}
+    first = figures.get(challenge.rank[0])
+    return Trial(run, cells, figures, "" if first is None else metrics.tier(challenge, first))
+
+
+def result(
+    challenge: Challenge, identity: Identity, files: Mapping[str, str], trials: Sequence[Trial]
+) -> Result:
+    """One result from a submission's runs, each with another secret seed.
+
+    Points and figures are means over the runs, the peak is the highest, the verdict is the first
+    that isn't ``OK``. A tier is reached only if each run reached one: a run can't better the mean
+    by failing.
+    """
+    samples = _samples(trials)
+    figures = {name: _mean(challenge, name, values) for name, values in samples.items()}
+    cells = _mean_cells(trials)
+    verdict, message = _verdict(trials)
+    tier = (
+        metrics.tier(challenge, figures[challenge.rank[0]]) if all(t.tier for t in trials) else ""
+    )
+    peak_mib = max(trial.run.peak_mib for trial in trials)
+    return Result(
+        identity=identity,
+        verdict=verdict,
+        message=message,
+        points=round(math.fsum(cell.points for cell in cells), 2),
+        max_points=math.fsum(cell.max_points for cell in cells),
+        tier=tier,
+        division=metrics.division(challenge, peak_mib) if tier else "",
+        metrics={n: v for n, v in figures.items() if n not in ("peak_mib", "wall_s")},
+        cells=cells,
+        wall_s=math.fsum(trial.run.wall_s for trial in trials),
+        cpu_s=math.fsum(trial.run.cpu_s for trial in trials),
+        peak_mib=peak_mib,
+        baseline_mib=trials[0].run.baseline_mib,
+        layers=trials[0].run.layers,
+        versions=versions(),
+        files=files,
+        graded_at=_now(),
+        runs=len(trials),
+        samples=samples,
+        noise=_worst(trials),
+        machine=machine(),
+    )
+
+
+def _samples(trials: Sequence[Trial]) -> dict[str, tuple[float, ...]]:
+    """Each figure's values, one for each run that gave it."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for trial in trials:
+        for name, value in trial.figures.items():
+            found[name].append(value)
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _mean(challenge: Challenge, name: str, values: Sequence[float]) -> float:
+    return inference.estimate(values, ranking.declared(challenge, name).scale).value
+
+
+def _mean_cells(trials: Sequence[Trial]) -> tuple[CellResult, ...]:
+    """Each cell's mean points, with the words of the run that earned the fewest."""
+    found = []
+    for cells in zip(*(trial.cells for trial in trials), strict=True):
+        worst = min(cells, key=lambda cell: cell.points)
+        points = round(math.fsum(cell.points for cell in cells) / len(cells), 2)
+        found.append(msgspec.structs.replace(worst, points=points))
+    return tuple(found)
+
+
+def _verdict(trials: Sequence[Trial]) -> tuple[Verdict, str]:
+    """The first run's verdict that isn't ``OK``, and which run it was if not the first."""
+    for number, trial in enumerate(trials, 1):
+        verdict, message = trial.run.verdict, trial.run.message
+        if verdict == Verdict.OK and not trial.tier:
+            verdict = Verdict.WRONG
+            message = _weakest(trial).message
+        if verdict != Verdict.OK:
+            where = f"run {number} of {len(trials)}: " if number > 1 else ""
+            return verdict, where + message
+    return Verdict.OK, ""
+
+
+def _weakest(trial: Trial) -> CellResult:
+    """The cell that lost the most of its points."""
+    return max(
+        trial.cells, key=lambda cell: (cell.max_points - cell.points) / (cell.max_points or 1)
+    )
+
+
+def _worst(trials: Sequence[Trial]) -> dict[str, float]:
+    """Of each sign of noise the worst that any run saw."""
+    names = dict.fromkeys(name for trial in trials for name in trial.run.noise)
+    return {name: max(trial.run.noise.get(name, 0.0) for trial in trials) for name in names}
+
+
+def unrun(
+    identity: Identity, files: Mapping[str, str], verdict: Verdict, message: str, max_points: float
+) -> Result:
+    """The result of a submission that could not be run, for its own fault or for ours."""
+    return Result(
+        identity=identity,
+        verdict=verdict,
+        message=message,
+        points=None if verdict == Verdict.FAULT else 0.0,
+        max_points=max_points,
+        tier="",
+        division="",
+        metrics={},
+        cells=(),
+        wall_s=0.0,
+        cpu_s=0.0,
+        peak_mib=0.0,
+        baseline_mib=0.0,
+        layers=(),
+        versions=versions(),
+        files=files,
+        graded_at=_now(),
+        machine=machine(),
+    )
+
+
+def _cell_result(name: str, worth: float, run: Run, judgement: Judgement) -> CellResult:
+    judged = judgement.cells[name]
+    if not 0 <= judged.score <= 1:
+        raise Fault(f"the grader gave {name!r} a score of {judged.score}; scores are 0 to 1")
+    why = "" if judged.score else _failure(name, run)
+    return CellResult(name, round(judged.score * worth, 2), worth, why or judged.message)
+
+
+def _failure(name: str, run: Run) -> str:
+    """How a cell failed in the run; a name that an earlier failure left undefined is its fault."""
+    failed = [cell for cell in run.cells if cell.message]
+    own = next((cell for cell in failed if cell.grade_id == name), None)
+    if own is None:
+        return ""
+    if own is not failed[0] and own.message.startswith("NameError"):
+        return f"not possible after what failed before: {failed[0].message}"
+    return own.message
+
+
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """The versions that a result depends on, by package."""
+    found = {name: importlib.metadata.version(name) for name in RECORDED}
+    return {"python": platform.python_version(), **found}
+
+
+@functools.cache
+def machine() -> str:
+    """The processor, the number of cores and the system, in one line."""
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return f"{_processor()}, {cores} cores, {platform.system()} {platform.machine()}"
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+        return next(names, platform.machine())
+    return platform.processor() or platform.machine()
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

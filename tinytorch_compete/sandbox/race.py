@@ -1,0 +1,152 @@
+"""A timed probe: the student's kernel and the reference's answer the same questions in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import statistics
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.model import MIB, Answer, Cost, Round, Timed
+from tinytorch_compete.sandbox.channel import Compete
+from tinytorch_compete.sandbox.contender import Contender, Racer
+from tinytorch_compete.sandbox.lanes import Lanes
+from tinytorch_compete.sandbox.session import Session
+
+WARM = 2  # questions to each that don't count: first calls import, allocate and fault pages in
+EMPTY = 9  # empty questions to the reference
+TRIED = 8  # questions to the reference alone, to see how noisy this machine is now
+# Questions go on until a run's ratio should be exact to this, 95 % of the time; a run's own luck
+# with memory layout is 1 to 3 %, so that more would not help.
+EXACT = 0.01
+FEWEST, MOST = 6, 30
+MAX_KEPT_BYTES = 256 * MIB
+SHORTEST_S = 1e-6
+WAIT_S = 0.005
+
+
+async def race(
+    own: Contender, timed: Timed, reference: Callable[[Compete], Session], lanes: Lanes
+) -> Answer:
+    """Start the reference, take a lane, and ask both in blocks of A B B A; the student's answer.
+
+    Each is frozen while the other works or is waited for. Raises ``EvidenceError`` for what the
+    student's kernel does, and ``Fault`` for what the reference does.
+    """
+    racer = Racer(own)
+    try:
+        async with _waiting(reference, own.probe) as theirs, _lane(lanes, racer, theirs):
+            return Answer(rounds=tuple([r async for r in _rounds(racer, theirs, timed)]))
+    finally:
+        racer.end(lanes.rest)
+
+
+@contextlib.asynccontextmanager
+async def _waiting(reference: Callable[[Compete], Session], probe: str) -> AsyncIterator[Racer]:
+    """The reference as a racer, when its kernel has come to the timed probe."""
+    ready: asyncio.Future[Contender] = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+
+    async def wait_there(contender: Contender, _: Timed) -> Answer:
+        if contender.probe == probe:
+            ready.set_result(contender)
+            await over.wait()
+        else:
+            contender.end()
+        return Answer()
+
+    session = reference(wait_there)
+    running: asyncio.Future[None] = asyncio.ensure_future(session.execute())
+    try:
+        either: set[asyncio.Future[Any]] = {running, ready}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            running.result()
+            raise Fault(f"the reference never came to its timed probe{_why(session)}")
+        racer = Racer(ready.result())
+        try:
+            yield racer
+        finally:
+            racer.end(frozenset())
+        over.set()
+        await running
+        if session.stopped:
+            raise Fault(f"the reference failed{_why(session)}")
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.wait({running})
+
+
+def _why(session: Session) -> str:
+    return next((f": {cell.message}" for cell in session.cells if cell.message), "")
+
+
+@contextlib.asynccontextmanager
+async def _lane(lanes: Lanes, *racers: Racer) -> AsyncIterator[None]:
+    """Bind the racers to the same free lane, when there is one."""
+    while (lane := lanes.take()) is None:
+        await asyncio.sleep(WAIT_S)
+    try:
+        for racer in racers:
+            racer.bind(lane)
+        yield
+    finally:
+        lanes.give(lane)
+
+
+async def _rounds(own: Racer, theirs: Racer, timed: Timed) -> AsyncIterator[Round]:
+    numbers = itertools.count()
+    for number in itertools.islice(numbers, WARM):
+        await _reference_cost(theirs, timed, number)
+        await own.ask(timed.make(number))
+    empty = [await _reference_cost(theirs, timed, None) for _ in range(EMPTY)]
+    nothing = Cost(
+        statistics.median(cost.wall_s for cost in empty),
+        statistics.median(cost.cpu_s for cost in empty),
+    )
+    tried = [await _reference_cost(theirs, timed, n) for n in itertools.islice(numbers, TRIED)]
+    kept = 0
+    for block in range(blocks_for([_less(cost, nothing).cpu_s for cost in tried])):
+        first, second = itertools.islice(numbers, 2)
+        for number, own_first in ((first, block % 2 == 0), (second, block % 2 == 1)):
+            costs = [] if own_first else [await _reference_cost(theirs, timed, number)]
+            arrays, cost = await own.ask(timed.make(number))
+            costs += [await _reference_cost(theirs, timed, number)] if own_first else []
+            kept += sum(array.nbytes for array in arrays.values())
+            if kept > MAX_KEPT_BYTES:
+                raise EvidenceError(f"the answers are larger than {MAX_KEPT_BYTES // MIB} MiB")
+            yield Round(number, arrays, _less(cost, nothing), _less(costs[0], nothing))
+
+
+def blocks_for(tried_s: list[float]) -> int:
+    """How many blocks of A B B A make a run's ratio as exact as ``EXACT``.
+
+    From the reference's CPU seconds for equal questions alone, so that nothing that a student's
+    code does has a say. A block's logarithmic ratio is of two pairs: its standard deviation is
+    that of one question's logarithm.
+    """
+    spread = statistics.stdev(math.log(seconds) for seconds in tried_s)
+    return min(MOST, max(FEWEST, math.ceil((1.96 * spread / EXACT) ** 2)))
+
+
+async def _reference_cost(theirs: Racer, timed: Timed, number: int | None) -> Cost:
+    try:
+        return (await theirs.ask(None if number is None else timed.make(number)))[1]
+    except EvidenceError as error:
+        raise Fault(f"the reference failed at question {number}: {error}") from None
+
+
+def _less(cost: Cost, empty: Cost) -> Cost:
+    """A cost without what an empty question takes."""
+    return msgspec.structs.replace(
+        cost,
+        wall_s=max(SHORTEST_S, cost.wall_s - empty.wall_s),
+        cpu_s=max(SHORTEST_S, cost.cpu_s - empty.cpu_s),
+    )
