@@ -165,7 +165,9 @@ class _Execution:
             raise ConnectionError(f"the grader isn't asking for {name!r} now")
         asked = self._inputs[name]
         if isinstance(asked, Timed):
-            yield types.SimpleNamespace(questions=lambda: self._questions(name, asked))
+            probe = types.SimpleNamespace()
+            probe.questions = lambda: self._questions(name, asked, probe)
+            yield probe
             return
         start = time.perf_counter()
 
@@ -174,15 +176,16 @@ class _Execution:
 
         yield types.SimpleNamespace(arrays=asked.arrays, values=dict(asked.values), send=send)
 
-    def _questions(self, name: str, timed: Timed) -> Iterator[types.SimpleNamespace]:
+    def _questions(
+        self, name: str, timed: Timed, probe: types.SimpleNamespace
+    ) -> Iterator[types.SimpleNamespace]:
         """Ask what a timed probe asks at the least, and keep what each answer cost."""
         kept = self.timings.setdefault(name, [])
         for number in range(2 * FEWEST):
             inputs, sent = timed.make(number), dict[str, Any]()
+            probe.arrays, probe.values, probe.send = inputs.arrays, inputs.values, sent.update
             wall_s, cpu_s = time.perf_counter(), time.process_time()
-            yield types.SimpleNamespace(
-                arrays=inputs.arrays, values=dict(inputs.values), send=sent.update
-            )
+            yield probe
             cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
             kept.append((_answer(sent, 0.0).arrays, cost))
         self._answers[name] = Answer()

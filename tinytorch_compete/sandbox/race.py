@@ -29,6 +29,7 @@ FEWEST, MOST = 6, 30
 MAX_KEPT_BYTES = 256 * MIB
 SHORTEST_S = 1e-6
 WAIT_S = 0.005
+SETTLE_S = 5
 
 
 async def race(
@@ -68,16 +69,17 @@ async def _waiting(reference: Callable[[Compete], Session], probe: str) -> Async
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             running.result()
-            raise Fault(f"the reference never came to its timed probe{_why(session)}")
+            raise Fault("the reference never came to its timed probe")
         racer = Racer(ready.result())
         try:
             yield racer
         finally:
             racer.end(frozenset())
-        over.set()
+            over.set()
         await running
-        if session.stopped:
-            raise Fault(f"the reference failed{_why(session)}")
+    except Fault as fault:  # let its notebook come to an end, which says why
+        await asyncio.wait({running}, timeout=SETTLE_S)
+        raise Fault(f"{fault}{_why(session)}") from None
     finally:
         if not running.done():
             running.cancel()
