@@ -110,6 +110,58 @@ def test_a_link_out_of_the_submission_is_refused(plan: Plan, tmp_path: Path) -> 
     assert "passwd: a link" in result.message
 
 
+def seeded(plan: Plan, seeds: int) -> Plan:
+    return Plan(plan.entry, SECRET, seeds=seeds)
+
+
+def test_each_seed_is_another_exam_and_its_raw_figures_are_kept(plan: Plan, tmp_path: Path) -> None:
+    many = seeded(plan, 3)
+    result = grading.grade(many, submit(tmp_path, "ada"), FakeSandbox()).result
+    accuracies = result.samples["accuracy"]
+    assert result.runs == len(accuracies) == 3
+    assert len(set(accuracies)) > 1
+    assert result.metrics["accuracy"] == pytest.approx(sum(accuracies) / 3)
+    assert len(result.samples["wall_s"]) == len(result.samples["peak_mib"]) == 3
+    assert result.points == pytest.approx(result.metrics["accuracy"] * 10, abs=0.01)
+
+
+def test_the_first_of_many_seeds_is_the_only_one(plan: Plan, tmp_path: Path) -> None:
+    work = submit(tmp_path, "ada")
+    one = grading.grade(plan, work, FakeSandbox()).result
+    many = grading.grade(seeded(plan, 2), work, FakeSandbox()).result
+    assert many.samples["accuracy"][0] == one.samples["accuracy"][0]
+
+
+def test_what_reaches_no_tier_at_first_is_not_run_again(plan: Plan, tmp_path: Path) -> None:
+    sandbox = FakeSandbox()
+    work = submit(tmp_path, "bob", "def predict(a, b, images): return np.zeros(len(images), int)")
+    result = grading.grade(seeded(plan, 3), work, sandbox).result
+    assert (result.verdict, result.runs, sandbox.runs) == (Verdict.WRONG, 1, 1)
+
+
+def test_failing_in_one_run_of_many_loses_the_tier_and_says_which(plan: Plan, tmp_path) -> None:
+    second = f"pathlib.Path({str(tmp_path / 'count')!r})"
+    answer = (
+        f"import pathlib\ncount = {second}\n"
+        "runs = count.read_text() if count.exists() else ''\ncount.write_text(runs + 'x')\n"
+        + GOLD.replace("    means", "    assert runs != 'x', 'unlucky'\n    means")
+    )
+    result = grading.grade(seeded(plan, 3), submit(tmp_path, "eve", answer), FakeSandbox()).result
+    assert (result.verdict, result.tier, result.runs) == (Verdict.ERROR, "", 3)
+    assert "run 2 of 3: AssertionError: unlucky" in result.message
+    assert len(result.samples["accuracy"]) == 2
+    assert 0 < result.points < 7
+
+
+def test_final_seeds_are_other_ones(plan: Plan, tmp_path: Path) -> None:
+    final = Plan(plan.entry, SECRET, final=True)
+    assert {exam.seed for exam in final.exams}.isdisjoint(exam.seed for exam in plan.exams)
+    work = submit(tmp_path, "ada")
+    identities = [p.identity(work, work.files()) for p in (plan, final)]
+    assert [identity.final for identity in identities] == [False, True]
+    assert identities[0].seed_sha != identities[1].seed_sha
+
+
 def test_our_own_faults_are_retried(plan: Plan, tmp_path: Path) -> None:
     sandbox = FakeSandbox(faults=grading.ATTEMPTS - 1)
     assert grading.grade(plan, submit(tmp_path, "ada"), sandbox).result.verdict == Verdict.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import hashlib
 import hmac
@@ -97,6 +98,14 @@ class Plan:
     def inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
         """What each probe is handed, for each exam; made once, the same for everybody."""
         return tuple(self.grader.inputs(exam) for exam in self.exams)
+
+    def capped(self, memory_mib: int) -> Plan:
+        """This plan under another memory cap, without divisions."""
+        other = copy.copy(self)
+        limits = msgspec.structs.replace(self.limits, memory_mib=memory_mib)
+        challenge = msgspec.structs.replace(self.challenge, limits=limits, divisions=())
+        other.entry = msgspec.structs.replace(self.entry, challenge=challenge)
+        return other
 
     def identity(self, work: Submission, files: Mapping[str, str]) -> Identity:
         """What a result of this work under this plan is about."""

@@ -26,6 +26,7 @@ for command in (
     challenges.new,
     challenges.release,
     challenges.verify,
+    challenges.cap,
     classroom.grade,
     classroom.results,
     classroom.leaderboard,

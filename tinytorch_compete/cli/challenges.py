@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tinytorch_compete import notebook, pack, similarity, submission, verification
+from tinytorch_compete import capping, notebook, pack, similarity, submission, verification
 from tinytorch_compete.cli.tables import console, download, errors, plain, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.data import prepare
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.grading import Plan
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.ranking import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -130,3 +131,31 @@ def _dates(entry: Entry) -> list[str]:
 def _goal(entry: Entry, value: float) -> str:
     metric = entry.challenge.metric(entry.challenge.rank[0])
     return format_figure(metric, value)
+
+
+def cap(
+    context: typer.Context,
+    slug: Slug,
+    path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A submission's notebook.")],
+    tier: Annotated[
+        str | None, typer.Option(help="The tier to reach; the first, if left out.")
+    ] = None,
+    resolution: Annotated[int, typer.Option(min=1, help="In MiB: how exactly to find it.")] = 8,
+) -> None:
+    """Find the smallest memory cap under which a notebook still reaches a tier."""
+    entry = entry_of(context, slug)
+    wanted = tier or entry.challenge.tiers[0].name
+    if not path.is_file():
+        raise CompeteError(f"{path}: no such notebook.")
+    with download() as progress:
+        # Any secret does: this is no grade.
+        plan = Plan(entry, verification.SECRET, seeds=1, progress=progress)
+    work = submission.Submission("you", path, path.parent if path.parent != Path() else None)
+    smallest = plan.limits.memory_mib
+    for attempt in capping.attempts(plan, work, LocalSandbox(), wanted, resolution):
+        mark = "✓" if attempt.reached else "✗"
+        why = f"  {attempt.result.message}" if attempt.result.message else ""
+        line = f"{mark} {attempt.memory_mib:6d} MiB  {attempt.result.tier or 'no tier'}{why}"
+        console.print(plain(line), markup=False, highlight=False)
+        smallest = min(smallest, attempt.memory_mib) if attempt.reached else smallest
+    console.print(f"{wanted} is reached from {smallest} MiB on, give or take {resolution} MiB.")

@@ -55,8 +55,8 @@ def divided(cores: list[Cores]) -> tuple[list[Cores], Cores]:
     """
     if len(cores) < 2:
         return [Cores()], Cores()
-    half = len(cores) // 2
-    return [Cores({min(core)}) for core in cores[half:]], Cores().union(*cores[:half])
+    rest = len(cores) - len(cores) // 2
+    return [Cores({min(core)}) for core in cores[rest:]], Cores().union(*cores[:rest])
 
 
 def physical_cores() -> list[Cores]:

@@ -166,6 +166,7 @@ class Session:
                 raise Fault("the run was interrupted")
             self._check_memory()
             if not await self._manager.is_alive():
+                self._check_memory()  # what it died of, if it was killed since the last look
                 raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")
             if self._clock.elapsed_s() > self._deadline_s:
                 raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")

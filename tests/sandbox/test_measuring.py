@@ -1,0 +1,164 @@
+"""Cores, counters, clocks and the noise certificate."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tinytorch_compete.model import Answer, Cost, Round
+from tinytorch_compete.sandbox import cgroup, counters, lanes, noise, watch
+from tinytorch_compete.sandbox.counters import Instructions
+from tinytorch_compete.sandbox.lanes import Lanes
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells this")
+SOFTWARE_TASK_CLOCK = (1, 1)
+
+
+def core(*numbers: int) -> frozenset[int]:
+    return frozenset(numbers)
+
+
+@pytest.mark.parametrize(
+    ("cores", "timed", "rest"),
+    [
+        ([core(0), core(1)], [core(1)], core(0)),
+        ([core(0, 4), core(1, 5), core(2, 6), core(3, 7)], [core(2), core(3)], core(0, 1, 4, 5)),
+        ([core(0), core(1), core(2)], [core(2)], core(0, 1)),
+        ([core(0)], [core()], core()),
+        ([], [core()], core()),
+    ],
+)
+def test_half_of_the_physical_cores_are_lanes(cores, timed, rest) -> None:
+    assert lanes.divided(cores) == (timed, rest)
+
+
+def test_a_lane_is_one_runs_at_a_time() -> None:
+    machine = Lanes()
+    taken = list(iter(machine.take, None))
+    assert taken
+    assert machine.take() is None
+    machine.give(taken[0])
+    assert machine.take() == taken[0]
+
+
+@linux
+def test_a_thread_stays_beside_the_lanes_for_a_while() -> None:
+    machine, before = Lanes(), os.sched_getaffinity(0)
+    with machine.beside():
+        inside = os.sched_getaffinity(0)
+    assert inside == (machine.rest or before)
+    assert os.sched_getaffinity(0) == before
+
+
+@linux
+def test_a_trees_threads_and_children_are_counted_from_outside(monkeypatch) -> None:
+    monkeypatch.setattr(counters, "EVENT", SOFTWARE_TASK_CLOCK)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys; sys.stdin.readline();"
+         "subprocess.run([sys.executable, '-c', 'sum(range(3_000_000))']); print(1, flush=True);"
+         "sys.stdin.read()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdin and child.stdout
+    count = Instructions([child.pid])
+    try:
+        before = count.read()
+        if before is None:
+            pytest.skip("this system lets nobody count (perf_event_open is refused)")
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        grown = count.read()
+        assert grown is not None
+        assert grown - before > 1e6  # nanoseconds: the grandchild's work is in it
+    finally:
+        count.close()
+        child.kill()
+        child.wait()
+
+
+def test_where_nothing_can_be_counted_there_is_no_figure(monkeypatch) -> None:
+    monkeypatch.setattr(counters, "_CALLS", {})
+    assert Instructions([os.getpid()]).read() is None
+
+
+def test_a_process_that_is_gone_is_not_counted_and_no_error() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert Instructions([gone.pid]).read() is None
+
+
+@linux
+def test_cpu_seconds_of_ended_threads_are_kept() -> None:
+    code = (
+        "import sys, threading, time\n"
+        "thread = threading.Thread(target=lambda: sum(range(10_000_000)))\n"
+        "thread.start(); thread.join(); print(time.process_time(), flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout
+    own_s = float(child.stdout.readline())
+    assert watch.cpu_s([psutil.Process(child.pid)]) >= own_s > 0
+    child.kill()
+    child.wait()
+
+
+@pytest.mark.parametrize("by", ["cgroup", "signals"])
+def test_a_frozen_tree_uses_no_cpu_until_it_goes_on(by: str) -> None:
+    group = cgroup.make_group(64) if by == "cgroup" else None
+    if by == "cgroup" and not (group and group.freeze(False)):
+        pytest.skip("no cgroup that can be frozen can be made here")
+    forks = (
+        "import os\nfor _ in range(3): os.fork()\n"
+        "print(1, flush=True)\nwhile True: sum(range(1000))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", forks], stdout=subprocess.PIPE)
+    assert child.stdout
+    try:
+        [child.stdout.readline() for _ in range(8)]
+        tree = watch.tree(child.pid)
+        for process in tree if group else []:
+            for file in group.entry:  # type: ignore[union-attr]
+                file.write_text(f"{process.pid}\n")
+        assert group.freeze(True) if group else watch.stop(child.pid) is None
+        frozen_s = watch.cpu_s(tree)
+        sum(range(3_000_000))
+        assert watch.cpu_s(tree) == frozen_s
+        assert group.freeze(False) if group else watch.go_on(child.pid) is None
+        end = time.monotonic() + 30
+        while watch.cpu_s(tree) == frozen_s and time.monotonic() < end:
+            sum(range(100_000))
+        assert watch.cpu_s(tree) > frozen_s
+    finally:
+        for process in watch.tree(child.pid):
+            process.kill()
+        child.wait()
+        if group:
+            group.close()
+
+
+def test_the_certificate_says_what_the_system_tells() -> None:
+    found = noise.since(noise.before())
+    assert found.keys() >= {"steal", "swapped_mib"}
+    assert all(value >= 0 for value in found.values())
+
+
+def rounds(cpu_s: list[float], wall_s: float) -> Answer:
+    costs = [Cost(wall_s, seconds) for seconds in cpu_s]
+    return Answer(rounds=tuple(Round(n, {}, cost, cost) for n, cost in enumerate(costs)))
+
+
+def test_the_certificate_of_a_timed_run_tells_the_references_spread_and_waiting() -> None:
+    calm = noise.of_rounds([rounds([1.0, 1.0, 1.0, 1.0], 1.0)])
+    noisy = noise.of_rounds([rounds([1.0, 1.5, 1.0, 1.5], 2.5)])
+    assert calm == {"reference_spread": 0.0, "waiting": 0.0}
+    assert noisy["reference_spread"] == pytest.approx(0.2341, abs=1e-4)
+    assert noisy["waiting"] == pytest.approx(0.5)
+    assert noise.of_rounds([Answer()]) == {}

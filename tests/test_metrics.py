@@ -1,0 +1,52 @@
+"""What judges read from answers to timed probes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinytorch_compete import metrics
+from tinytorch_compete.model import Answer, Cost, Round
+
+
+def answer(*pairs: tuple[float, float], share: float = 1.0, counted: int | None = None) -> Answer:
+    """An answer of rounds that took (own, reference) CPU seconds."""
+    return Answer(
+        rounds=tuple(
+            Round(n, {}, Cost(own / share, own, counted), Cost(theirs, theirs))
+            for n, (own, theirs) in enumerate(pairs)
+        )
+    )
+
+
+def test_half_the_seconds_is_twice_as_fast() -> None:
+    assert metrics.speedup(answer(*[(1.0, 2.0)] * 6)) == pytest.approx(2.0)
+
+
+def test_a_drift_of_the_machine_cancels_in_a_block() -> None:
+    drifting = [(1.0, 2.2), (1.1, 2.0), (1.3, 2.8), (1.4, 2.6)]
+    assert metrics.speedup(answer(*drifting)) == pytest.approx(2.0)
+
+
+def test_a_few_wild_rounds_hardly_move_the_ratio() -> None:
+    wild = [(1.0, 2.0)] * 16 + [(40.0, 2.0)] * 4
+    assert metrics.speedup(answer(*wild)) == pytest.approx(2.0, rel=0.01)
+
+
+def test_without_rounds_there_is_a_reason_and_no_ratio() -> None:
+    assert metrics.speedup(Answer(problem="the cell sent no answer")) == "the cell sent no answer"
+    assert metrics.speedup(Answer()) == metrics.UNASKED
+
+
+def test_instructions_count_only_where_all_were_counted() -> None:
+    assert metrics.instructions(answer((1, 1), (1, 1), counted=3_000_000)) == 3.0
+    assert metrics.instructions(answer((1, 1), (1, 1))) is None
+    assert metrics.instructions(Answer()) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(1.0, None), (1.4, None), (0.7, None), (2.0, "used 2.00 cores"), (0.5, "worked in 50%")],
+)
+def test_clocks_that_disagree_beyond_the_bound_are_flagged(share: float, words: str | None) -> None:
+    flags = metrics.clock_flags(answer(*[(1.0, 1.0)] * 4, share=share))
+    assert [words in flag for flag in flags] == ([True] if words else [])

@@ -1,0 +1,67 @@
+"""The smallest memory cap at which a submission still reaches a tier, by capped runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.grading import Plan, grade
+from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submission import Submission
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One run under a cap, and whether it reached the tier that was asked for."""
+
+    memory_mib: int
+    reached: bool
+    result: Result
+
+
+def attempts(
+    plan: Plan, work: Submission, sandbox: Sandbox, tier: str, resolution_mib: int
+) -> Iterator[Attempt]:
+    """Run a submission under smaller and smaller caps; the smallest that ``reached`` is the answer.
+
+    The first run is under the challenge's own cap, the second under its measured peak, the others
+    halve what is left until caps that differ by ``resolution_mib`` differ in outcome. Code that
+    adapts to what it gets may need less than its peak. Raises ``CompeteError`` for a tier that the
+    challenge doesn't have, or that isn't reached under its own cap.
+    """
+    _check_tier(plan.challenge, tier)
+    first = _attempt(plan, work, sandbox, tier, plan.limits.memory_mib)
+    yield first
+    if not first.reached:
+        said = f" ({first.result.message})" if first.result.message else ""
+        raise CompeteError(
+            f"{work.notebook}: doesn't reach the tier {tier!r} under the challenge's own cap{said}."
+        )
+    low, high = 0, -(-plan.limits.memory_mib // resolution_mib)
+    middle = int(first.result.peak_mib) // resolution_mib + 1
+    while high - low > 1:
+        middle = min(max(middle, low + 1), high - 1)
+        attempt = _attempt(plan, work, sandbox, tier, middle * resolution_mib)
+        yield attempt
+        low, high = (low, middle) if attempt.reached else (middle, high)
+        middle = (low + high) // 2
+
+
+def _attempt(plan: Plan, work: Submission, sandbox: Sandbox, tier: str, cap_mib: int) -> Attempt:
+    result = grade(plan.capped(cap_mib), work, sandbox).result
+    return Attempt(
+        cap_mib, _rank(plan.challenge, result.tier) >= _rank(plan.challenge, tier), result
+    )
+
+
+def _rank(challenge: Challenge, tier: str) -> int:
+    names = ["", *(tier.name for tier in challenge.tiers)]
+    return names.index(tier)
+
+
+def _check_tier(challenge: Challenge, tier: str) -> None:
+    names = [tier.name for tier in challenge.tiers]
+    if tier not in names:
+        raise CompeteError(f"there is no tier {tier!r}; choose one of: {', '.join(names)}.")
