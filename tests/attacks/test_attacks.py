@@ -16,6 +16,7 @@ import table
 from nbformat import v4
 
 from tinytorch_compete import feedback, grading, pack
+from tinytorch_compete.box import landlock
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.model import Verdict
 from tinytorch_compete.sandbox import bubblewrap, capabilities
@@ -62,7 +63,9 @@ def test_the_wrong_control_keeps_its_zero(plan: Plan, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.stem)
-def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Path) -> None:
+def test_an_attack_earns_and_breaks_nothing(
+    path: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     facts = nbformat.read(path, 4).metadata["attack"]
     if "walls" in facts["needs"] and bubblewrap.find() is None:
         pytest.skip("not contained without walls, so not run: bubblewrap doesn't work here")
@@ -70,6 +73,10 @@ def test_an_attack_earns_and_breaks_nothing(path: Path, plan: Plan, tmp_path: Pa
         pytest.skip("not contained without a cgroup: none can be made here")
     if "own user" in facts["needs"] and os.geteuid() != 0:
         pytest.skip("not contained unless each kernel is a user of its own, which takes root")
+    if "landlock" in facts["needs"] and not landlock.abi():
+        pytest.skip("not contained without Landlock: it isn't on here")
+    if "walls" in facts.get("without", []):
+        monkeypatch.setattr(bubblewrap, "find", lambda: None)
     table.CONTAINED["tried"] += 1
     (tmp_path / "canary").write_text("alive")
     copy = tmp_path / "attack" / "target.ipynb"

@@ -8,8 +8,10 @@ from tempfile import mkdtemp
 
 import psutil
 import pytest
+from conftest import weakened
 from notebooks import make_notebook
 
+from tinytorch_compete.box import landlock
 from tinytorch_compete.model import Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 
@@ -93,7 +95,7 @@ def test_nothing_outlives_the_run(real_sandbox: Sandbox) -> None:
     left = [process for process in left if process.pid not in before]
     for process in left:
         process.kill()
-    if run.layers == ("rlimits", "watcher"):
+    if "bubblewrap" not in run.layers and "watcher" in run.layers:
         return  # the weakest layer doesn't promise this
     assert not left
 
@@ -161,6 +163,73 @@ def test_no_new_user_namespace(walled_sandbox: Sandbox) -> None:
     if "seccomp" not in run.layers:
         pytest.skip("no system-call filter is known for this machine")
     assert texts(run) == "-1\n"
+
+
+def test_without_walls_nothing_but_the_system_and_the_own_folder_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("the labels")
+    theirs = f"""\
+import os, pathlib, socket, subprocess, sys
+for do in (
+    lambda: open({str(tmp_path / "secret")!r}).read(),
+    lambda: os.listdir("/tmp"),
+    lambda: pathlib.Path("/tmp/left").write_text("here"),
+    lambda: socket.create_connection(("127.0.0.1", 9)),
+):
+    try:
+        do()
+        print("could")
+    except PermissionError:
+        print("refused")
+pathlib.Path("own").write_text("kept")
+print(subprocess.run([sys.executable, "-c", "print(open('own').read())"],
+                     capture_output=True, text=True).stdout)
+"""
+    if landlock.abi() < landlock.TCP_ABI:
+        pytest.skip("this machine's Landlock isn't on or doesn't know TCP")
+    sandbox = weakened(monkeypatch, walls=False, group=False)
+    run = sandbox.run(make_notebook(theirs), LIMITS, {})
+    assert texts(run).split() == [*["refused"] * 4, "kept"]
+
+
+def test_no_thread_can_make_a_file_in_the_channels_folder(real_sandbox: Sandbox) -> None:
+    thread = """\
+import asyncio, os, socket
+folder = os.path.dirname(os.environ["COMPETE_PROBE"])
+def make():
+    made = []
+    for do in (
+        lambda: open(f"{folder}/x", "w"),
+        lambda: open(f"{folder}/inside.json", "a"),
+        lambda: os.open(folder, os.O_TMPFILE | os.O_RDWR),
+        lambda: os.mkdir(f"{folder}/x"),
+        lambda: os.symlink("y", f"{folder}/x"),
+        lambda: os.unlink(f"{folder}/k-5"),
+        lambda: os.rename(f"{folder}/k-5", f"{folder}/k-6"),
+        lambda: os.mkfifo(f"{folder}/x"),
+    ):
+        try:
+            do()
+            made.append("made")
+        except OSError:
+            made.append("refused")
+    return made
+def make_socket():
+    try:
+        os.link(f"{folder}/k-5", f"{folder}/k-6")
+        socket.socket(socket.AF_UNIX).bind(f"{folder}/k-7")
+        return "made"
+    except OSError:
+        return "refused"
+async def there(): return make()
+loop = get_ipython().kernel.iopub_thread.io_loop.asyncio_loop
+print(*make(), *asyncio.run_coroutine_threadsafe(there(), loop).result(10), make_socket())
+"""
+    if not landlock.abi():
+        pytest.skip("this machine has no Landlock")
+    run = real_sandbox.run(make_notebook(thread), LIMITS, {})
+    assert (run.message, texts(run).split()) == ("", ["refused"] * 17)
 
 
 def test_modules_beside_the_notebook_cannot_break_the_kernel(

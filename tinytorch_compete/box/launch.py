@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import sys
 from typing import Any
@@ -26,7 +27,8 @@ def main() -> None:
 
     Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``packages``
     (folders of installed packages), ``paths`` (to import from after those), ``uid`` (to become, or
-    null), ``own`` (folders to hand to it), ``data_mib``, ``disk_mib``, ``tasks`` (or null).
+    null), ``own`` (folders to hand to it), ``data_mib``, ``disk_mib``, ``tasks`` (or null),
+    ``rights`` (of ``landlock.restrict``, or null where there is no Landlock).
     """
     options = json.loads(sys.argv[1])
     home = options["home"]
@@ -36,6 +38,8 @@ def main() -> None:
         become(options["uid"], [home, *options["own"]])
     os.chdir(home)
     limit(options)
+    # Before numpy and the kernel start threads, which would stay free.
+    restrict(options["rights"], options["own"])
     sys.path += [path for path in options["packages"] if path not in sys.path]
 
     import numpy  # noqa: F401 - part of the baseline that every kernel starts with
@@ -43,6 +47,7 @@ def main() -> None:
 
     app = IPKernelApp.instance()
     app.initialize(["-f", options["connection"], "--HistoryManager.enabled=False"])
+    restrict(options["rights"], [])  # the sockets are bound: none is made any more
     sys.path[:0] = [home]
     sys.path += options["paths"]
     limit_data(options["data_mib"])
@@ -69,6 +74,13 @@ def become(uid: int, folders: list[str]) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def restrict(rights: dict[str, Any] | None, sockets: list[str]) -> None:
+    """Give up all other rights to files; new Unix sockets only in the folders ``sockets``."""
+    if rights is not None:
+        landlock = runpy.run_path(f"{os.path.dirname(__file__)}/landlock.py")
+        landlock["restrict"](**rights, sockets=sockets)
 
 
 def limit(options: dict[str, Any]) -> None:

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import psutil
 
+from tinytorch_compete.box import landlock
 from tinytorch_compete.model import MIB, Inputs, Limits
-from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, seccomp, watch
+from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, watch
 from tinytorch_compete.sandbox.counters import Instructions
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -62,6 +63,7 @@ class Box:
         for name in ("ipc", "in", "home"):
             (self.root / name).mkdir()
             (self.root / name).chmod(0o755)  # whatever the grader's umask is
+        (self.root / "out").mkdir(mode=0o700)  # the relay's, which no kernel is shown
         self.walled = bubblewrap.find() is not None
         if data and not self.walled:
             (self.root / "home" / "data").symlink_to(data)
@@ -83,6 +85,7 @@ class Box:
         found += [self.group.name] if self.group else []
         found += ["own user"] if self.uid is not None else []
         found += ["seccomp"] if self._filtered else []
+        found += ["landlock"] if landlock.abi() else []
         found += ["rlimits"] if os.name == "posix" else []
         return tuple(found if self.group else [*found, "watcher"])
 
@@ -282,12 +285,23 @@ class Box:
                 "paths": [self._path("box"), self._path("reference")],
                 "uid": self.uid,
                 "own": [self.inside(self.root / "ipc")],
+                "rights": self._rights(),
                 "data_mib": self.limits.memory_mib,
                 "disk_mib": self.limits.disk_mib,
                 # counted by the user namespace, so only walls make it the box's own count
                 "tasks": None if self.group or not self.walled else self._tasks,
             }
         )
+
+    def _rights(self) -> dict[str, Any] | None:
+        """The kernel's rights to files, as far as Landlock can hold them here."""
+        if not landlock.abi():
+            return None
+        if self.walled:
+            return rights.behind_walls(self.home)
+        shown = [self.root / "in", self.root / "ipc", PACKAGE / "box", PACKAGE / "reference"]
+        shown += [self.data] if self.data else []
+        return rights.without_walls(self.home, shown)
 
     def _enter(self, command: list[str]) -> list[str]:
         if os.name != "posix":

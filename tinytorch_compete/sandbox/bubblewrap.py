@@ -74,15 +74,22 @@ def _system() -> list[str]:
             command += ["--ro-bind", path, path]
     for name in ETC:
         command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    shown = interpreter()
+    for folder in shown:
+        command += [*_parents([str(folder)]), "--ro-bind", str(folder), str(folder)]
+    if any(PACKAGE.is_relative_to(folder) for folder in (Path("/usr"), *shown)):
+        command += ["--tmpfs", str(PACKAGE)]
+    return command
+
+
+def interpreter() -> list[Path]:
+    """The folders outside ``/usr`` that this interpreter and its packages are in."""
     shown = [Path("/usr")]
     wanted = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve()}
     for folder in sorted(wanted | {Path(path) for path in site_packages()}):
         if not any(folder.is_relative_to(above) for above in shown):
             shown.append(folder)
-            command += [*_parents([str(folder)]), "--ro-bind", str(folder), str(folder)]
-    if any(PACKAGE.is_relative_to(folder) for folder in shown):
-        command += ["--tmpfs", str(PACKAGE)]
-    return command
+    return shown[1:]
 
 
 def site_packages() -> list[str]:

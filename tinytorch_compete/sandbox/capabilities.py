@@ -7,6 +7,7 @@ import os
 
 import msgspec
 
+from tinytorch_compete.box import landlock
 from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp
 
 
@@ -63,6 +64,31 @@ def survey() -> tuple[Capability, ...]:
             "kernels can't touch each other's files or signals even without walls between them",
             "Run as root; as an ordinary user all kernels are that user, behind walls.",
         ),
+        Capability(
+            f"rights to files: {_landlock_name()}",
+            landlock.abi() > 0,
+            "nothing can be made, changed or renamed but in the scratch folders; without walls "
+            "nothing else of this user's files can be read"
+            + (", and there is no TCP" if landlock.abi() >= landlock.TCP_ABI else ""),
+            "Linux 5.13 or newer with Landlock on (lsm=landlock,… on its command line). Without it "
+            "an ordinary user's kernels can fill this disk until they are seen to.",
+        ),
+    )
+
+
+def _landlock_name() -> str:
+    """Landlock and the version of it that is on here."""
+    return f"Landlock (version {landlock.abi()})" if landlock.abi() else "Landlock"
+
+
+def _open_ways() -> str:
+    """What student code can do where there are no walls."""
+    if not landlock.abi():
+        return "read this user's files and use the network"
+    network = "UDP" if landlock.abi() >= landlock.TCP_ABI else "the network"
+    return (
+        f"use {network} and connect to this user's services by their Unix sockets, through which "
+        "it can get at files that Landlock keeps from it"
     )
 
 
@@ -72,8 +98,7 @@ def weaknesses() -> list[str]:
     found = []
     if not walls.works:
         found.append(
-            "There are no walls: student code can read this user's files and use the network. "
-            "Grade trusted code only."
+            f"There are no walls: student code can {_open_ways()}. Grade trusted code only."
         )
     if not cap.works:
         found.append(

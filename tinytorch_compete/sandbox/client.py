@@ -12,7 +12,6 @@ from tinytorch_compete.model import MIB
 from tinytorch_compete.notebook import KEPT_MEDIA, clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs
-FLOOD_BYTES = 64 * MIB  # of all outputs; beyond it the run is stopped
 MESSAGE_BYTES = 200  # what a message costs beside its content
 CUT = "\n[the rest of this cell's output was cut: it printed more than 1 MiB]\n"
 
@@ -26,23 +25,17 @@ class QuietClient(AsyncKernelClient):  # type: ignore[misc]
 
 
 class BoundedClient(NotebookClient):  # type: ignore[misc]
-    """Executes cells, keeps the first ``KEPT_BYTES`` of each one's output, and counts all of it."""
+    """Executes cells and keeps the first ``KEPT_BYTES`` of each one's output."""
 
     def __init__(self, nb: NotebookNode, **options: Any) -> None:
         super().__init__(nb, on_cell_executed=self.keep_reply, **options)
         self._cell_bytes: dict[int, int] = {}
         self.replies: dict[int, dict[str, Any]] = {}
-        self.printed_bytes = 0
 
     def keep_reply(self, cell_index: int, execute_reply: dict[str, Any], **_: Any) -> None:
         """Remember how the kernel says that a cell ended, for what its outputs don't say."""
         content = execute_reply.get("content")
         self.replies[cell_index] = content if isinstance(content, dict) else {}
-
-    @property
-    def flooded(self) -> bool:
-        """Whether the notebook has printed more than anyone could read."""
-        return self.printed_bytes > FLOOD_BYTES
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
         """Take one message of the kernel's, if it is proper and its cell hasn't said enough.
@@ -51,7 +44,6 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
         outputs, and the kernel's own word on its execution count.
         """
         size = MESSAGE_BYTES + _size(msg.get("content"))
-        self.printed_bytes += size
         content = _proper(msg.get("msg_type"), msg.get("content"))
         if content is None:
             return None

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import zmq
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient.exceptions import DeadKernelError
@@ -21,14 +20,15 @@ from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verd
 from tinytorch_compete.notebook import clean
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel, Compete
-from tinytorch_compete.sandbox.client import FLOOD_BYTES, BoundedClient, QuietClient
+from tinytorch_compete.sandbox.client import BoundedClient, QuietClient
 from tinytorch_compete.sandbox.contender import Clock
 from tinytorch_compete.sandbox.provisioner import NAME
+from tinytorch_compete.sandbox.relay import Address, Relay
 
 # What reading a message raises when its signature, its JSON or its fields are wrong.
 UNINTELLIGIBLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-MAX_MESSAGE_BYTES = 32 * 2**20
 START_S = 120
+CHANNELS = ("shell_port", "iopub_port")  # those that the client opens
 UNREACHED = "the run ended before this cell"
 WATCH_S = 0.02
 SETTLE_S = 5
@@ -70,6 +70,7 @@ class Session:
             store_widget_state=False,
         )
         self._box: Box | None = None
+        self._relay = Relay()
         self._clock, self._deadline_s = Clock(), math.inf
         self.cells: list[CellRun] = []
         self.stopped: Stop | None = None
@@ -93,10 +94,26 @@ class Session:
         try:
             await self._client.async_start_new_kernel()
             self._box = self._manager.provisioner.box
+            await asyncio.wait_for(self._interpose(), START_S)
             await self._client.async_start_new_kernel_client()
         except (RuntimeError, OSError, DeadKernelError) as error:
             raise Fault(f"the kernel did not start: {error}{self._said()}") from error
         self._box.arm()
+
+    async def _interpose(self) -> None:
+        """Put the relay between the kernel and the client, which is told its addresses alone."""
+        assert self._box is not None
+        manager, place = self._manager, str(self._box.root / "out" / "k")
+        unix = manager.transport == "ipc"
+        for name in CHANNELS:
+            port = getattr(manager, name)
+            kernel: Address = f"{manager.ip}-{port}" if unix else (manager.ip, port)
+            listen: Address = f"{place}-{port}" if unix else (manager.ip, 0)
+            address = await self._relay.add(kernel, listen, manager.is_alive)
+            if not unix:
+                setattr(manager, name, address[1])
+        if unix:
+            manager.ip = place
 
     async def _run_cells(self, channel: Channel) -> None:
         assert self._box is not None
@@ -170,8 +187,8 @@ class Session:
                 raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")
             if self._clock.elapsed_s() > self._deadline_s:
                 raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
-            if self._client.flooded:
-                raise Stop(Verdict.ERROR, f"printed more than {FLOOD_BYTES >> 20} MiB")
+            if self._relay.problem:
+                raise Stop(Verdict.ERROR, self._relay.problem)
             if self._box.over_processes():
                 raise Stop(Verdict.ERROR, f"started over {self._limits.processes} processes")
             if self._box.strayed():
@@ -201,6 +218,7 @@ class Session:
 
     async def _end(self) -> None:
         """Shut the kernel and its channels; the provisioner closes the box."""
+        await self._relay.close()
         if self._client.kc is not None:
             with contextlib.suppress(RuntimeError, OSError):
                 self._client.kc.stop_channels()
@@ -244,11 +262,16 @@ class _Specs(KernelSpecManager):  # type: ignore[misc]
         )
 
 
+class _Manager(AsyncKernelManager):  # type: ignore[misc]
+    """Ends its kernel by a kill alone, so it keeps off the control channel."""
+
+    def _connect_control_socket(self) -> None:
+        pass
+
+
 def _manager(provision: Mapping[str, Any]) -> AsyncKernelManager:
     specs = _Specs()
     specs.provision = provision
-    manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=specs)
-    # A larger message closes the connection before it is in this process's memory.
-    manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    manager = _Manager(kernel_name=NAME, kernel_spec_manager=specs)
     manager.client_class = f"{QuietClient.__module__}.{QuietClient.__name__}"
     return manager

@@ -1,0 +1,135 @@
+"""What passes from a kernel to the grader, and what doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tinytorch_compete.sandbox import relay
+from tinytorch_compete.sandbox.relay import Address, Relay
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = bytes([relay.COMMAND, 6]) + b"\x05READY"
+PLAIN = b"\x01\x03one\x00\x03two"
+LONG = bytes([relay.LONG]) + struct.pack(">Q", 300) + bytes(300)
+FULL = bytes([relay.LONG]) + struct.pack(">Q", 20 * 2**20) + bytes(20 * 2**20)
+
+
+async def yes() -> bool:
+    return True
+
+
+async def no() -> bool:
+    return False
+
+
+def through(
+    sent: bytes, place: Address, listen: Address, *, said: bytes = b""
+) -> tuple[bytes, str, bytes]:
+    """What a client gets of what a kernel sends, the problem, and what the kernel heard."""
+
+    async def run() -> tuple[bytes, str, bytes]:
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.set_result(await reader.readexactly(len(said)))
+            writer.write(sent)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+        unix = isinstance(place, str)
+        if unix:
+            kernel = await asyncio.start_unix_server(serve, place)
+        else:
+            kernel = await asyncio.start_server(serve, *place)
+        relaying = Relay()
+        where = await relaying.add(kernel.sockets[0].getsockname(), listen, yes)
+        connect: Callable[..., Awaitable[relay.Streams]] = (
+            asyncio.open_unix_connection if unix else asyncio.open_connection
+        )
+        reader, writer = await connect(*([where] if unix else where))
+        writer.write(said)
+        got = await reader.read(-1)
+        await relaying.close()
+        writer.close()
+        kernel.close()
+        return got, relaying.problem, await heard
+
+    return asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def from_kernel(sent: bytes, folder: Path) -> tuple[bytes, str]:
+    """What comes through of the frames, after the greeting, and the problem."""
+    got, problem, _ = through(GREETING + sent, str(folder / "k-1"), str(folder / "k-2"))
+    assert got.startswith(GREETING)
+    return got[len(GREETING) :], problem
+
+
+def test_what_is_proper_comes_through_unchanged_both_ways(tmp_path: Path) -> None:
+    sent = GREETING + READY + PLAIN + LONG
+    unix = (str(tmp_path / "k-1"), str(tmp_path / "k-2"))
+    for place, listen in (unix, (("127.0.0.1", 0), ("127.0.0.1", 0))):
+        got, problem, heard = through(sent, place, listen, said=b"a question")
+        assert (got, problem, heard) == (sent, relay.CLOSED, b"a question")
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        (b"\x01\x00" * 2000, relay.OVERLONG),
+        (b"\x01\xff" + bytes(255) + b"\x01\xff", relay.CLOSED),
+        (FULL.replace(b"\x02", b"\x03", 1) * 2, relay.OVERLONG),
+        (b"\x02" + struct.pack(">Q", 2**62), relay.OVERLONG),
+        (b"\x02" + struct.pack(">Q", 2**20) + b"cut", relay.CLOSED),
+        (b"\x08\x00", relay.GARBLED),
+        (b"\x01\x03one" + READY, relay.GARBLED),
+        (b"\x05\x00", relay.GARBLED),
+    ],
+)
+def test_a_message_without_end_or_sense_is_kept_back(
+    sent: bytes, problem: str, tmp_path: Path
+) -> None:
+    assert from_kernel(PLAIN + sent, tmp_path) == (PLAIN, problem)
+
+
+def test_small_messages_count_by_what_they_cost(tmp_path: Path) -> None:
+    most = relay.FLOOD_BYTES // relay.FRAME_BYTES
+    got, problem = from_kernel(b"\x00\x00" * (most + 1), tmp_path)
+    assert (len(got), problem) == (2 * most, relay.FLOODED)
+
+
+def test_all_messages_together_have_a_bound(tmp_path: Path) -> None:
+    got, problem = from_kernel(FULL * 4, tmp_path)
+    assert (len(got), problem) == (3 * len(FULL), relay.FLOODED)
+
+
+def test_only_one_client_is_served(tmp_path: Path) -> None:
+    async def run() -> None:
+        kernel = await asyncio.start_unix_server(lambda _, w: w.close(), tmp_path / "k-1")
+        relaying = Relay()
+        where = await relaying.add(str(tmp_path / "k-1"), str(tmp_path / "k-2"), yes)
+        first = await asyncio.open_unix_connection(where)
+        first[1].write(b"x")
+        await first[1].drain()
+        with pytest.raises(OSError):
+            while True:
+                (await asyncio.open_unix_connection(where))[1].close()
+        await relaying.close()
+        first[1].close()
+        kernel.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_a_kernel_that_ends_before_it_listens_is_no_endless_wait(tmp_path: Path) -> None:
+    async def run() -> None:
+        with pytest.raises(ConnectionError, match="ended before"):
+            await Relay().add(str(tmp_path / "k-1"), str(tmp_path / "k-2"), no)
+
+    asyncio.run(run())
