@@ -147,7 +147,8 @@ def _result(
     verdict, message = run.verdict, run.message
     if verdict == Verdict.OK and not tier:
         verdict = Verdict.WRONG
-        message = min(cells, key=lambda cell: cell.points / cell.max_points).message
+        # by score, not points: a cell may be worth none, and says all the same what is wrong
+        message = min(cells, key=lambda cell: judgement.cells[cell.grade_id].score).message
     return Result(
         identity=identity,
         verdict=verdict,

@@ -214,8 +214,23 @@ class Identity(msgspec.Struct, frozen=True):
     limits: Limits
 
 
+class Withdrawal(msgspec.Struct, frozen=True):
+    """A later finding that a result doesn't count: whose it was, why, and when that was said.
+
+    ``digest`` is that of the result's row in the store.
+    """
+
+    identity: Identity
+    digest: str
+    reason: str
+    withdrawn_at: dt.datetime
+
+
 class Result(msgspec.Struct, frozen=True):
-    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault."""
+    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault.
+
+    ``withdrawal`` is what was found later; it is a row of its own in the store, never part of this.
+    """
 
     identity: Identity
     verdict: Verdict
@@ -234,6 +249,7 @@ class Result(msgspec.Struct, frozen=True):
     versions: Mapping[str, str]
     files: Mapping[str, str]
     graded_at: dt.datetime
+    withdrawal: Withdrawal | None = None
 
 
 class LineCost(msgspec.Struct, frozen=True):

@@ -25,28 +25,36 @@ ANIMALS = (
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line of a leaderboard: a handle and figures, never a name."""
+    """One line of a leaderboard: a handle and figures, never a name.
+
+    A ``withdrawn`` one keeps its rank alone: no handle, no tier, no figures.
+    """
 
     division: str
     rank: int
     handle: str
     tier: str
     metrics: dict[str, float]
+    withdrawn: bool = False
 
 
 def board(challenge: Challenge, results: Sequence[Result], secret: bytes) -> list[Row]:
     """The leaderboard of the newest results: divisions in their order, the best first in each.
 
     Only results that reached a tier are ranked, and in a challenge with divisions only those that
-    fit one. Equal figures share a rank. The metrics named in ``rank`` decide in turn.
+    fit one. Equal figures share a rank. The metrics named in ``rank`` decide in turn. A result that
+    was withdrawn leaves an empty line, so that nobody else's rank changes.
     """
     rows = []
     for name in [division.name for division in challenge.divisions] or [""]:
         ranked = [r for r in results if r.division == name and _counts(r)]
         keys = sorted(_key(challenge, result) for result in ranked)
         for result in sorted(ranked, key=lambda r: _key(challenge, r)):
-            figures = {column: figure(result, column) for column in columns(challenge)}
             rank = keys.index(_key(challenge, result)) + 1
+            if result.withdrawal:
+                rows.append(Row(name, rank, "", "", {}, withdrawn=True))
+                continue
+            figures = {column: figure(result, column) for column in columns(challenge)}
             shown = handle(result.identity.student, secret)
             rows.append(Row(name, rank, shown, result.tier, figures))
     return rows

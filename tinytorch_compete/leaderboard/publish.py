@@ -52,13 +52,16 @@ def publish(
 
 
 def as_csv(challenge: Challenge, rows: Sequence[Row]) -> str:
-    """The board as CSV: division, rank, handle, tier and the figures."""
+    """The board as CSV: division, rank, handle, tier and the figures.
+
+    A withdrawn result's line has its division and rank; the rest is empty.
+    """
     names = columns(challenge)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["division", "rank", "handle", "tier", *names])
     for row in rows:
-        figures = [f"{row.metrics[name]:.6g}" for name in names]
+        figures = ["" if row.withdrawn else f"{row.metrics[name]:.6g}" for name in names]
         writer.writerow([row.division, row.rank, row.handle, row.tier, *figures])
     return text.getvalue()
 
