@@ -8,8 +8,9 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from typing import Any
 
-from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.model import Answer, Inputs
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.evidence import MAX_LINE, parse_line, parse_npy, parse_sizes
@@ -22,7 +23,8 @@ class Channel:
     """Serves one probe at a time: its inputs are released once, and its first answer counts.
 
     A connection when no probe is open, a second one for the same probe, or one that asks for
-    another probe is closed at once. An answer that isn't whole when its cell ends is none.
+    another probe is closed at once. An answer that isn't whole when its cell ends is none; but if
+    it was the inputs that couldn't be handed out, ``shut`` raises ``Fault``.
     """
 
     def __init__(self, box: Box, inputs: Mapping[str, Inputs]) -> None:
@@ -31,6 +33,7 @@ class Channel:
         self._taken = False
         self._ended = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._fault: Fault | None = None
         self.answers: dict[str, Answer] = {}
 
     async def __aenter__(self) -> Channel:
@@ -62,6 +65,8 @@ class Channel:
                     await asyncio.wait_for(self._ended.wait(), GRACE_S)
             self.answers.setdefault(self._open, Answer(problem=UNANSWERED))
         self._open = None
+        if self._fault:
+            raise self._fault
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         probe, ended = self._open, self._ended
@@ -82,7 +87,7 @@ class Channel:
         try:
             if parse_line(await _line(reader)) != {"probe": probe}:
                 raise EvidenceError("the cell asked for another probe's inputs")
-            released = await asyncio.to_thread(self._box.release, probe, self._inputs[probe])
+            released = await self._release(probe)
             writer.write(json.dumps(released).encode() + b"\n")
             start = time.perf_counter()
             await writer.drain()
@@ -92,6 +97,16 @@ class Channel:
             return Answer(arrays=arrays, wall_s=wall_s)
         except EvidenceError as error:
             return Answer(problem=str(error))
+
+    async def _release(self, probe: str) -> dict[str, Any]:
+        try:
+            return await asyncio.to_thread(self._box.release, probe, self._inputs[probe])
+        except OSError as error:
+            self._fault = Fault(
+                f"{self._box.root}: the inputs can't be written ({error.strerror}). "
+                "Is the disk full?"
+            )
+            raise EvidenceError(UNANSWERED) from None
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -23,6 +23,7 @@ class LocalSandbox:
         self._stopping = threading.Event()
         cgroup.sweep()
         box.sweep()
+        self._capped = cgroup.works()
 
     def stop(self) -> None:
         """See ``Sandbox.stop``."""
@@ -44,6 +45,7 @@ class LocalSandbox:
             "limits": msgspec.to_builtins(limits),
             "files": str(files.resolve()) if files else "",
             "data": str(data.resolve()) if data else "",
+            "capped": self._capped,
         }
         if data:
             _warm(data)
