@@ -105,6 +105,17 @@ def test_a_strangers_database_is_refused_and_untouched(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_database_whose_tables_are_gone_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table recipes (name text)")
+        connection.execute("drop table recipes")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not one of results"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at" * 30])
 def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "r.sqlite"

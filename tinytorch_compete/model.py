@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -40,8 +41,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive")
+            if not 0 < getattr(self, name) < math.inf:  # not a number is neither
+                raise ValueError(f"{name} must be positive and finite")
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +109,8 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("datasets, rank and tiers need at least one entry each")
         if unknown := [name for name in self.rank if name not in names]:
             raise ValueError(f"rank names {', '.join(unknown)}, which metrics doesn't declare")
+        if not all(math.isfinite(tier.at) for tier in self.tiers):
+            raise ValueError("tiers must be reached at a finite figure")
         falling = self.metric(self.rank[0]).direction == "lower"
         if [t.at for t in self.tiers] != sorted((t.at for t in self.tiers), reverse=falling):
             raise ValueError("tiers must go from the easiest to the hardest")

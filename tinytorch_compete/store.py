@@ -63,7 +63,7 @@ class Store:
         with self._reported():
             # Looked at first, so that a stranger's database is left as it was.
             known = sa.inspect(self._engine).get_table_names()
-            if known and "facts" not in known:
+            if "facts" not in known and (known or self._has_pages()):
                 raise StoreError(f"{self.place}: a database, but not one of results; name another.")
             if known:
                 self._check_version()
@@ -204,6 +204,13 @@ class Store:
             _schema.create_all(connection)
             if connection.execute(_VERSION).scalar_one_or_none() is None:
                 connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
+
+    def _has_pages(self) -> bool:
+        """Whether an SQLite file without tables holds anything all the same, damaged or not."""
+        if self._engine.dialect.name != "sqlite":
+            return False
+        with self._engine.connect() as connection:
+            return bool(connection.exec_driver_sql("PRAGMA page_count").scalar())
 
     def _lock(self, connection: sa.Connection) -> None:
         """Keep other writers out until the transaction ends."""
