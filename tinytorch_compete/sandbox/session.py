@@ -91,7 +91,9 @@ class Session:
             self._box = self._manager.provisioner.box
             await self._client.async_start_new_kernel_client()
         except (RuntimeError, OSError, DeadKernelError) as error:
-            raise Fault(f"the kernel did not start: {error}{self._said()}") from error
+            raise Fault(
+                f"the kernel did not start: {error}{self._said()}. See: tito compete doctor"
+            ) from error
         self._box.arm()
 
     async def _run_cells(self, channel: Channel) -> None:
@@ -186,7 +188,10 @@ class Session:
         process = self._manager.provisioner.process
         status = process.poll() if process else None
         if self._box.walled and status is not None and status < 0:
-            raise Fault(f"the sandbox was killed from outside, by signal {-status}")
+            raise Fault(
+                f"the sandbox was killed from outside, by signal {-status}. Was it a person, "
+                "or the machine for want of memory? Then run fewer at once: --workers 1"
+            )
         return Stop(Verdict.ERROR, message)
 
     def _check_memory(self) -> None:
