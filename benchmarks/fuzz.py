@@ -43,7 +43,9 @@ def run(name: str, seconds: int) -> int:
         done = subprocess.run(
             [sys.executable, __file__, "--target", name, *libfuzzer], capture_output=True, text=True
         )
-    report = done.stderr if done.returncode else done.stderr.strip().splitlines()[-1]
+    report = done.stderr.strip().splitlines()[-1]
+    if done.returncode:
+        report = done.stdout + done.stderr  # the traceback, and libFuzzer's own report
     print(f"{name}: {report}", flush=True)
     return done.returncode
 

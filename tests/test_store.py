@@ -125,6 +125,16 @@ def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path, content: b
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("broken", [b"CREATE TABLE results", b"CREATE INDEX", b"challenge VARCHAR"])
+def test_a_damaged_schema_is_said(chain: Path, broken: bytes) -> None:
+    content = chain.read_bytes()
+    damaged = content.replace(broken, broken[:7] + b"\xff" * 5 + broken[12:])
+    chain.write_bytes(damaged)
+    with pytest.raises(StoreError, match="damaged"):
+        Store(chain).history()
+    assert chain.read_bytes() == damaged
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="Is the folder there"):
         Store(tmp_path / "nowhere" / "r.sqlite")

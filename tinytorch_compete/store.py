@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -227,9 +228,9 @@ class Store:
     def _check_version(self) -> None:
         with self._engine.connect() as connection:
             version = connection.execute(_VERSION).scalar_one_or_none()
-        if version is None or not str(version).isdigit():
+        if not re.fullmatch(r"[0-9]{1,9}", str(version)):
             raise StoreError(f"{self.place}: {DAMAGED}")
-        if int(version) > VERSION:
+        if int(str(version)) > VERSION:
             raise StoreError(
                 f"{self.place}: written by a newer version of tinytorch-compete (format {version}, "
                 f"this one reads {VERSION}). Upgrade: pip install -U tinytorch-compete"
@@ -239,6 +240,8 @@ class Store:
     def _reported(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError:  # SQLite's own words about a damaged schema quote it
+            raise StoreError(f"{self.place}: {DAMAGED}") from None
         except sa.exc.SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
             if "locked" in reason:
