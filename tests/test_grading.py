@@ -186,6 +186,23 @@ def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch
     assert "ZeroDivisionError" in result.message
 
 
+def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
+    place: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(place, tmp_path / "pack")
+    path = tmp_path / "pack" / "challenge_notebooks" / "mine" / "mine.ipynb"
+    master = nbformat.read(path, 4)
+    for cell in master.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.metadata["nbgrader"]["points"] = 0
+    nbformat.write(master, path)
+    plan = Plan(pack.load(tmp_path / "pack")[0], SECRET)
+    answer = "def predict(a, b, images): return np.zeros(len(images), int)"
+    result = grading.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
+    assert (result.verdict, result.points, result.max_points) == (Verdict.WRONG, 0.0, 0.0)
+    assert "are right" in result.message
+
+
 def test_every_student_gets_the_same_questions_and_another_secret_other_ones(place: Path) -> None:
     entry = pack.load(place)[0]
     one, same, other = (Plan(entry, secret) for secret in (SECRET, SECRET, b"another"))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pytest
+import targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat import v4
@@ -111,3 +113,43 @@ def test_escaped_text_is_one_line_without_markup(text: str) -> None:
     shown = feedback.escape(text)
     assert not set(shown) & set("<>`*_[]$\n\r\x1b")
     nbformat.validate(v4.new_notebook(cells=[v4.new_markdown_cell(shown)]))
+
+
+def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
+    """Sound bytes with a few places cut out, doubled or overwritten."""
+    for _ in range(draw(st.integers(0, 4))):
+        at, end = sorted(draw(st.integers(0, len(sound))) for _ in range(2))
+        end = min(end, at + draw(st.sampled_from([0, 1, 2, 8, len(sound)])))
+        sound = sound[:at] + draw(st.binary(max_size=8) | st.just(sound[at:end] * 2)) + sound[end:]
+    return sound
+
+
+@pytest.mark.parametrize("name", list(targets.TARGETS))
+def test_whatever_the_bytes_only_the_documented_errors_come_out(name: str) -> None:
+    sound = targets.seeds(name)
+
+    @given(st.data())
+    def attempt(data: st.DataObject) -> None:
+        draw = data.draw
+        tried = draw(st.binary(max_size=200)) if draw(st.booleans()) else None
+        targets.TARGETS[name](
+            damaged(draw, draw(st.sampled_from(sound))) if tried is None else tried
+        )
+
+    attempt()
+
+
+kinds = st.sampled_from(
+    ["status", "clear_output", "stream", "display_data", "execute_result", "error", "comm_open"]
+)
+contents = st.dictionaries(
+    st.sampled_from(
+        "execution_state wait name text data metadata ename evalue traceback transient".split()
+    ),
+    json_values,
+)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={"msg_type": kinds, "content": contents})))
+def test_any_messages_leave_outputs_that_can_be_shown(said: list[dict[str, object]]) -> None:
+    targets.messages(b"\n".join(json.dumps(message).encode() for message in said))

@@ -7,7 +7,7 @@ from test_store import result as stored
 
 from tinytorch_compete import metrics, pack, ranking
 from tinytorch_compete.leaderboard.publish import as_csv
-from tinytorch_compete.model import Result, Verdict
+from tinytorch_compete.model import Result, Verdict, Withdrawal
 
 CHALLENGE = pack.find()["efficient-training"].challenge
 SECRET = b"secret"
@@ -50,6 +50,18 @@ def test_each_division_is_ranked_by_accuracy_then_memory() -> None:
 def test_equal_figures_share_a_rank() -> None:
     rows = ranked(result("a", 0.8, 100), result("b", 0.8, 100), result("c", 0.7, 100))
     assert [rank for _, rank, _ in rows] == [1, 1, 3]
+
+
+def test_a_withdrawn_result_leaves_a_gap_and_nobody_else_moves() -> None:
+    one, two, three = result("a", 0.9, 100), result("b", 0.8, 100), result("c", 0.7, 100)
+    finding = Withdrawal(two.identity, "aa", "why", two.graded_at)
+    rows = ranking.board(
+        CHALLENGE, [one, msgspec.structs.replace(two, withdrawal=finding), three], SECRET
+    )
+    assert [(row.rank, row.withdrawn) for row in rows] == [(1, False), (2, True), (3, False)]
+    table = as_csv(CHALLENGE, rows)
+    assert ranking.handle("b", SECRET) not in table
+    assert table.splitlines()[2] == "256 MiB,2,,,,"
 
 
 def test_without_a_tier_or_a_grade_nobody_is_ranked() -> None:

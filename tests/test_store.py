@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import sqlite3
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_a_strangers_database_is_refused_and_untouched(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_database_whose_tables_are_gone_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table recipes (name text)")
+        connection.execute("drop table recipes")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not one of results"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at" * 30])
 def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "r.sqlite"
@@ -111,6 +123,16 @@ def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path, content: b
     with pytest.raises(StoreError, match="can't be read or written"):
         Store(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("broken", [b"CREATE TABLE results", b"CREATE INDEX", b"challenge VARCHAR"])
+def test_a_damaged_schema_is_said(chain: Path, broken: bytes) -> None:
+    content = chain.read_bytes()
+    damaged = content.replace(broken, broken[:7] + b"\xff" * 5 + broken[12:])
+    chain.write_bytes(damaged)
+    with pytest.raises(StoreError, match="damaged"):
+        Store(chain).history()
+    assert chain.read_bytes() == damaged
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -161,6 +183,117 @@ def test_a_changed_or_removed_row_breaks_the_chain(chain: Path, tampering: str) 
         connection.execute(tampering)
     with pytest.raises(StoreError, match="was changed"):
         Store(chain).check_chain()
+
+
+def test_a_withdrawn_result_says_so_and_stays_in_the_history(chain: Path) -> None:
+    kept = Store(chain)
+    before = kept.history()
+    kept.withdraw("ben", "c", "shared with cy")
+    found = kept.history()
+    assert [r.identity.student for r in found if r.withdrawal] == ["ben"]
+    assert found[1].withdrawal.reason == "shared with cy"
+    assert [msgspec.structs.replace(r, withdrawal=None) for r in found] == before
+    assert kept.latest()[1] == found[1]
+    assert kept.check_chain() == 4
+
+
+def test_a_withdrawn_result_has_no_points_in_the_table(chain: Path) -> None:
+    kept = Store(chain)
+    kept.withdraw("ben", "c", "shared with cy")
+    table = kept.frame()
+    assert table["points"].isna().tolist() == [False, True, False]
+    assert table["withdrawn"].tolist() == ["", "shared with cy", ""]
+    assert table["accuracy"].tolist() == [0.91] * 3
+
+
+def test_only_a_new_grade_counts_again_after_a_withdrawal(chain: Path) -> None:
+    kept = Store(chain)
+    kept.withdraw("ben", "c", "shared with cy")
+    kept.append(result("ben", verdict=Verdict.FAULT, points=None))
+    assert kept.latest()[1].withdrawal is not None
+    assert result("ben").identity in kept.graded()  # a resumed batch doesn't undo it
+    kept.append(result("ben", points=5.0))
+    assert (kept.latest()[1].points, kept.latest()[1].withdrawal) == (5.0, None)
+    kept.withdraw("ben", "c", "again")
+    assert [r.withdrawal is not None for r in kept.history()][1:] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("student", "challenge", "words"),
+    [
+        ("ben", "c", "withdrawn already"),
+        ("nobody", "c", "has no result"),
+        ("ada", "other", "has no result"),
+        ("fay", "c", "has no result"),
+    ],
+)
+def test_what_can_not_be_withdrawn_is_said(
+    chain: Path, student: str, challenge: str, words: str
+) -> None:
+    kept = Store(chain)
+    kept.append(result("fay", verdict=Verdict.FAULT, points=None))
+    kept.withdraw("ben", "c", "shared with cy")
+    before = kept.last_digest()
+    with pytest.raises(StoreError, match=words):
+        kept.withdraw(student, challenge, "why")
+    assert kept.last_digest() == before
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "delete from results where verdict = 'WITHDRAWN'",
+        "update results set verdict = 'OK' where verdict = 'WITHDRAWN'",
+        "update results set student = 'cy' where verdict = 'WITHDRAWN'",
+        "update results set result = replace(cast(result as text), 'shared', 'no')"
+        " where verdict = 'WITHDRAWN'",
+    ],
+)
+def test_a_withdrawal_is_part_of_the_chain(chain: Path, tampering: str) -> None:
+    kept = Store(chain)
+    kept.withdraw("ben", "c", "shared with cy")
+    kept.append(result("di"))
+    kept.close()
+    with sqlite3.connect(chain) as connection:
+        connection.execute(tampering)
+    with pytest.raises(StoreError, match="was changed"):
+        Store(chain).check_chain()
+
+
+def version(path: Path) -> str:
+    with sqlite3.connect(path) as connection:
+        return connection.execute("select value from facts where name = 'version'").fetchone()[0]
+
+
+def test_a_file_of_format_1_is_read_as_it_is_and_becomes_2_when_it_is_written(chain: Path) -> None:
+    with sqlite3.connect(chain) as connection:
+        connection.execute("update facts set value = '1' where name = 'version'")
+        rows = connection.execute("select id, result from results").fetchall()
+        for number, encoded in rows:  # format 1 knew nothing of withdrawals
+            assert encoded.count(b',"withdrawal":null') == 1
+            old = encoded.replace(b',"withdrawal":null', b"")
+            connection.execute("update results set result = ? where id = ?", (old, number))
+        digest = ""
+        for number, encoded in connection.execute("select id, result from results").fetchall():
+            digest = hashlib.sha256(digest.encode() + encoded).hexdigest()
+            connection.execute("update results set digest = ? where id = ?", (digest, number))
+    before = chain.read_bytes()
+    kept = Store(chain)
+    assert kept.check_chain() == len(kept.history()) == 3
+    assert chain.read_bytes() == before
+    kept.append(result("di"))
+    assert (version(chain), kept.check_chain()) == ("2", 4)
+
+
+def test_the_order_of_rows_is_theirs_and_no_clocks(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    moment = result().graded_at
+    for points, seconds in ((1.0, 0), (2.0, 0), (3.0, -86400), (4.0, -86400)):
+        at = moment + dt.timedelta(seconds=seconds)
+        kept.append(msgspec.structs.replace(result(points=points), graded_at=at))
+    assert [r.points for r in kept.history()] == [1.0, 2.0, 3.0, 4.0]
+    assert kept.latest()[0].points == 4.0
+    assert kept.check_chain() == 4
 
 
 def test_no_text_is_a_formula_to_a_spreadsheet() -> None:

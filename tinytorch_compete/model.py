@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -40,8 +41,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive")
+            if not 0 < getattr(self, name) < math.inf:  # not a number is neither
+                raise ValueError(f"{name} must be positive and finite")
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,6 +140,8 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.seeds < 1:
             raise ValueError("seeds must be positive")
+        if not all(math.isfinite(tier.at) for tier in self.tiers):
+            raise ValueError("tiers must be reached at a finite figure")
         falling = self.metric(self.rank[0]).direction == "lower"
         if [t.at for t in self.tiers] != sorted((t.at for t in self.tiers), reverse=falling):
             raise ValueError("tiers must go from the easiest to the hardest")
@@ -281,12 +284,25 @@ class Identity(msgspec.Struct, frozen=True):
     final: bool = False
 
 
+class Withdrawal(msgspec.Struct, frozen=True):
+    """A later finding that a result doesn't count: whose it was, why, and when that was said.
+
+    ``digest`` is that of the result's row in the store.
+    """
+
+    identity: Identity
+    digest: str
+    reason: str
+    withdrawn_at: dt.datetime
+
+
 class Result(msgspec.Struct, frozen=True):
     """One graded submission: a row of the results table. ``points`` is ``None`` for a fault.
 
     A submission was run ``runs`` times, with another secret seed each time. ``samples`` has each
     figure's raw values, one a run that gave it; ``metrics`` their means, geometric ones for ratios.
-    Times are sums over the runs, the peak is the highest.
+    Times are sums over the runs, the peak is the highest. ``withdrawal``
+    is what was found later; it is a row of its own in the store, never part of this.
     """
 
     identity: Identity
@@ -310,6 +326,7 @@ class Result(msgspec.Struct, frozen=True):
     samples: Mapping[str, tuple[float, ...]] = {}
     noise: Mapping[str, float] = {}
     machine: str = ""
+    withdrawal: Withdrawal | None = None
 
 
 class LineCost(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ class Row(msgspec.Struct, frozen=True):
     Rows of equal ``rank`` are tied: no test tells them apart. ``meets`` says whether all that the
     challenge requires was reached, ``front`` whether no other row is better in one figure and as
     good in all others. ``samples`` has each figure's raw values, one a run.
+    A ``withdrawn`` one keeps its rank alone: no handle, no tier, no figures.
     """
 
     division: str
@@ -44,6 +45,7 @@ class Row(msgspec.Struct, frozen=True):
     graded_at: dt.datetime
     estimates: dict[str, Estimate]
     samples: dict[str, tuple[float, ...]]
+    withdrawn: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ def board(challenge: Challenge, results: Sequence[Result], secret: bytes) -> lis
     those that fit one; what meets all requirements stands before what doesn't. The metrics named in
     ``rank`` decide in turn: rows are in one tie group until one of them tells them apart, by a
     paired t test over the secret seeds with Holm's correction for all pairs (see ``inference``).
+    A result that was withdrawn leaves an empty line, so that nobody else's rank changes.
     """
     found = [result for result in results if _counts(result)]
     rows = []
@@ -214,6 +217,8 @@ def _meets(challenge: Challenge, result: Result) -> bool:
 def _row(
     challenge: Challenge, result: Result, rank: int, rivals: Sequence[Result], secret: bytes
 ) -> Row:
+    if result.withdrawal:
+        return Row(result.division, rank, "", "", False, False, result.graded_at, {}, {}, True)
     figures = {name: estimate_of(challenge, result, name) for name in columns(challenge)}
     return Row(
         division=result.division,

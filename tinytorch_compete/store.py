@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pandas as pd
 import sqlalchemy as sa
 
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.model import Identity, Result, Verdict
+from tinytorch_compete.model import Identity, Result, Verdict, Withdrawal
 
-VERSION = 1
+# Format 2 has withdrawals, whose rows stand among the results. Format 1 has none and is read as it
+# is; the first row that is added to it makes it format 2, which an older package refuses.
+VERSION = 2
+WITHDRAWN = "WITHDRAWN"  # in the column of verdicts: the row is a withdrawal
 BUSY_S = 30
 FORMULA = tuple("=+-@\t\r")
+DAMAGED = (
+    "the file is damaged: a row holds what no grading wrote. It was left as it is; restore it from "
+    "a copy, or name another folder and grade anew."
+)
+Part = TypeVar("Part", Identity, Result, Withdrawal)
 _schema = sa.MetaData()
 _facts = sa.Table(
     "facts",
@@ -39,7 +50,7 @@ _VERSION = sa.select(_facts.c.value).where(_facts.c.name == "version")
 
 
 class Store:
-    """An open results database: ``append`` adds a row, everything else reads.
+    """An open results database: ``append`` and ``withdraw`` add a row, everything else reads.
 
     ``place`` is a file, made if it isn't there, or a database URL. Raises ``StoreError`` for a
     place that can't be opened, isn't ours, or was written by a newer version of this package.
@@ -53,7 +64,7 @@ class Store:
         with self._reported():
             # Looked at first, so that a stranger's database is left as it was.
             known = sa.inspect(self._engine).get_table_names()
-            if known and "facts" not in known:
+            if "facts" not in known and (known or self._has_pages()):
                 raise StoreError(f"{self.place}: a database, but not one of results; name another.")
             if known:
                 self._check_version()
@@ -62,19 +73,34 @@ class Store:
 
     def append(self, result: Result) -> None:
         """Add one result; the row is on the disk when this returns."""
-        encoded = msgspec.json.encode(result)
         with self._reported(), self._engine.begin() as connection:
             self._lock(connection)
-            connection.execute(
-                _results.insert().values(
-                    challenge=result.identity.challenge,
-                    student=result.identity.student,
-                    verdict=str(result.verdict),
-                    identity=msgspec.json.encode(result.identity),
-                    result=encoded,
-                    digest=_chained(self._last_digest(connection), encoded),
+            self._add(connection, result.identity, str(result.verdict), result)
+
+    def withdraw(self, student: str, challenge: str, reason: str) -> Result:
+        """Mark a student's newest result as withdrawn; returns it as it stands now.
+
+        Adds a row and changes none. Grading the student again adds a result that counts. Raises
+        ``StoreError`` if there is no result to withdraw, or it is withdrawn already.
+        """
+        with self._reported(), self._engine.begin() as connection:
+            self._lock(connection)
+            query = sa.select(_results).order_by(_results.c.id)
+            rows = connection.execute(query.where(_results.c.challenge == challenge)).all()
+            own = [row for row in rows if row.student == student]
+            graded = [row for row in own if row.verdict not in (WITHDRAWN, str(Verdict.FAULT))]
+            if not graded:
+                raise StoreError(f"{self.place}: {student!r} has no result in {challenge!r}.")
+            newest = graded[-1]
+            if any(row.verdict == WITHDRAWN and row.id > newest.id for row in own):
+                raise StoreError(
+                    f"{self.place}: the newest result of {student!r} in {challenge!r} is withdrawn "
+                    "already; grading again makes a new one."
                 )
-            )
+            result = self._decode(newest.result, Result)
+            made = Withdrawal(result.identity, newest.digest, reason, dt.datetime.now(dt.UTC))
+            self._add(connection, result.identity, WITHDRAWN, made)
+        return msgspec.structs.replace(result, withdrawal=made)
 
     def check_chain(self) -> int:
         """How many rows there are, after checking that each follows from all before it.
@@ -105,15 +131,29 @@ class Store:
         """The identities of all work that has a grade; faults have none."""
         query = sa.select(_results.c.identity).where(_results.c.verdict != str(Verdict.FAULT))
         with self._reported(), self._engine.connect() as connection:
-            return {msgspec.json.decode(row[0], type=Identity) for row in connection.execute(query)}
+            return {self._decode(row[0], Identity) for row in connection.execute(query)}
 
     def history(self, challenge: str | None = None) -> list[Result]:
-        """All results, of one challenge or of all, in the order in which they were added."""
-        query = sa.select(_results.c.result).order_by(_results.c.id)
+        """All results, of one challenge or of all, in the order in which they were added.
+
+        That order alone says what is newer: no clock does. Those that were withdrawn say so.
+        """
+        query = sa.select(_results.c.verdict, _results.c.result, _results.c.digest)
+        query = query.order_by(_results.c.id)
         if challenge is not None:
             query = query.where(_results.c.challenge == challenge)
+        found: dict[str, Result] = {}
         with self._reported(), self._engine.connect() as connection:
-            return [msgspec.json.decode(row[0], type=Result) for row in connection.execute(query)]
+            for verdict, encoded, digest in connection.execute(query):
+                if verdict != WITHDRAWN:
+                    found[digest] = self._decode(encoded, Result)
+                    continue
+                later = self._decode(encoded, Withdrawal)
+                if later.digest in found:
+                    found[later.digest] = msgspec.structs.replace(
+                        found[later.digest], withdrawal=later
+                    )
+        return list(found.values())
 
     def latest(self, challenge: str | None = None) -> list[Result]:
         """Each student's newest result in each challenge; a fault yields to any grade before it."""
@@ -132,6 +172,31 @@ class Store:
         """Let go of the database."""
         self._engine.dispose()
 
+    def _add(
+        self, connection: sa.Connection, identity: Identity, verdict: str, what: Result | Withdrawal
+    ) -> None:
+        """Add a row to the chain, in a transaction that keeps other writers out."""
+        encoded = msgspec.json.encode(what)
+        newer = _facts.update().where(_facts.c.name == "version", _facts.c.value != str(VERSION))
+        connection.execute(newer.values(value=str(VERSION)))
+        connection.execute(
+            _results.insert().values(
+                challenge=identity.challenge,
+                student=identity.student,
+                verdict=verdict,
+                identity=msgspec.json.encode(identity),
+                result=encoded,
+                digest=_chained(self._last_digest(connection), encoded),
+            )
+        )
+
+    def _decode(self, encoded: bytes, kind: type[Part]) -> Part:
+        """What a row says; raises ``StoreError`` for bytes that are no such thing."""
+        try:
+            return msgspec.json.decode(encoded, type=kind)
+        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+            raise StoreError(f"{self.place}: {DAMAGED}") from None
+
     def _make(self) -> None:
         """Make the tables all at once: a full disk or a kill leaves none."""
         with self._engine.begin() as connection:
@@ -140,6 +205,13 @@ class Store:
             _schema.create_all(connection)
             if connection.execute(_VERSION).scalar_one_or_none() is None:
                 connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
+
+    def _has_pages(self) -> bool:
+        """Whether an SQLite file without tables holds anything all the same, damaged or not."""
+        if self._engine.dialect.name != "sqlite":
+            return False
+        with self._engine.connect() as connection:
+            return bool(connection.exec_driver_sql("PRAGMA page_count").scalar())
 
     def _lock(self, connection: sa.Connection) -> None:
         """Keep other writers out until the transaction ends."""
@@ -156,7 +228,9 @@ class Store:
     def _check_version(self) -> None:
         with self._engine.connect() as connection:
             version = connection.execute(_VERSION).scalar_one_or_none()
-        if version is None or not version.isdigit() or int(version) > VERSION:
+        if not re.fullmatch(r"[0-9]{1,9}", str(version)):
+            raise StoreError(f"{self.place}: {DAMAGED}")
+        if int(str(version)) > VERSION:
             raise StoreError(
                 f"{self.place}: written by a newer version of tinytorch-compete (format {version}, "
                 f"this one reads {VERSION}). Upgrade: pip install -U tinytorch-compete"
@@ -166,8 +240,17 @@ class Store:
     def _reported(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError:  # SQLite's own words about a damaged schema quote it
+            raise StoreError(f"{self.place}: {DAMAGED}") from None
         except sa.exc.SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            if "locked" in reason:
+                raise StoreError(
+                    f"{self.place}: another program holds the results, for {BUSY_S} s already. "
+                    "Let it end or end it, then run the same command again; what is in is kept."
+                ) from None
+            if "malformed" in reason or "decode" in reason:
+                raise StoreError(f"{self.place}: {DAMAGED}") from None
             raise StoreError(
                 f"{self.place}: the results can't be read or written ({reason}). "
                 "Is the folder there and writable, the disk not full, the file a results database?"
@@ -183,23 +266,25 @@ def _agrees(row: sa.Row[tuple[object, ...]]) -> bool:
     try:
         if not isinstance(row.result, bytes):
             return False
-        result = msgspec.json.decode(row.result, type=Result)
+        kind: type[Result | Withdrawal] = Withdrawal if row.verdict == WITHDRAWN else Result
+        said = msgspec.json.decode(row.result, type=kind)
         identity = msgspec.json.decode(row.identity, type=Identity)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return False
     return (row.challenge, row.student, row.verdict, identity) == (
-        result.identity.challenge,
-        result.identity.student,
-        str(result.verdict),
-        result.identity,
+        said.identity.challenge,
+        said.identity.student,
+        str(said.verdict) if isinstance(said, Result) else WITHDRAWN,
+        said.identity,
     )
 
 
-def frame(results: list[Result]) -> pd.DataFrame:
+def frame(results: Sequence[Result]) -> pd.DataFrame:
     """The results as a table, one row each; a metric's column is named after it.
 
     Units: ``peak_mib`` and ``baseline_mib`` in MiB, ``wall_s`` and ``cpu_s`` in seconds; those of
-    metrics are declared in ``challenge.toml``. ``points`` is missing for a fault.
+    metrics are declared in ``challenge.toml``. ``points`` is missing for a fault, and for a result
+    that was withdrawn, whose reason is in ``withdrawn``; the other figures stay as they were.
     """
     return pd.DataFrame([_row(result) for result in results])
 
@@ -210,13 +295,13 @@ def harmless(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(result: Result) -> dict[str, object]:
-    identity = result.identity
+    identity, withdrawal = result.identity, result.withdrawal
     return {
         "student": identity.student,
         "challenge": identity.challenge,
         "dataset": identity.dataset,
         "verdict": str(result.verdict),
-        "points": result.points,
+        "points": None if withdrawal else result.points,
         "max_points": result.max_points,
         "tier": result.tier,
         "division": result.division,
@@ -234,4 +319,6 @@ def _row(result: Result) -> dict[str, object]:
         "submission_sha": identity.submission_sha,
         "seed_sha": identity.seed_sha,
         "graded_at": result.graded_at,
+        "withdrawn": withdrawal.reason if withdrawal else "",
+        "withdrawn_at": withdrawal.withdrawn_at if withdrawal else None,
     }

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import nbformat
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from nbformat import v4
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.sandbox import capabilities
+from tinytorch_compete.store import Store
 
 TITO = Path(sys.executable).parent / "tito"
 GOLD = """\
@@ -119,6 +121,75 @@ def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) ->
     assert (tmp_path / "graded" / "leaderboard" / "mine.html").stat().st_size > 10_000
 
 
+def test_a_later_finding_withdraws_a_result_until_it_is_graded_again(
+    place: Path, tmp_path: Path
+) -> None:
+    for name in ("ada", "bob", "cy"):
+        submit(tmp_path / "class", name, GOLD if name != "cy" else GOLD + "# slower\n")
+    compete = ("compete", "--pack", place)
+    assert tito(*compete, "grade", "mine", "class", cwd=tmp_path).returncode == 0
+    why = ("withdraw", "bob", "mine", "--reason", "the same code as [red]ada's")
+    done = tito(*compete, *why, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "WITHDRAWN" in done.stdout
+    shown = tito(*compete, "results", cwd=tmp_path).stdout
+    assert "the same code as [red]ada's" in shown
+    assert "before: OK" in shown
+    assert "withdrawn already" in tito(*compete, *why, cwd=tmp_path).stderr
+    nobody = tito(*compete, "withdraw", "zoe", "mine", "--reason", "x", cwd=tmp_path)
+    assert (nobody.returncode, "'zoe' has no result" in nobody.stderr) == (1, True)
+
+    assert tito(*compete, "leaderboard", "mine", cwd=tmp_path).returncode == 0
+    table = pd.read_csv(tmp_path / "graded" / "leaderboard" / "mine.csv")
+    assert len(table) == 3
+    assert table["handle"].isna().sum() == table["accuracy"].isna().sum() == 1
+    board = (tmp_path / "graded" / "leaderboard" / "mine.ipynb").read_text()
+    assert "2 ranked submissions, 1 withdrawn" in board
+    assert "(withdrawn)" in board
+    assert "nan" not in "".join(line for line in board.splitlines() if "<td" in line)
+
+    assert "3 graded already" in tito(*compete, "grade", "mine", "class", cwd=tmp_path).stdout
+    again = tito(*compete, "grade", "mine", "class", "--again", cwd=tmp_path)
+    assert "WITHDRAWN" not in again.stdout
+    history = tito(*compete, "results", "--history", cwd=tmp_path).stdout
+    assert history.count("WITHDRAWN") == 1
+    done = tito(*compete, "audit", cwd=tmp_path)
+    assert "6 results and 1 withdrawals" in done.stdout
+
+
+def test_an_audit_grades_results_again_and_names_what_differs(place: Path, tmp_path: Path) -> None:
+    for name, answer in (("ada", GOLD), ("bob", "1 / 0"), ("cy", GOLD)):
+        submit(tmp_path / "class", name, answer)
+    compete = ("compete", "--pack", place)
+    assert tito(*compete, "grade", "mine", "class", cwd=tmp_path).returncode == 0
+    database = tmp_path / "graded" / "results.sqlite"
+    forged = Store(database)
+    cy = forged.latest("mine")[2]
+    forged.append(msgspec.structs.replace(cy, points=10.0, metrics={"accuracy": 1.0}))
+    forged.close()
+    before = database.read_bytes()
+    assert "--submissions" in tito(*compete, "audit", "--rerun", 1, cwd=tmp_path).stderr
+    words = ("audit", "--submissions", "class", "--rerun")
+    done = tito(*compete, *words, 9, cwd=tmp_path)
+    assert done.returncode == 1
+    shown = {line.split()[0]: line for line in done.stdout.splitlines() if "(mine)" in line}
+    assert "the same" in shown["ada"]
+    assert "the same" in shown["bob"]
+    assert "DIFFERS" in shown["cy"]
+    assert "accuracy 1.0000, again 0." in done.stdout
+    assert "1 of 3 results did not come out again: cy (mine)" in done.stderr
+    assert database.read_bytes() == before
+    grader = place / "graders" / "mine" / "grader.py"
+    text = grader.read_text()
+    try:
+        grader.write_text(text + "# changed\n")
+        done = tito(*compete, *words, 1, cwd=tmp_path)
+    finally:
+        grader.write_text(text)
+    assert done.returncode == 1
+    assert "graded under another grader" in done.stdout
+
+
 def rows(folder: Path) -> list[str]:
     database = folder / "graded" / "results.sqlite"
     if not database.exists():
@@ -187,7 +258,7 @@ def test_a_results_file_that_is_not_ours_is_left_alone(
     if content == "newer":
         with sqlite3.connect(database) as connection:
             connection.execute("create table facts (name text primary key, value text)")
-            connection.execute("insert into facts values ('version', '2')")
+            connection.execute("insert into facts values ('version', '99')")
     else:
         database.write_text(content)
     before = database.read_bytes()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import challenges, classroom, machine
+from tinytorch_compete.cli import challenges, classroom, machine, records
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -30,7 +30,8 @@ for command in (
     classroom.grade,
     classroom.results,
     classroom.leaderboard,
-    classroom.audit,
+    records.audit,
+    records.withdraw,
     challenges.similar,
     classroom.demo,
     machine.doctor,

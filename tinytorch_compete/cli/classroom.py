@@ -85,7 +85,7 @@ def results(
     history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
 ) -> None:
     """Show the results table, or write it to a file."""
-    kept = _open(results)
+    kept = stored(results)
     chosen = entry_of(context, slug).slug if slug else None
     found = kept.history(chosen) if history else kept.latest(chosen)
     if not found:
@@ -108,39 +108,8 @@ def leaderboard(
 ) -> None:
     """Write the leaderboard as a notebook, under handles."""
     entry = entry_of(context, slug)
-    for path in _leaderboard(entry, _open(results), results, html):
+    for path in _leaderboard(entry, stored(results), results, html):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-
-
-def audit(
-    results: Folder = Path("graded"),
-    submissions: Annotated[
-        Path | None, typer.Option(help="Compare the newest results' files with this folder's.")
-    ] = None,
-) -> None:
-    """Check that no result was changed or removed."""
-    kept = _open(results)
-    count, digest = kept.check_chain(), kept.last_digest()
-    console.print(f"{count} results, each follows from all before it.")
-    if submissions is not None:
-        _compare_files(kept, submissions)
-    console.print("Note this digest elsewhere; it stands for all results so far:")
-    console.print(digest, markup=False, highlight=False, soft_wrap=True)
-
-
-def _compare_files(kept: Store, root: Path) -> None:
-    """Raise ``CompeteError`` that names the results whose files aren't those that were graded."""
-    latest = kept.latest()
-    changed = []
-    for slug in dict.fromkeys(result.identity.challenge for result in latest):
-        works = {work.student: work for work in submission.find(root, slug)}
-        for result in (r for r in latest if r.identity.challenge == slug):
-            work = works.get(result.identity.student)
-            if work is None or work.files() != result.files:
-                changed.append(f"{result.identity.student} ({slug})")
-    if changed:
-        raise CompeteError(f"{root}: not the files that were graded: {', '.join(changed)}.")
-    console.print(f"The files of {len(latest)} results are those that were graded.")
 
 
 def demo(
@@ -217,7 +186,8 @@ def _leaderboard(entry: Entry, kept: Store, folder: Path, html: bool) -> list[Pa
     return publish(entry.slug, entry.challenge, rows, folder / LEADERBOARD, html=html)
 
 
-def _open(folder: Path) -> Store:
+def stored(folder: Path) -> Store:
+    """The results in a folder; raises ``StoreError`` if there are none."""
     if not (folder / DATABASE).is_file():
         raise StoreError(
             f"{folder / DATABASE}: no results there; grade first, or name the folder by --results."

@@ -22,6 +22,7 @@ STYLES = {
     "OVER_MEMORY": "magenta",
     "OVER_TIME": "cyan",
     "FAULT": "bold white on red",
+    "WITHDRAWN": "bold yellow",
 }
 
 
@@ -86,21 +87,32 @@ def print_results(challenge: Challenge, results: Sequence[Result]) -> None:
     columns = ["!student", "!verdict", ">points", "!tier", f">{first.name}", ">MiB", ">s"]
     console.print(table("", columns, (_row(first, result) for result in results)))
     reasons = [
-        [f"  {result.identity.student}", result.message.replace("\n", " ")]
+        [f"  {result.identity.student}", why]
         for result in results
-        if result.message
+        if (why := _reason(result).replace("\n", " "))
     ]
     if reasons:
         console.print(table("\nWhy", ["!", "~"], reasons))
 
 
+def _reason(result: Result) -> str:
+    """Why a result is what it is; for a withdrawn one what was found, and what it was before."""
+    if result.withdrawal is None:
+        return result.message
+    day = f"{result.withdrawal.withdrawn_at:%Y-%m-%d}"
+    return f"{result.withdrawal.reason} ({day}; before: {result.verdict}, {_points(result)} points)"
+
+
+def _points(result: Result) -> str:
+    return "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"
+
+
 def _row(first: Metric, result: Result) -> list[str | Text]:
     figure = result.metrics.get(first.name)
-    points = "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"
     return [
         result.identity.student,
-        verdict(str(result.verdict)),
-        points,
+        verdict("WITHDRAWN" if result.withdrawal else str(result.verdict)),
+        "–" if result.withdrawal else _points(result),
         result.tier,
         "" if figure is None else format_figure(first, figure),
         f"{result.peak_mib:.0f}" if result.layers else "",

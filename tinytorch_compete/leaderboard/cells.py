@@ -15,8 +15,11 @@ import pandas as pd
 
 CHALLENGE = {facts}
 
-board = pd.read_csv("{slug}.csv", keep_default_na=False)
-print(f"{{len(board)}} ranked submissions")\
+FIGURES = [metric["name"] for metric in CHALLENGE["metrics"]] + ["peak_mib"]
+empty = {{name: [""] for name in FIGURES}}
+board = pd.read_csv("{slug}.csv", keep_default_na=False, na_values=empty)
+ranked = board[board["handle"] != ""]  # a line without a handle is a withdrawn result's
+print(f"{{len(ranked)}} ranked submissions, {{len(board) - len(ranked)}} withdrawn")\
 """
 
 TABLE = """\
@@ -25,8 +28,10 @@ def shown(rows):
     for metric in CHALLENGE["metrics"]:
         share = metric["unit"].startswith("share")
         form = "{:.1%}" if share else "{:.0f} " + metric["unit"]
-        table[metric["name"]] = table[metric["name"]].map(form.format)
-    table = table.rename(columns={"peak_mib": "peak memory"}).style.hide(axis="index")
+        table[metric["name"]] = table[metric["name"]].map(form.format, na_action="ignore")
+    table.loc[table["handle"] == "", "handle"] = "(withdrawn)"
+    table = table.rename(columns={"peak_mib": "peak memory"}).style.format(na_rep="")
+    table = table.hide(axis="index")
     return table.set_properties(subset=["handle", "tier"], **{"text-align": "left"})
 
 
@@ -40,7 +45,7 @@ MARKERS = "osD^vP*X"
 share = FIRST["unit"].startswith("share")
 
 figure, axes = plt.subplots(figsize=(8, 4.5), dpi=110, layout="constrained")
-for number, (tier, rows) in enumerate(board.groupby("tier", sort=False)):
+for number, (tier, rows) in enumerate(ranked.groupby("tier", sort=False)):
     height = rows[FIRST["name"]] * (100 if share else 1)
     axes.scatter(rows["peak_mib"], height, s=60, marker=MARKERS[number % len(MARKERS)], label=tier)
     for x, y, handle in zip(rows["peak_mib"], height, rows["handle"]):
@@ -52,7 +57,7 @@ axes.set_ylabel(FIRST["name"] + (" (%)" if share else f" ({FIRST['unit']})"))
 axes.set_title(CHALLENGE["title"] + ": further up and further left is better")
 axes.margins(x=0.12, y=0.12)
 axes.grid(alpha=0.25)
-if len(board):
+if len(ranked):
     axes.legend(title="tier")
 plt.show()\
 """
@@ -96,7 +101,8 @@ def _method(challenge: Challenge) -> str:
     return (
         "## How to read this\n\n"
         f"Ordered by {order}; equal figures share a rank. Tiers: {tiers}. Only submissions that "
-        "reached a tier are ranked, each by its newest result. Memory is the operating system's "
+        "reached a tier are ranked, each by its newest result; one that was withdrawn later leaves "
+        "an empty line. Memory is the operating system's "
         "figure for the whole process tree above an idle kernel. Accuracy is measured on images "
         "that no submission has seen, once: **neighbours whose figures differ by a few points may "
         "well stand the other way round on other images.**\n\n"

@@ -52,13 +52,18 @@ def publish(
 
 
 def as_csv(challenge: Challenge, rows: Sequence[Row]) -> str:
-    """The board as CSV: division, rank, handle, tier and the figures."""
+    """The board as CSV: division, rank, handle, tier and the figures.
+
+    A withdrawn result's line has its division and rank; the rest is empty.
+    """
     names = columns(challenge)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["division", "rank", "handle", "tier", *names])
     for row in rows:
-        figures = [f"{row.estimates[name].value:.6g}" for name in names]
+        figures = [
+            f"{row.estimates[name].value:.6g}" if name in row.estimates else "" for name in names
+        ]
         writer.writerow([row.division, row.rank, row.handle, row.tier, *figures])
     return text.getvalue()
 

@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 
 from tinytorch_compete.box import landlock
+from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import MIB, Inputs, Limits
 from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, watch
 from tinytorch_compete.sandbox.counters import Instructions
@@ -51,10 +52,13 @@ class Box:
     """Folders and limits for one kernel; ``close`` leaves neither a process nor a file behind.
 
     ``files`` is a folder that is copied into the kernel's working folder, ``data`` one that appears
-    there as ``data/``, read-only.
+    there as ``data/``, read-only. With ``capped`` a box without a cgroup is a ``Fault``: a machine
+    that could cap the runs before this one must cap this one too.
     """
 
-    def __init__(self, limits: Limits, files: Path | None, data: Path | None) -> None:
+    def __init__(
+        self, limits: Limits, files: Path | None, data: Path | None, *, capped: bool = False
+    ) -> None:
         self.limits = limits
         self.files, self.data = files, data
         # Short, because a Unix socket's path may have 107 bytes.
@@ -69,6 +73,12 @@ class Box:
             (self.root / "home" / "data").symlink_to(data)
         self._tasks = limits.processes + KERNEL_TASKS
         self.group = cgroup.make_group(self._tasks) if os.name == "posix" else None
+        if capped and not self.group:
+            _remove(self.root)
+            raise Fault(
+                "no control group could be made for this run, though one could when the grader "
+                "started. Has somebody removed it, or are there too many? See: tito compete doctor"
+            )
         self.uid = FIRST_UID + next(_slots) % 10_000 if self._can_change_user() else None
         self.pid: int | None = None
         self.said = ""
@@ -184,10 +194,14 @@ class Box:
         """Whether the cap is passed: a process was killed at it, or the watcher sees too much."""
         used = self._memory()
         if self.group:
-            return self.group.oom_kills() > 0
+            return self.group.oom_kills() > 0 and self.group.met_cap()
         self._peak_seen = max(self._peak_seen, used)
         self.cpu_s()  # a process that is gone takes its figure along
         return used - self.baseline > self._budget * (1 + MARGIN)
+
+    def starved(self) -> bool:
+        """Whether a process was killed for want of memory while the tree was below its cap."""
+        return bool(self.group and self.group.oom_kills() and not self.group.met_cap())
 
     def over_processes(self) -> bool:
         """Whether the tree has outgrown its limit where nothing but this look holds it."""

@@ -36,7 +36,14 @@ class Group(Protocol):
         """Start the peak again from now, where the kernel can."""
 
     def oom_kills(self) -> int:
-        """How many of the group's processes the kernel has killed at the cap."""
+        """How many of the group's processes the kernel has killed for want of memory, anywhere."""
+
+    def met_cap(self) -> bool:
+        """Whether the group has come up to its own cap, since ``forget_peak`` where that's known.
+
+        A kill without it was for want of memory outside of the group: the machine's, or a cap's on
+        the grader itself.
+        """
 
     def cpu_s(self) -> float:
         """CPU seconds used by all processes that were ever in the group."""
@@ -83,6 +90,11 @@ class GroupV1:
     def oom_kills(self) -> int:
         return _read_key(self._memory / "memory.oom_control", "oom_kill")
 
+    def met_cap(self) -> bool:
+        # memory.failcnt would say it, but stays 0 on Linux 6.18; at a kill the peak is at the cap
+        # but for a page or a batch of them (64 pages in the kernel's MEMCG_CHARGE_BATCH).
+        return self.peak() >= _read_int(self._memory / "memory.limit_in_bytes") - 2**20
+
     def cpu_s(self) -> float:
         return _read_int(self._folders["cpuacct"] / "cpuacct.usage") / 1e9
 
@@ -127,6 +139,9 @@ class GroupV2:
     def oom_kills(self) -> int:
         return _read_key(self._folder / "memory.events", "oom_kill")
 
+    def met_cap(self) -> bool:
+        return _read_key(self._folder / "memory.events", "oom") > 0
+
     def cpu_s(self) -> float:
         return _read_key(self._folder / "cpu.stat", "usage_usec") / 1e6
 
@@ -154,6 +169,14 @@ def make_group(processes: int) -> Group | None:
         return GroupV2(base, processes) if base is not None else None
     except OSError:
         return None
+
+
+def works() -> bool:
+    """Whether a group can be had here, tried just now."""
+    group = make_group(processes=8) if os.name == "posix" else None
+    if group:
+        group.close()
+    return group is not None
 
 
 def sweep() -> None:

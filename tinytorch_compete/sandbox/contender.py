@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.model import Cost, Inputs
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.evidence import parse_npy, parse_sizes
@@ -64,8 +64,17 @@ class Contender:
         return await self.exchange(await self.release(inputs))
 
     async def release(self, inputs: Inputs) -> bytes:
-        """Put a question's inputs where the kernel finds them; the line that tells it so."""
-        released = await asyncio.to_thread(self.box.release, self.probe, inputs)
+        """Put a question's inputs where the kernel finds them; the line that tells it so.
+
+        Raises ``Fault`` if they can't be written.
+        """
+        try:
+            released = await asyncio.to_thread(self.box.release, self.probe, inputs)
+        except OSError as error:
+            raise Fault(
+                f"{self.box.root}: the inputs can't be written ({error.strerror}). "
+                "Is the disk full?"
+            ) from None
         return json.dumps(released).encode() + b"\n"
 
     async def exchange(self, question: bytes) -> tuple[Arrays, float]:

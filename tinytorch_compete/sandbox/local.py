@@ -30,6 +30,7 @@ class LocalSandbox:
         self._lanes = Lanes()
         cgroup.sweep()
         box.sweep()
+        self._capped = cgroup.works()
 
     def stop(self) -> None:
         """See ``Sandbox.stop``."""
@@ -56,6 +57,7 @@ class LocalSandbox:
                 "limits": msgspec.to_builtins(limits),
                 "files": str(files.resolve()) if files else "",
                 "data": str(data.resolve()) if data else "",
+                "capped": self._capped,
             }
             return Session(notebook, limits, inputs, provision, self._stopping, compete)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from jupyter_client.provisioning import LocalProvisioner
-from traitlets import Dict, Unicode
+from traitlets import Bool, Dict, Unicode
 
 from tinytorch_compete.model import Limits
 from tinytorch_compete.sandbox.box import Box
@@ -27,13 +27,14 @@ class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
     data = Unicode("", help="A folder to show there as data/, read-only; may be empty.").tag(
         config=True
     )
+    capped = Bool(False, help="Whether a box that can't be capped is a fault.").tag(config=True)
     box: Box | None = None
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make the box, choose the channels' transport and place, and wrap the command."""
         limits = msgspec.convert(dict(self.limits), Limits)
         files, data = (Path(name) if name else None for name in (self.files, self.data))
-        self.box = Box(limits, files, data)
+        self.box = Box(limits, files, data, capped=self.capped)
         manager = self.parent
         manager.connection_file = str(self.box.root / "ipc" / "kernel.json")
         if os.name == "posix":

@@ -97,7 +97,9 @@ class Session:
             await asyncio.wait_for(self._interpose(), START_S)
             await self._client.async_start_new_kernel_client()
         except (RuntimeError, OSError, DeadKernelError) as error:
-            raise Fault(f"the kernel did not start: {error}{self._said()}") from error
+            raise Fault(
+                f"the kernel did not start: {error}{self._said()}. See: tito compete doctor"
+            ) from error
         self._box.arm()
 
     async def _interpose(self) -> None:
@@ -161,8 +163,7 @@ class Session:
             self._check_memory()
             running.result()
         except DeadKernelError:
-            self._check_memory()
-            raise Stop(Verdict.ERROR, "the kernel ended") from None
+            raise self._ended("the kernel ended") from None
         except UNINTELLIGIBLE as error:  # a forged or broken message: the kernel's, not ours
             reason = f"the kernel sent what is no message ({type(error).__name__})"
             raise Stop(Verdict.ERROR, reason) from None
@@ -183,20 +184,43 @@ class Session:
                 raise Fault("the run was interrupted")
             self._check_memory()
             if not await self._manager.is_alive():
-                self._check_memory()  # what it died of, if it was killed since the last look
-                raise Stop(Verdict.ERROR, "the kernel process ended before the cell did")
+                raise self._ended("the kernel process ended before the cell did")
             if self._clock.elapsed_s() > self._deadline_s:
                 raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
             if self._relay.problem:
-                raise Stop(Verdict.ERROR, self._relay.problem)
+                raise self._ended(self._relay.problem)
             if self._box.over_processes():
                 raise Stop(Verdict.ERROR, f"started over {self._limits.processes} processes")
             if self._box.strayed():
                 raise Stop(Verdict.ERROR, "wrote into the folder of the kernel's channels")
             await asyncio.sleep(WATCH_S)
 
+    def _ended(self, message: str) -> Stop:
+        """Why the box's process is gone: the student's doing, unless that can't be.
+
+        Behind walls nothing inside can send a signal to the outermost process, which ends with a
+        status of its own when the kernel is killed. So its own death by a signal came from outside
+        and is a ``Fault``. A kernel's death that its own code could have caused is the student's
+        error, whoever caused it: what can't be told apart must not pay.
+        """
+        assert self._box is not None
+        self._check_memory()
+        process = self._manager.provisioner.process
+        status = process.poll() if process else None
+        if self._box.walled and status is not None and status < 0:
+            raise Fault(
+                f"the sandbox was killed from outside, by signal {-status}. Was it a person, "
+                "or the machine for want of memory? Then run fewer at once: --workers 1"
+            )
+        return Stop(Verdict.ERROR, message)
+
     def _check_memory(self) -> None:
         assert self._box is not None
+        if self._box.starved():
+            raise Fault(
+                "the machine ran out of memory: a process was killed below its own cap. "
+                "Free some, or run fewer at once: --workers 1"
+            )
         if self._box.over_memory():
             raise Stop(
                 Verdict.OVER_MEMORY,
