@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import metrics, notebook, submission
+from tinytorch_compete import metrics, notebook, review, submission
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
@@ -133,7 +133,20 @@ def _grade_once(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     )
     evidence = Evidence(run.answers, run.peak_mib)
     judgement = plan.grader.judge(evidence, plan.exam)
-    return Graded(_result(plan, plan.identity(work, files), files, run, judgement), run, assembly)
+    result = _result(plan, plan.identity(work, files), files, run, judgement)
+    seen = (
+        *run.flags,
+        *review.figures(plan.entry.challenge, result.tier, run),
+        *review.read(_sources(assembly, work), work.sizes()),
+    )
+    return Graded(msgspec.structs.replace(result, flags=seen), run, assembly)
+
+
+def _sources(assembly: notebook.Assembly, work: Submission) -> dict[str, str]:
+    """All code that the student wrote, by the name of its cell or file."""
+    cells = [cell for cell in assembly.notebook.cells if notebook.is_solution(cell)]
+    answers = {f"cell {notebook.grade_id(cell)}": cell.source for cell in cells}
+    return {**answers, **work.code()}
 
 
 def _result(

@@ -53,10 +53,15 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A level of the ladder, reached when the first rank metric is ``at`` or better."""
+    """A level of the ladder, reached when the first rank metric is ``at`` or better.
+
+    A run that reaches it with less than ``least_cpu_s`` is flagged for a person to look at; 0 where
+    nothing has to be trained.
+    """
 
     name: str
     at: float
+    least_cpu_s: float = 0.0
 
 
 class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,7 +165,7 @@ class Run(msgspec.Struct, frozen=True):
 
     ``peak_mib`` is the tree's highest use above ``baseline_mib``, the idle kernel's.
     ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names what
-    held the limits.
+    held the limits. ``flags`` say what a person should look at, for staff alone.
     """
 
     verdict: Verdict
@@ -173,6 +178,7 @@ class Run(msgspec.Struct, frozen=True):
     baseline_mib: float
     layers: tuple[str, ...]
     notebook: Any = None
+    flags: tuple[str, ...] = ()
 
 
 class CellJudgement(msgspec.Struct, frozen=True):
@@ -215,7 +221,11 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault."""
+    """One graded submission: a row of the results table. ``points`` is ``None`` for a fault.
+
+    ``flags`` are sentences on what a person should look at. They are for staff alone and change
+    nothing else.
+    """
 
     identity: Identity
     verdict: Verdict
@@ -234,6 +244,7 @@ class Result(msgspec.Struct, frozen=True):
     versions: Mapping[str, str]
     files: Mapping[str, str]
     graded_at: dt.datetime
+    flags: tuple[str, ...] = ()
 
 
 class LineCost(msgspec.Struct, frozen=True):

@@ -94,6 +94,19 @@ def print_results(challenge: Challenge, results: Sequence[Result]) -> None:
         console.print(table("\nWhy", ["!", "~"], reasons))
 
 
+def print_flags(results: Sequence[Result]) -> None:
+    """The flags of each result that has any, one a line, beside what it earned."""
+    rows = []
+    for result in results:
+        points = "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"
+        for flag in result.flags:
+            rows.append([result.identity.student, points, flag])
+    if rows:
+        console.print(table("", ["!student", ">points", "to look at"], rows))
+    else:
+        console.print("No flags.")
+
+
 def _row(first: Metric, result: Result) -> list[str | Text]:
     figure = result.metrics.get(first.name)
     points = "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"

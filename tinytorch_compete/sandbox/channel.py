@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 
 from tinytorch_compete.errors import EvidenceError
@@ -31,6 +32,8 @@ class Channel:
         self._taken = False
         self._ended = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._refused: Counter[str] = Counter()
+        self._broken: dict[str, str] = {}
         self.answers: dict[str, Answer] = {}
 
     async def __aenter__(self) -> Channel:
@@ -63,6 +66,15 @@ class Channel:
             self.answers.setdefault(self._open, Answer(problem=UNANSWERED))
         self._open = None
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What an honest answer wouldn't have done, a sentence each, for a person to look at."""
+        refused = (f"{why}: {count} times." for why, count in self._refused.items())
+        broken = (
+            f"Sent what is no answer to probe {name}: {why}." for name, why in self._broken.items()
+        )
+        return (*refused, *broken)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         probe, ended = self._open, self._ended
         try:
@@ -73,6 +85,10 @@ class Channel:
                     if self._open == probe:
                         self.answers.setdefault(probe, answer)
                 ended.set()
+            elif probe is None:
+                self._refused["Called for a probe while none was open"] += 1
+            else:
+                self._refused["Called again for a probe that was taken"] += 1
         finally:
             writer.close()
 
@@ -91,6 +107,8 @@ class Channel:
             arrays = {name: parse_npy(name, data) for name, data in files.items()}
             return Answer(arrays=arrays, wall_s=wall_s)
         except EvidenceError as error:
+            if str(error) != UNANSWERED:
+                self._broken[probe] = str(error)
             return Answer(problem=str(error))
 
 
