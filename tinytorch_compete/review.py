@@ -43,7 +43,7 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
     ),
     "starts processes or threads, or ends them": (
         "_posixsubprocess _thread concurrent multiprocessing subprocess threading",
-        "_exit abort execv execve execvp fork forkpty killpg posix_spawn system",
+        "_exit abort execv execve execvp fork forkpty kill killpg posix_spawn system",
         "",
     ),
     "uses the network": ("ftplib http requests socket ssl urllib urllib3", "", r"https?://"),
