@@ -210,7 +210,8 @@ ALLOCATIONS = {
     "shared mmap": "x = mmap.mmap(-1, {mib} * 2**20)\nfor i in range(0, len(x), 4096): x[i] = 1",
     "a file in the working folder": "with open('f', 'wb') as f:\n"
     "    for _ in range({mib}): f.write(b'1' * 2**20)",
-    "a memory file": "f = os.memfd_create('f')\nfor _ in range({mib}): os.write(f, b'1' * 2**20)",
+    "a file in shared memory": "with open('/dev/shm/f', 'wb') as f:\n"
+    "    for _ in range({mib}): f.write(b'1' * 2**20)",
     "a child process": FORK.format("x = b'1' * ({mib} * 2**20);"),
     "freed at once": "x = np.ones({mib} * 2**17)\ndel x",
 }

@@ -22,9 +22,10 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete import notebook, pack, submission
 from tinytorch_compete.errors import EvidenceError, NotebookError, PackError, StoreError
-from tinytorch_compete.model import Inputs
+from tinytorch_compete.model import Answer, Inputs
 from tinytorch_compete.sandbox.channel import Channel
 from tinytorch_compete.sandbox.client import BoundedClient
+from tinytorch_compete.sandbox.contender import Clock
 from tinytorch_compete.sandbox.evidence import parse_line, parse_npy, parse_sizes
 from tinytorch_compete.sandbox.session import UNINTELLIGIBLE
 from tinytorch_compete.store import Store
@@ -94,9 +95,12 @@ class _Door:
 def a_stream(data: bytes) -> None:
     """Arrives on a probe's connection: an answer whole and proper, or the reason why not."""
 
+    async def never(*_: object) -> Answer:
+        raise AssertionError("nothing is timed here")
+
     async def serve() -> Channel:
         door: Any = _Door()
-        channel = Channel(door, {"asked": Inputs()})
+        channel = Channel(door, {"asked": Inputs()}, Clock(), never)
         channel.open("asked")
         reader = asyncio.StreamReader(limit=16 * 1024)
         reader.feed_data(data)

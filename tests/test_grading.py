@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, pack, submission
+from tinytorch_compete import feedback, grading, pack, ranking, submission
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import CompeteError
@@ -61,6 +61,27 @@ def test_a_good_answer_earns_its_points(plan: Plan, tmp_path: Path) -> None:
     assert result.metrics["accuracy"] == pytest.approx(result.points / 10, abs=0.01)
     assert result.metrics["accuracy"] > 0.8
     assert set(result.files) == {"mine.ipynb"}
+
+
+def test_flags_are_for_staff_and_change_nothing(plan: Plan, tmp_path: Path) -> None:
+    honest = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    tricky = submit(tmp_path, "eve", GOLD + "import ctypes\nimport gc")
+    graded = grading.grade(plan, tricky, FakeSandbox())
+    result = graded.result
+    assert honest.flags == ()
+    assert result.flags == ("Calls C directly: cell predict.",)
+    assert (result.verdict, result.points, result.tier, result.message) == (
+        honest.verdict,
+        honest.points,
+        honest.tier,
+        honest.message,
+    )
+    assert graded.run is not None
+    shown = nbformat.writes(feedback.make(plan.entry.challenge, result, graded.run.notebook))
+    assert "Calls C" not in shown
+    board = ranking.board(plan.entry.challenge, [honest, result], SECRET)
+    assert len(board) == 2
+    assert "Calls C" not in str(board)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,28 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
     assert kept.graded() == {result().identity}
 
 
+def test_flags_are_kept_and_shown_in_the_table(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    kept.append(msgspec.structs.replace(result(), flags=("Look here.", "And there.")))
+    assert kept.history()[0].flags == ("Look here.", "And there.")
+    assert kept.frame()["flags"].tolist() == ["Look here. And there."]
+
+
+def test_a_result_from_before_there_were_flags_is_read(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    kept.append(result())
+    kept.close()
+    old = msgspec.to_builtins(result())
+    del old["flags"]
+    encoded = msgspec.json.encode(old)
+    digest = hashlib.sha256(encoded).hexdigest()
+    with sqlite3.connect(tmp_path / "r.sqlite") as database:
+        database.execute("UPDATE results SET result = ?, digest = ?", (encoded, digest))
+    kept = Store(tmp_path / "r.sqlite")
+    assert kept.history() == [result()]
+    assert kept.check_chain() == 1
+
+
 def test_regrading_adds_and_the_newest_counts(tmp_path: Path) -> None:
     kept = Store(tmp_path / "r.sqlite")
     for points in (3.0, 5.0):

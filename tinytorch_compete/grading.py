@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import notebook, outcome, submission
+from tinytorch_compete import notebook, outcome, review, submission
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
@@ -144,7 +144,8 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
             if not trials[0].tier:
                 break
         identity = plan.identity(work, files)
-        result = outcome.result(plan.challenge, identity, files, trials)
+        seen = review.read(_sources(assembly, work), work.sizes())
+        result = outcome.result(plan.challenge, identity, files, trials, seen)
         return Graded(result, trials[0].run, assembly)
     except NotebookError as error:
         return Graded(_unrun(plan, work, Verdict.ERROR, str(error)))
@@ -181,6 +182,13 @@ def _trial(
     )
     judgement = plan.grader.judge(Evidence(run.answers, run.peak_mib), exam)
     return outcome.trial(plan.challenge, plan.points, run, judgement)
+
+
+def _sources(assembly: notebook.Assembly, work: Submission) -> dict[str, str]:
+    """All code that the student wrote, by the name of its cell or file."""
+    cells = [cell for cell in assembly.notebook.cells if notebook.is_solution(cell)]
+    answers = {f"cell {notebook.grade_id(cell)}": cell.source for cell in cells}
+    return {**answers, **work.code()}
 
 
 def _unrun(plan: Plan, work: Submission, verdict: Verdict, message: str) -> Result:

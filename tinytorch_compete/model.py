@@ -72,10 +72,15 @@ class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A level of the ladder, reached when the first rank metric is ``at`` or better."""
+    """A level of the ladder, reached when the first rank metric is ``at`` or better.
+
+    A run that reaches it with less than ``least_cpu_s`` is flagged for a person to look at; 0 where
+    nothing has to be trained.
+    """
 
     name: str
     at: float
+    least_cpu_s: float = 0.0
 
 
 class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -228,6 +233,7 @@ class Run(msgspec.Struct, frozen=True):
     ``peak_mib`` is the tree's highest use above ``baseline_mib``, the idle kernel's.
     ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names what
     held the limits. ``noise`` is how quiet the machine was, see ``sandbox.noise``.
+    ``flags`` say what a person should look at, for staff alone.
     """
 
     verdict: Verdict
@@ -241,6 +247,7 @@ class Run(msgspec.Struct, frozen=True):
     layers: tuple[str, ...]
     notebook: Any = None
     noise: Mapping[str, float] = {}
+    flags: tuple[str, ...] = ()
 
 
 class CellJudgement(msgspec.Struct, frozen=True):
@@ -301,8 +308,11 @@ class Result(msgspec.Struct, frozen=True):
 
     A submission was run ``runs`` times, with another secret seed each time. ``samples`` has each
     figure's raw values, one a run that gave it; ``metrics`` their means, geometric ones for ratios.
-    Times are sums over the runs, the peak is the highest. ``withdrawal``
-    is what was found later; it is a row of its own in the store, never part of this.
+    Times are sums over the runs, the peak is the highest.
+
+    ``flags`` are sentences on what a person should look at. They are for staff alone and change
+    nothing else. ``withdrawal`` is what was found later; it is a row of its own in the store, never
+    part of this.
     """
 
     identity: Identity
@@ -327,6 +337,7 @@ class Result(msgspec.Struct, frozen=True):
     noise: Mapping[str, float] = {}
     machine: str = ""
     withdrawal: Withdrawal | None = None
+    flags: tuple[str, ...] = ()
 
 
 class LineCost(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import psutil
 
-from tinytorch_compete import inference, metrics, ranking
+from tinytorch_compete import inference, metrics, ranking, review
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import (
     CellResult,
@@ -36,6 +36,7 @@ class Trial(msgspec.Struct, frozen=True):
     cells: tuple[CellResult, ...]
     figures: Mapping[str, float]
     tier: str
+    flags: tuple[str, ...]
 
 
 def trial(
@@ -45,17 +46,24 @@ def trial(
     cells = tuple(_cell_result(name, worth, run, judgement) for name, worth in points.items())
     figures = {**judgement.metrics, "peak_mib": run.peak_mib, "wall_s": run.wall_s}
     first = figures.get(challenge.rank[0])
-    return Trial(run, cells, figures, "" if first is None else metrics.tier(challenge, first))
+    tier = "" if first is None else metrics.tier(challenge, first)
+    clocks = (flag for answer in run.answers.values() for flag in metrics.clock_flags(answer))
+    flags = (*run.flags, *review.figures(challenge, tier, run), *clocks)
+    return Trial(run, cells, figures, tier, flags)
 
 
 def result(
-    challenge: Challenge, identity: Identity, files: Mapping[str, str], trials: Sequence[Trial]
+    challenge: Challenge,
+    identity: Identity,
+    files: Mapping[str, str],
+    trials: Sequence[Trial],
+    seen: Sequence[str],
 ) -> Result:
     """One result from a submission's runs, each with another secret seed.
 
     Points and figures are means over the runs, the peak is the highest, the verdict is the first
     that isn't ``OK``. A tier is reached only if each run reached one: a run can't better the mean
-    by failing.
+    by failing. ``seen`` are flags that the submission's source raised; each flag is kept once.
     """
     samples = _samples(trials)
     figures = {name: _mean(challenge, name, values) for name, values in samples.items()}
@@ -86,6 +94,7 @@ def result(
         runs=len(trials),
         samples=samples,
         noise=_worst(trials),
+        flags=tuple(dict.fromkeys([*(flag for t in trials for flag in t.flags), *seen])),
         machine=machine(),
     )
 

@@ -311,6 +311,7 @@ def _row(result: Result) -> dict[str, object]:
         "wall_s": result.wall_s,
         "cpu_s": result.cpu_s,
         "message": result.message,
+        "flags": " ".join(result.flags),
         "memory_cap_mib": identity.limits.memory_mib,
         "sandbox": " + ".join(result.layers),
         **{f"version_{name}": version for name, version in result.versions.items()},

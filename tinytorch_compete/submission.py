@@ -49,6 +49,23 @@ class Submission(msgspec.Struct, frozen=True):
             found[path.relative_to(self.folder).as_posix()] = _sha256(path)
         return found
 
+    def sizes(self) -> Mapping[str, int]:
+        """The size of each file in bytes, by its path in the folder; raises as ``files`` does."""
+        if self.folder is None:
+            return {self.notebook.name: self.notebook.stat().st_size}
+        paths = _walk(self.folder, {*SKIPPED, DATA})
+        return {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
+
+    def code(self) -> Mapping[str, str]:
+        """The text of each Python file beside the notebook; raises as ``files`` does."""
+        if self.folder is None:
+            return {}
+        paths = (path for path in _walk(self.folder, {*SKIPPED, DATA}) if path.suffix == ".py")
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_text("utf-8", errors="replace")
+            for path in paths
+        }
+
 
 def digest(files: Mapping[str, str]) -> str:
     """One sha256 for a submission's files: their names and contents."""

@@ -6,7 +6,9 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import nbformat
@@ -15,8 +17,8 @@ import pytest
 import table
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, pack
-from tinytorch_compete.box import landlock
+from tinytorch_compete import feedback, grading, pack, store
+from tinytorch_compete.cli import tables
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.model import Verdict
 from tinytorch_compete.sandbox import bubblewrap, capabilities
@@ -31,14 +33,38 @@ def predict(images):
     means = np.stack([train[labels == c].mean(axis=0) for c in range(10)])
     return ((images[:, None] - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
 """
+TRAINED = """\
+def train(images, labels, seed):
+    return np.stack([images[labels == c].mean(axis=0) for c in range(10)])
+
+def predict(model, images):
+    return ((images[:, None] - model) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+"""
 WRONG = "def predict(images):\n    return np.zeros(len(images), int)\n"
 # Grading an attack may not cost the grader itself more than this.
 GRADER_MIB = 300
 
 
+# What an attack may need to be contained: the layer's place in ``capabilities.survey``, and its
+# name in the last line of the run.
+NEEDS = {
+    "walls": (0, "walls"),
+    "cgroup": (1, "a cgroup"),
+    "seccomp": (3, "a system-call filter"),
+    "own user": (4, "a user of their own"),
+    "landlock": (5, "Landlock"),
+}
+
+
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return Plan(pack.load(HERE / "pack")[0], b"a secret that no notebook knows")
+def plans() -> dict[str, Plan]:
+    entries = pack.load(HERE / "pack")
+    return {entry.slug: Plan(entry, b"a secret that no notebook knows") for entry in entries}
+
+
+@pytest.fixture(scope="module")
+def plan(plans: dict[str, Plan]) -> Plan:
+    return plans["target"]
 
 
 def submit(folder: Path, answer: str) -> Submission:
@@ -55,53 +81,96 @@ def grade(plan: Plan, work: Submission) -> Graded:
 def test_the_honest_control_keeps_its_points(plan: Plan, tmp_path: Path) -> None:
     result = grade(plan, submit(tmp_path, HONEST)).result
     assert (result.verdict, result.points, result.tier) == (Verdict.OK, 10, "expert")
+    assert result.flags == ()
 
 
 def test_the_wrong_control_keeps_its_zero(plan: Plan, tmp_path: Path) -> None:
     result = grade(plan, submit(tmp_path, WRONG)).result
     assert (result.verdict, result.points, result.tier) == (Verdict.WRONG, 0, "")
+    assert result.flags == ()
 
 
 @pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.stem)
 def test_an_attack_earns_and_breaks_nothing(
-    path: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, plans: dict[str, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = nbformat.read(path, 4).metadata["attack"]
-    if "walls" in facts["needs"] and bubblewrap.find() is None:
-        pytest.skip("not contained without walls, so not run: bubblewrap doesn't work here")
-    if "cgroup" in facts["needs"] and not capabilities.survey()[1].works:
-        pytest.skip("not contained without a cgroup: none can be made here")
-    if "own user" in facts["needs"] and os.geteuid() != 0:
-        pytest.skip("not contained unless each kernel is a user of its own, which takes root")
-    if "landlock" in facts["needs"] and not landlock.abi():
-        pytest.skip("not contained without Landlock: it isn't on here")
+    layers = capabilities.survey()
+    for need, (place, name) in NEEDS.items():
+        if need in facts["needs"] and not layers[place].works:
+            table.NOT_RUN[name] += 1
+            pytest.skip(f"not contained without {name}, so not run: {layers[place].remedy}")
     if "walls" in facts.get("without", []):
         monkeypatch.setattr(bubblewrap, "find", lambda: None)
     table.CONTAINED["tried"] += 1
     (tmp_path / "canary").write_text("alive")
-    copy = tmp_path / "attack" / "target.ipynb"
-    copy.parent.mkdir()
-    copy.write_bytes(path.read_bytes())
-    (copy.parent / "ballast").write_bytes(bytes(facts.get("ballast_mib", 0) * 2**20))
+    (tmp_path / "honest").mkdir()
+    work = attacker(path, facts, tmp_path)
     before = children()
-    with grown_mib() as grown:
-        graded = grade(plan, Submission("mallory", copy, copy.parent))
+    with grown_mib() as grown, ThreadPoolExecutor(1) as pool:
+        honest = submit(tmp_path / "honest", HONEST)
+        neighbour = pool.submit(grade, plans["target"], honest)
+        graded = grade(plans[facts.get("target", "target")], work)
+    assert neighbour.result().result.points == 10, neighbour.result().result.message
+    assert children() <= before
+    assert max(grown) < GRADER_MIB
+    assert (tmp_path / "canary").read_text() == "alive"
+    assert work.notebook.read_bytes() == path.read_bytes()
+    assert_earned(graded, facts)
+    assert_harmless(graded, facts, plans["target"])
+    table.CONTAINED["contained"] += 1
+
+
+def attacker(path: Path, facts: dict[str, Any], folder: Path) -> Submission:
+    """The submission of an attack: its notebook, and what its metadata put beside it."""
+    place = folder / "attack"
+    place.mkdir()
+    for name, text in facts.get("beside", {}).items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    if "ballast_mib" in facts:
+        (place / "ballast").write_bytes(bytes(facts["ballast_mib"] * 2**20))
+    if facts.get("special") == "pipe":
+        os.mkfifo(place / "weights")
+    elif facts.get("special") == "link":
+        (place / "weights").symlink_to("/etc/passwd")
+    copy = place / "target.ipynb"
+    copy.write_bytes(path.read_bytes())
+    return Submission(facts.get("student", "mallory"), copy, place)
+
+
+def assert_earned(graded: Graded, facts: dict[str, Any]) -> None:
+    """No points but those it may have, no cost that it hid, and a flag where one is promised."""
     result = graded.result
     assert result.verdict in facts["verdicts"], result.message
     assert result.points is not None
     assert result.points <= facts["points"]
     assert facts["points"] or not result.tier
-    assert children() <= before
-    assert max(grown) < GRADER_MIB
-    assert (tmp_path / "canary").read_text() == "alive"
-    assert copy.read_bytes() == path.read_bytes()
+    for name, least in facts.get("least", {}).items():
+        assert graded.run is not None
+        answer = graded.run.answers.get(name)
+        assert (answer.wall_s if answer else getattr(result, name)) >= least, name
+    for words in facts.get("flags", ()):
+        assert words in " ".join(result.flags)
+
+
+def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
+    """Nothing of it runs, leaks or can't be written in feedback, table, file or terminal."""
+    result = graded.result
     executed = graded.run.notebook if graded.run else None
     shown = nbformat.writes(feedback.make(plan.entry.challenge, result, executed))
     assert "BEGIN HIDDEN" not in shown
     assert "<script" not in shown
+    assert not any(flag in shown for flag in result.flags)
+    assert shown.count("\N{SECTION SIGN}") <= facts.get("most_shown", 0)
     shown.encode()
     msgspec.json.encode(result)
-    table.CONTAINED["contained"] += 1
+    texts = store.harmless(store.frame([result])).iloc[0]
+    assert not [text for text in texts if isinstance(text, str) and text[:1] in store.FORMULA]
+    with tables.console.capture() as printed:
+        tables.print_results(plan.entry.challenge, [result])
+        tables.print_flags([result])
+    assert not [char for char in printed.get() if not char.isprintable() and char != "\n"]
 
 
 @contextlib.contextmanager
@@ -135,6 +204,13 @@ def test_after_all_attacks_the_honest_control_still_keeps_its_points(
 ) -> None:
     result = grade(plan, submit(tmp_path, HONEST)).result
     assert (result.verdict, result.points) == (Verdict.OK, 10)
+
+
+def test_a_training_from_the_given_labels_keeps_its_points(
+    plans: dict[str, Plan], tmp_path: Path
+) -> None:
+    result = grade(plans["training"], submit(tmp_path, TRAINED)).result
+    assert (result.verdict, result.points, result.flags) == (Verdict.OK, 10, ())
 
 
 def test_the_table_of_attacks_is_up_to_date() -> None:

@@ -79,7 +79,7 @@ def test_a_broken_promise_fails_verification(place: Path, tmp_path: Path) -> Non
 
 
 def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) -> None:
-    for name, answer in (("ada", GOLD), ("bob", "1 / 0"), ("eve", None)):
+    for name, answer in (("ada", GOLD + "import ctypes"), ("bob", "1 / 0"), ("eve", None)):
         submit(tmp_path / "class", name, answer)
     compete = ("compete", "--pack", place)
     done = tito(*compete, "grade", "mine", "class", cwd=tmp_path)
@@ -87,6 +87,10 @@ def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) ->
     for words in ("ada", "OK", "advanced", "bob", "ZeroDivisionError", "eve", "not a notebook"):
         assert words in done.stdout
     assert (tmp_path / "graded" / "secret").stat().st_mode & 0o077 == 0
+    assert "1 result has flags for you to read: tito compete results mine --flags" in done.stdout
+    flagged = tito(*compete, "results", "mine", "--flags", cwd=tmp_path).stdout
+    assert "ada" in flagged and "Calls C directly: cell predict." in flagged
+    assert "bob" not in flagged
     feedback = nbformat.read(tmp_path / "graded" / "feedback" / "bob" / "mine.ipynb", 4)
     assert "ZeroDivisionError" in feedback.cells[0].source
 

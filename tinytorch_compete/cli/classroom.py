@@ -15,7 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tinytorch_compete import feedback, files, grading, pack, ranking, store, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, download, errors, print_results, verdict
+from tinytorch_compete.cli.tables import (
+    console,
+    download,
+    errors,
+    print_flags,
+    print_results,
+    verdict,
+)
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
 from tinytorch_compete.grading import Graded, Plan
@@ -69,6 +76,7 @@ def grade(
     latest = [r for r in kept.latest(entry.slug) if r.identity.student in students]
     print_results(entry.challenge, latest)
     console.print(f"Feedback: {results / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
+    _say_flags(entry.slug, latest, results)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
         raise CompeteError(
             f"{len(faults)} of {len(works)} could not be graded, which is our fault and scores "
@@ -83,6 +91,9 @@ def results(
     csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
     history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="What a person should look at, and nothing else.")
+    ] = False,
 ) -> None:
     """Show the results table, or write it to a file."""
     kept = stored(results)
@@ -97,7 +108,10 @@ def results(
     for name in dict.fromkeys(result.identity.challenge for result in found):
         console.print(f"[bold]{name}[/bold]")
         rows = [result for result in found if result.identity.challenge == name]
-        print_results(pack.resolve(entries, name).challenge, rows)
+        if flags:
+            print_flags(rows)
+        else:
+            print_results(pack.resolve(entries, name).challenge, rows)
 
 
 def leaderboard(
@@ -139,6 +153,16 @@ def demo(
     console.print(
         f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False
     )
+
+
+def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
+    """Count the results that have flags, and say how to read them."""
+    if not (count := sum(bool(result.flags) for result in found)):
+        return
+    has = "result has" if count == 1 else "results have"
+    where = "" if folder == Path("graded") else f" --results {folder}"
+    text = f"{count} {has} flags for you to read: tito compete results {slug} --flags{where}"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _grade(

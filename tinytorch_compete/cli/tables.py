@@ -107,6 +107,18 @@ def _points(result: Result) -> str:
     return "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"
 
 
+def print_flags(results: Sequence[Result]) -> None:
+    """The flags of each result that has any, one a line, beside what it earned."""
+    rows = []
+    for result in results:
+        for flag in result.flags:
+            rows.append([result.identity.student, _points(result), flag])
+    if rows:
+        console.print(table("", ["!student", ">points", "to look at"], rows))
+    else:
+        console.print("No flags.")
+
+
 def _row(first: Metric, result: Result) -> list[str | Text]:
     figure = result.metrics.get(first.name)
     return [

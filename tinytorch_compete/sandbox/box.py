@@ -141,7 +141,8 @@ class Box:
             "HOME": self.home,
             "TMPDIR": "/tmp" if self.walled else self.home,
             "LANG": "C.UTF-8",
-            "IPYTHONDIR": f"{self.home}/.ipython",
+            # A name that no submission can know: its own start-up files could end the kernel.
+            "IPYTHONDIR": f"{self.home}/.ipython-{self.root.name.rpartition('-')[2]}",
             "MPLCONFIGDIR": f"{self.home}/.matplotlib",
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "COMPETE_PROBE": self.inside(self.root / "ipc" / "probe.sock"),

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tinytorch_compete.review import FRAMEWORKS
+
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # What the dynamic loader, time zones and Debian's alternatives need of /etc, and no more.
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "fonts")
 PACKAGE = Path(__file__).resolve().parents[1]
+HIDDEN = PACKAGE / "box" / "hidden_framework.py"
 
 
 @functools.cache
@@ -77,8 +80,12 @@ def _system() -> list[str]:
     shown = interpreter()
     for folder in shown:
         command += [*_parents([str(folder)]), "--ro-bind", str(folder), str(folder)]
-    if any(PACKAGE.is_relative_to(folder) for folder in (Path("/usr"), *shown)):
-        command += ["--tmpfs", str(PACKAGE)]
+    everywhere = (Path("/usr"), *shown)
+    if any(PACKAGE.is_relative_to(folder) for folder in everywhere):
+        command += ["--tmpfs", str(PACKAGE), "--remount-ro", str(PACKAGE)]
+    for package in frameworks(everywhere):
+        instead = ["--ro-bind", str(HIDDEN), f"{package}/__init__.py"]
+        command += ["--tmpfs", str(package), *instead, "--remount-ro", str(package)]
     return command
 
 
@@ -90,6 +97,23 @@ def interpreter() -> list[Path]:
         if not any(folder.is_relative_to(above) for above in shown):
             shown.append(folder)
     return shown[1:]
+
+
+def frameworks(shown: Iterable[Path]) -> list[Path]:
+    """The installed packages of other frameworks below the folders that a box shows.
+
+    Also those of interpreters that aren't the box's: a student could import from their folders.
+    """
+    folders = {Path(path) for path in site_packages()}
+    for root in (*shown, Path("/usr/local")):
+        for folder in root.glob("lib*/python3*/*-packages"):
+            # a link (lib64) leads to a folder that is found by its own name
+            if folder.resolve() == root.resolve() / folder.relative_to(root):
+                folders.add(folder)
+    found = (folder / name for folder in folders for name in FRAMEWORKS)
+    return sorted(
+        {path.resolve() if path.is_symlink() else path for path in found if path.is_dir()}
+    )
 
 
 def site_packages() -> list[str]:

@@ -55,7 +55,7 @@ def survey() -> tuple[Capability, ...]:
         Capability(
             "system-call filter: seccomp",
             walls is not None and seccomp.program() is not None,
-            "no new user namespaces, no io_uring, no tracing of other processes",
+            "no new user namespaces, io_uring, tracing of other processes, or nameless memory",
             "Needs bubblewrap on x86-64 or 64-bit ARM.",
         ),
         Capability(

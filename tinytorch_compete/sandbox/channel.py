@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from tinytorch_compete.errors import EvidenceError
@@ -31,6 +32,8 @@ class Channel:
         self._open: str | None = None
         self._serving: asyncio.Task[Answer] | None = None
         self._server: asyncio.Server | None = None
+        self._refused: Counter[str] = Counter()
+        self._broken: dict[str, str] = {}
         self.answers: dict[str, Answer] = {}
 
     async def __aenter__(self) -> Channel:
@@ -67,6 +70,15 @@ class Channel:
         self.answers[self._open] = answer or Answer(problem=UNANSWERED)
         self._open = None
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What an honest answer wouldn't have done, a sentence each, for a person to look at."""
+        refused = (f"{why}: {count} times." for why, count in self._refused.items())
+        broken = (
+            f"Sent what is no answer to probe {name}: {why}." for name, why in self._broken.items()
+        )
+        return (*refused, *broken)
+
     async def _cancel(self) -> None:
         if self._serving and not self._serving.done():
             self._serving.cancel()
@@ -78,6 +90,10 @@ class Channel:
                 exchange = self._exchange(self._open, reader, writer)
                 self._serving = asyncio.ensure_future(exchange)
                 await asyncio.wait({self._serving})
+            elif self._open is None:
+                self._refused["Called for a probe while none was open"] += 1
+            else:
+                self._refused["Called again for a probe that was taken"] += 1
         finally:
             writer.close()
 
@@ -94,6 +110,8 @@ class Channel:
             arrays, wall_s = await contender.ask(asked)
             return Answer(arrays=arrays, wall_s=wall_s)
         except EvidenceError as error:
+            if str(error) != UNANSWERED:
+                self._broken[probe] = str(error)
             return Answer(problem=str(error))
         except ConnectionError:
             return Answer(problem=UNANSWERED)

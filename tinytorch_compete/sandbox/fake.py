@@ -91,6 +91,7 @@ class _Execution:
         self._open = ""
         self._stop: str = ""
         self._start = time.perf_counter()
+        self._cpu_start = time.process_time()
 
     def run(self) -> None:
         namespace: dict[str, Any] = {"__name__": "__main__"}
@@ -112,7 +113,7 @@ class _Execution:
             cells=tuple(self._cells),
             answers={name: Answer(problem=UNREACHED) for name in self._inputs} | self._answers,
             wall_s=time.perf_counter() - self._start,
-            cpu_s=0.0,
+            cpu_s=time.process_time() - self._cpu_start,
             peak_mib=0.0,
             baseline_mib=0.0,
             layers=("none: this is the fake",),

@@ -1,9 +1,10 @@
-"""A small system-call filter: no new user namespaces, no io_uring, no tracing, few socket kinds.
+"""A small system-call filter: no new namespaces, io_uring, tracing, hidden memory, odd sockets.
 
 bubblewrap drops capabilities, but a new user namespace would hand them out again inside itself, and
 with them most of the kernel's attack surface. Sockets of other families than Unix, IP and netlink
-are refused: a network namespace doesn't hold vsock, for one. A kernel can't leave the cores that it
-is timed on. Refused calls fail with ``EPERM``, except ``clone3``, which fails with ``ENOSYS`` so
+are refused: a network namespace doesn't hold vsock, for one. So are files in memory and System V
+segments, which belong to no process that a watcher could ask. A kernel can't leave the cores that
+it is timed on. Refused calls fail with ``EPERM``, except ``clone3``, which fails with ``ENOSYS`` so
 that glibc falls back to ``clone``, whose flags a filter can read.
 Layout and constants: ``linux/filter.h``, ``linux/seccomp.h``, ``linux/audit.h``.
 """
@@ -16,21 +17,28 @@ import platform
 import struct
 
 # The audit number of the architecture, and the numbers of the calls to refuse on it.
-_COMMON = {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427}
+_COMMON = {
+    "io_uring_setup": 425,
+    "io_uring_enter": 426,
+    "io_uring_register": 427,
+    "memfd_secret": 447,
+}
 _ARCHITECTURES = {
     "x86_64": (
         0xC000003E,
         {"clone": 56, "clone3": 435, "unshare": 272, "socket": 41, "socketpair": 53},
         {"ptrace": 101, "setns": 308, "add_key": 248, "request_key": 249, "keyctl": 250, "bpf": 321}
         | {"perf_event_open": 298, "userfaultfd": 323, "mount": 165}
-        | {"process_vm_readv": 310, "process_vm_writev": 311, "sched_setaffinity": 203},
+        | {"process_vm_readv": 310, "process_vm_writev": 311, "sched_setaffinity": 203}
+        | {"memfd_create": 319, "shmget": 29},
     ),
     "aarch64": (
         0xC00000B7,
         {"clone": 220, "clone3": 435, "unshare": 97, "socket": 198, "socketpair": 199},
         {"ptrace": 117, "setns": 268, "add_key": 217, "request_key": 218, "keyctl": 219, "bpf": 280}
         | {"perf_event_open": 241, "userfaultfd": 282, "mount": 40}
-        | {"process_vm_readv": 270, "process_vm_writev": 271, "sched_setaffinity": 122},
+        | {"process_vm_readv": 270, "process_vm_writev": 271, "sched_setaffinity": 122}
+        | {"memfd_create": 279, "shmget": 194},
     ),
 }
 _CLONE_NEWUSER = 0x10000000

@@ -21,7 +21,7 @@ from tinytorch_compete.notebook import clean
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel, Compete
 from tinytorch_compete.sandbox.client import BoundedClient, QuietClient
-from tinytorch_compete.sandbox.contender import Clock
+from tinytorch_compete.sandbox.contender import UNANSWERED, Clock
 from tinytorch_compete.sandbox.provisioner import NAME
 from tinytorch_compete.sandbox.relay import Address, Relay
 
@@ -87,6 +87,7 @@ class Session:
                 await self._run_cells(channel)
                 unreached = {name: Answer(problem=UNREACHED) for name in self._inputs}
                 self.answers = unreached | channel.answers
+                self.facts["flags"] = (*self._flags(), *channel.flags)
         finally:
             await self._end()
 
@@ -251,6 +252,17 @@ class Session:
                 await self._manager.shutdown_kernel(now=True)
             else:
                 await self._manager.provisioner.cleanup()
+
+    def _flags(self) -> list[str]:
+        """What in this run is for a person to look at; time and memory run out for anybody."""
+        stopped = self.stopped
+        broken = stopped is not None and stopped.verdict == Verdict.ERROR
+        found = [f"The run was ended: {stopped.message}."] if stopped and broken else []
+        for cell in self.cells:
+            answer = self.answers.get(cell.grade_id)
+            if answer and answer.problem == UNANSWERED and cell.status == Verdict.OK:
+                found.append(f"Cell {cell.grade_id} ended well, and yet sent no answer.")
+        return found
 
     def _said(self) -> str:
         """The end of what the closed box said before its kernel spoke, for our own reports."""

@@ -1,0 +1,188 @@
+"""What is shown to a person: each trick is named with its place, and honest work isn't."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from tinytorch_compete import notebook, pack, review, verification
+from tinytorch_compete.model import Run, Verdict
+
+# Samples that do on purpose what a person should look at.
+LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}
+ENTRIES = pack.find()
+SAMPLES = [
+    pytest.param(work, id=f"{slug}-{name}")
+    for slug, entry in ENTRIES.items()
+    for name, work in verification.samples(entry).items()
+]
+
+
+def flags(source: str, **files: int) -> str:
+    return " ".join(review.read({"cell train": source}, {"mine.ipynb": 1000, **files}))
+
+
+@pytest.mark.parametrize("work", SAMPLES)
+def test_honest_samples_have_no_flags_and_tricky_ones_do(work) -> None:
+    cells = notebook.read(work.notebook).cells
+    answers = {notebook.grade_id(cell): cell.source for cell in cells if notebook.is_solution(cell)}
+    found = review.read(answers | work.code(), work.sizes())
+    assert bool(found) == (work.student in LOOKED_AT), found
+
+
+def test_the_reference_framework_has_no_flags() -> None:
+    folder = Path(review.__file__).parent / "reference"
+    sources = {path.name: path.read_text() for path in folder.rglob("*.py")}
+    assert len(sources) > 5
+    assert review.read(sources, {}) == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch",
+        "import torch.nn as nn",
+        "from torch.nn import Linear",
+        "def f():\n    from torch import nn",
+        "t = __import__('torch')",
+        "import importlib\nt = importlib.import_module('torch.nn')",
+        "exec('import torch')",
+        "%matplotlib inline\n!ls\nimport torch",
+    ],
+)
+def test_another_framework_is_named_however_it_is_imported(source: str) -> None:
+    assert "Uses another framework, torch: cell train." in flags(source)
+
+
+def test_a_module_of_ones_own_is_no_framework() -> None:
+    source = "from autograd import Function\nimport tinytorch.autograd"
+    assert "autograd" in flags(source)
+    assert flags(source, **{"autograd.py": 900}) == ""
+    assert flags(source, **{"autograd/__init__.py": 900}) == ""
+
+
+def weights(count: int, kind: str) -> str:
+    values = np.random.default_rng(0).normal(0, 30, count).astype(kind)
+    return base64.b85encode(zlib.compress(values.tobytes(), 9)).decode()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"W = {weights(1210, 'i1')!r}",
+        f"W = {weights(33_546, 'f4').encode()!r}",
+        f"W = ({' '.join(repr(part) for part in [weights(1210, 'i1')[:600]] * 2)})",
+        f"def f():\n    '''{weights(1210, 'i1')}'''",
+        f"W = {int.from_bytes(weights(1210, 'i1').encode()[:1500]):#x}",
+    ],
+    ids=["int8 network", "gold's network in bytes", "in pieces", "docstring", "one number"],
+)
+def test_weights_in_a_text_are_seen(source: str) -> None:
+    assert flags(source) == "Holds data in its text: cell train."
+
+
+def test_weights_as_numbers_are_seen() -> None:
+    numbers = np.random.default_rng(0).normal(size=640).round(3).tolist()
+    assert flags(f"W = np.array({numbers})") == "Holds a long list of numbers: cell train."
+    assert flags(f"W = np.array({numbers[:100]})") == ""
+
+
+def test_long_words_and_rules_in_prose_are_no_data() -> None:
+    source = f"print('{'=' * 3000}')\n'''{'an honest sentence about gradients. ' * 200}'''"
+    assert flags(source) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import compete_probe", "probe"),
+        ("ip.input_transformers_post.append(f)", "rewrites cells"),
+        ("get_ipython().run_cell('1')", "kernel"),
+        ("import ctypes", "C directly"),
+        ("import gc\ngc.get_objects()", "objects"),
+        ("open('/proc/self/maps')", "outside"),
+        ("open('mine.ipynb')", "outside"),
+        ("import os\nos.fork()", "processes"),
+        ("import urllib.request", "network"),
+        ("np.mean = lambda *_: 1.0", "replaces functions"),
+        ("eval('1')", "text as code"),
+        ("!pip install torch", "shell"),
+        ("%pip install torch", "shell"),
+        ("import importlib\nimportlib.import_module(name)", "only its run can tell"),
+        ("this is ! no Python", "can't be looked at"),
+    ],
+)
+def test_tricks_are_named(source: str, words: str) -> None:
+    assert words.lower() in flags(source).lower()
+
+
+@pytest.mark.parametrize(
+    "source", ["model.eval()", "re.compile('a')", "np.load('data/train_images.npy', mmap_mode='r')"]
+)
+def test_what_only_looks_alike_is_not_named(source: str) -> None:
+    assert flags(source) == ""
+
+
+def test_files_that_are_no_code_are_named() -> None:
+    files = {"w.npz": 10, "notes.md": 900, "big.txt": 10**6, "tinytorch/tensor.py": 10**6}
+    found = flags("1", **files)
+    assert "no code: w.npz." in found
+    assert "large file: big.txt." in found
+    assert "notes" not in found
+    assert "tensor" not in found
+
+
+def test_many_places_make_one_sentence() -> None:
+    sources = {f"f{number}.py": "import torch" for number in range(10)}
+    assert review.read(sources, {}) == (
+        "Uses another framework, torch: f0.py, f1.py, f2.py and 7 more.",
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "-" * 200_000 + "1",
+        "a" + ".b" * 60_000,
+        "(" * 9999,
+        "a\0b",
+        "'\ud800'",
+        "1" * 9999,
+        "a=" * 99,
+    ],
+    ids=["minus", "attributes", "brackets", "nul", "surrogate", "number", "nothing"],
+)
+def test_what_breaks_a_parser_is_named(source: str) -> None:
+    assert "Can't be looked at" in flags(source)
+
+
+def test_more_code_than_anybody_writes_is_named() -> None:
+    found = review.read({"a.py": "1\n" * review.MAX_SOURCE, "b.py": "import torch"}, {})
+    assert found == ("Is beyond the first 256 KiB of code, which are looked at: a.py, b.py.",)
+
+
+def a_run(**facts: float) -> Run:
+    figures = {"wall_s": 10.0, "cpu_s": 9.0, "peak_mib": 1.0, "baseline_mib": 1.0} | facts
+    return Run(Verdict.OK, "", (), {}, layers=(), **figures)
+
+
+def test_a_tier_that_took_no_training_is_flagged() -> None:
+    challenge = ENTRIES["efficient-training"].challenge
+    assert review.figures(challenge, "expert", a_run(cpu_s=9.0)) == ()
+    (found,) = review.figures(challenge, "expert", a_run(cpu_s=0.4))
+    assert found.startswith("Reached expert with 0.4 s of CPU")
+    assert review.figures(challenge, "", a_run(cpu_s=0.4)) == ()
+
+
+def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
+    challenge = ENTRIES["efficient-training"].challenge
+    assert "Kept 1.9 cores busy" in review.figures(challenge, "", a_run(cpu_s=19.0))[0]
+    wide = msgspec.structs.replace(challenge.limits, threads=2)
+    assert (
+        review.figures(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19)) == ()
+    )
