@@ -94,6 +94,26 @@ def test_a_process_that_is_gone_is_not_counted_and_no_error() -> None:
 
 
 @linux
+def test_pages_that_a_fork_shares_count_once() -> None:
+    code = (
+        "import os, sys\nx = b'1' * 50_000_000\nfor _ in range(4):\n"
+        "    if not os.fork(): sys.stdin.read(); os._exit(0)\n"
+        "print(1, flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout
+    child.stdout.readline()
+    tree = watch.tree(child.pid)
+    assert len(tree) == 5
+    assert 45 < watch.memory_bytes(tree) / 2**20 < 90
+    for process in tree:
+        process.kill()
+    child.wait()
+
+
+@linux
 def test_cpu_seconds_of_ended_threads_are_kept() -> None:
     code = (
         "import sys, threading, time\n"
