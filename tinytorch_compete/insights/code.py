@@ -1,0 +1,224 @@
+"""What a student's source says about its arrays, read from the syntax tree alone.
+
+Nothing is executed. What can't be told from the text is left unknown, and a detector that meets the
+unknown keeps silent.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from tinytorch_compete.insights.syntax import FUNCTIONS, assignments, dotted, number, within
+
+# Longer sources are no student's work either, and some detectors look at each pair of lines.
+MAX_CHARACTERS = 100_000
+# Deeper trees are no student's work, and recursion over them would end in a RecursionError.
+MAX_DEPTH = 120
+MAGIC = re.compile(r"^([ \t]*)[%!?]")
+SCOPES = (*FUNCTIONS, ast.Module)
+LOOPS = (ast.For, ast.While)
+KNOWN_ALIASES = {"np": "numpy"}
+
+
+class Project(msgspec.Struct, frozen=True):
+    """What all sources of a submission share: functions by name, attributes that are read, aliases.
+
+    ``reads`` counts how often an attribute's name is loaded anywhere, ``calls`` on it included.
+    """
+
+    functions: Mapping[str, tuple[ast.FunctionDef, ...]]
+    reads: Mapping[str, int]
+    aliases: Mapping[str, str]
+
+
+class Code(msgspec.Struct, frozen=True):
+    """One parsed source, with the way from each node to its parent."""
+
+    name: str
+    text: str
+    tree: ast.Module
+    parents: Mapping[ast.AST, ast.AST]
+    project: Project
+
+    def callee(self, node: ast.AST | None) -> str:
+        """The full dotted name that a call goes to, as ``numpy.exp``; empty if it has none."""
+        if not isinstance(node, ast.Call):
+            return ""
+        root, _, rest = dotted(node.func).partition(".")
+        root = self.project.aliases.get(root, root)
+        return f"{root}.{rest}" if rest else root
+
+    def numpy(self, node: ast.AST | None) -> str:
+        """The name of the numpy function that is called, such as ``exp`` or ``linalg.inv``."""
+        name = self.callee(node)
+        return name.removeprefix("numpy.") if name.startswith("numpy.") else ""
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The node's parents, the nearest first."""
+        while (parent := self.parents.get(node)) is not None:
+            yield parent
+            node = parent
+
+    def scope(self, node: ast.AST) -> ast.AST:
+        """The function that a node stands in, or the module."""
+        return next((up for up in self.above(node) if isinstance(up, SCOPES)), self.tree)
+
+    def owner(self, node: ast.AST) -> ast.AST:
+        """The class that a node stands in, or else the module."""
+        return next((up for up in self.above(node) if isinstance(up, ast.ClassDef)), self.tree)
+
+    def statement(self, node: ast.AST) -> ast.stmt:
+        """The innermost statement that a node belongs to."""
+        chain = (node, *self.above(node))
+        return next(up for up in chain if isinstance(up, ast.stmt))
+
+    def loops(self, node: ast.AST) -> list[ast.For | ast.While]:
+        """The loops that a node is repeated by within its function, the innermost first."""
+        found: list[ast.For | ast.While] = []
+        below = node
+        for up in self.above(node):
+            if isinstance(up, (*SCOPES, ast.ClassDef)):
+                break
+            if isinstance(up, LOOPS) and below in (*up.body, getattr(up, "test", None)):
+                found.append(up)
+            below = up
+        return found
+
+    def guarded(self, node: ast.AST, loop: ast.AST) -> bool:
+        """Whether an ``if`` stands between a node and the loop around it."""
+        for up in self.above(node):
+            if up is loop:
+                return False
+            if isinstance(up, (ast.If, ast.IfExp, ast.ExceptHandler)):
+                return True
+        return False
+
+    def values(self, path: str, near: ast.AST) -> list[ast.expr]:
+        """What is assigned to a name in the node's function, or to an attribute in its class."""
+        home = self.owner(near) if "." in path else self.scope(near)
+        nodes = ast.walk(home) if "." in path else within(home)
+        return [value for node in nodes for target, value in assignments(node) if target == path]
+
+    def latest(self, node: ast.AST) -> ast.expr | None:
+        """The value last assigned, by line, to the name before it is used here."""
+        path = dotted(node)
+        line = getattr(node, "lineno", 0)
+        found = self.values(path, node) if path else []
+        if "." in path:
+            return found[0] if len(found) == 1 else None
+        if path and not found and not self._is_parameter(path, node):
+            found = [v for s in self.tree.body for n, v in assignments(s) if n == path]
+            return found[0] if len(found) == 1 else None
+        # an assignment in the same statement, as in ``x = x / 255``, comes after the use
+        before = [value for value in found if value.lineno < line]
+        return max(before, key=lambda value: value.lineno, default=None)
+
+    def _is_parameter(self, name: str, node: ast.AST) -> bool:
+        scope = self.scope(node)
+        arguments = scope.args if isinstance(scope, FUNCTIONS) else None
+        return arguments is not None and any(
+            isinstance(part, ast.arg) and part.arg == name for part in ast.walk(arguments)
+        )
+
+    def axis(self, node: ast.AST) -> tuple[str, int] | None:
+        """Of which array, and along which axis, an expression is the length."""
+        if isinstance(node, ast.Call) and dotted(node.func) == "len" and len(node.args) == 1:
+            return (path, 0) if (path := dotted(node.args[0])) else None
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            path = dotted(node.value)
+            if path.endswith(".shape") and isinstance(node.slice.value, int):
+                return path.removesuffix(".shape"), node.slice.value
+        if isinstance(node, ast.Name):
+            value = self.latest(node)
+            return self.axis(value) if value is not None else self._unpacked(node)
+        return None
+
+    def _unpacked(self, node: ast.Name) -> tuple[str, int] | None:
+        """As ``axis``, for a name that came from ``n, h, w = x.shape`` or a part of a shape."""
+        for other in within(self.scope(node)):
+            if not isinstance(other, ast.Assign) or other.lineno >= node.lineno:
+                continue
+            for names, value in _unpackings(other):
+                found = _shape(value)
+                if found and node.id in names:
+                    return found[0], found[1] + names.index(node.id)
+        return None
+
+
+def read(sources: Mapping[str, str]) -> list[Code]:
+    """The sources that parse, in their order; what isn't Python has no findings."""
+    trees = {name: tree for name, text in sources.items() if (tree := _parse(text)) is not None}
+    project = _project(trees.values())
+    return [
+        Code(name, sources[name], tree, _parents(tree), project) for name, tree in trees.items()
+    ]
+
+
+def _unpackings(node: ast.Assign) -> Iterator[tuple[list[str], ast.expr]]:
+    for target in node.targets:
+        if isinstance(target, ast.Tuple) and not isinstance(node.value, ast.Tuple):
+            yield [dotted(item) for item in target.elts], node.value
+
+
+def _shape(node: ast.expr) -> tuple[str, int] | None:
+    """The array and the first axis of ``x.shape``, ``x.shape[1:]`` or ``x.shape[:2]``."""
+    first = 0
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        first = int(number(node.slice.lower) or 0)
+        node = node.value
+    path = dotted(node)
+    return (path.removesuffix(".shape"), first) if path.endswith(".shape") else None
+
+
+def _parse(text: str) -> ast.Module | None:
+    if len(text) > MAX_CHARACTERS:
+        return None
+    plain = "\n".join(MAGIC.sub(r"\1pass #", line) for line in text.split("\n"))
+    for candidate in (text, plain):
+        try:
+            tree = ast.parse(candidate)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return tree if _depth(tree) <= MAX_DEPTH else None
+    return None
+
+
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
+
+
+def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+
+def _project(trees: Iterable[ast.Module]) -> Project:
+    functions: dict[str, tuple[ast.FunctionDef, ...]] = {}
+    reads: dict[str, int] = {}
+    aliases = dict(KNOWN_ALIASES)
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name] = (*functions.get(node.name, ()), node)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                reads[node.attr] = reads.get(node.attr, 0) + 1
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                aliases |= _aliases(node)
+    return Project(functions, reads, aliases)
+
+
+def _aliases(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
+    """What the names that an import binds stand for; tinytorch's own names stay as they are."""
+    if isinstance(node, ast.Import):
+        return {item.asname: item.name for item in node.names if item.asname}
+    module = node.module or ""
+    if module.split(".")[0] != "numpy":
+        return {}
+    return {item.asname or item.name: f"{module}.{item.name}" for item in node.names}
