@@ -21,6 +21,7 @@ from tinytorch_compete.insights.syntax import (
     number,
     receiver,
     root,
+    within,
 )
 
 ROWS = re.compile(
@@ -30,10 +31,11 @@ ROWS = re.compile(
 # What comes in parts comes so for a reason; each part is an array of its own size.
 PARTS = re.compile(
     r"part|chunk|batch|load|layer|param|fold|block|group|kernel|filter|array|weight|split|block|grad"
-    r"|path|file|stream|state|step|seed|class|label|model",
+    r"|path|file|stream|state|step|seed|class|label|model|conf|setting|size|shape|rate|name",
     re.I,
 )
 MODELS = re.compile(r"^(model|net|network|classifier|cnn|mlp)$")
+SIZES = {"batch", "batch_size", "batchsize", "bs"}
 METHODS = {"reshape", "astype", "flatten", "ravel", "mean", "sum", "std", "dot", "transpose"}
 
 
@@ -59,7 +61,9 @@ def loop_over_batch(code: Code, facts: Facts) -> Iterator[Finding]:
 def batch_of_one(code: Code, facts: Facts) -> Iterator[Finding]:
     """Training with a single example a step."""
     for node in ast.walk(code.tree):
-        place = _size_of_one(node) or (_single_steps(node) if isinstance(node, ast.For) else None)
+        place = _size_of_one(code, node) or (
+            _single_steps(node) if isinstance(node, ast.For) else None
+        )
         if place is not None:
             yield Finding(
                 (node,),
@@ -92,6 +96,9 @@ def _rows(code: Code, loop: ast.For) -> str:
         if found and found[1] == 0 and name and _picks_rows(loop, name):
             return found[0]
         return ""
+    elements = getattr(loop.target, "elts", [loop.target])
+    if any(isinstance(element, ast.Tuple) for element in elements):
+        return ""  # rows taken apart into numbers, as to plot points
     if isinstance(source, ast.Call) and dotted(source.func) in {"enumerate", "zip", "tqdm"}:
         wrapped = [arg for arg in source.args if ROWS.match(dotted(arg).split(".")[-1])]
         return dotted(wrapped[0]) if wrapped else ""
@@ -106,9 +113,10 @@ def _reduced(code: Code, loop: ast.For, name: str) -> bool:
     """Whether an element is itself an array, since it is summed up or reshaped."""
     for node in inside(loop.body):
         reduces = code.numpy(node) in {*REDUCTIONS, "linalg.norm"}
-        if reduces and name in {path for arg in arguments(node) for path in loads(arg)}:
+        if reduces and names(*arguments(node)) - {"np"} == {name}:
             return True
-        if method(node) in METHODS and name in loads(receiver(node)):
+        owner = receiver(node)
+        if method(node) in METHODS and owner is not None and names(owner) == {name}:
             return True
     return False
 
@@ -149,15 +157,25 @@ def _computes(code: Code, loop: ast.For) -> bool:
         if not isinstance(node, (ast.BinOp, ast.Call)) or not bound & loads(node):
             continue
         if isinstance(node, ast.BinOp) and not _in_index(code, node):
-            return True
+            return _has_arrays(code, loop)
         name = code.numpy(node)
         if name in {*ELEMENTWISE, *REDUCTIONS, "dot", "matmul", "linalg.norm"}:
             return True
         callee = dotted(node.func).split(".") if isinstance(node, ast.Call) else []
         if callee and (MODELS.match(callee[-1]) or callee[-1] in {"forward", "predict"}):
-            return True
+            return _keeps(loop)
         if callee and callee[-1] in code.project.functions and len(callee) == 1:
             return _keeps(loop)
+    return False
+
+
+def _has_arrays(code: Code, loop: ast.For) -> bool:
+    """Whether a function deals with arrays: it calls numpy, or indexes along two axes."""
+    for node in within(code.scope(loop)):
+        if code.numpy(node) or isinstance(getattr(node, "op", None), ast.MatMult):
+            return True
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+            return True
     return False
 
 
@@ -209,14 +227,16 @@ def _early(statement: ast.stmt, names: set[str]) -> set[str]:
     } & names
 
 
-def _size_of_one(node: ast.AST) -> ast.AST | None:
-    """``batch_size=1`` in a call, or ``BATCH = 1``."""
+def _size_of_one(code: Code, node: ast.AST) -> ast.AST | None:
+    """``batch_size=1`` for a loader, or ``BATCH = 1`` for all, or where training goes on."""
     if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in {"DataLoader", "Loader"}:
         size = keyword(node, "batch_size") or (node.args[1] if len(node.args) > 1 else None)
         return node if number(size) == 1 else None
     if isinstance(node, ast.Assign) and number(node.value) == 1:
-        names = [root(target).lower() for target in node.targets]
-        return node if {"batch", "batch_size", "batchsize", "bs"} & {*names} else None
+        sized = SIZES & {root(target).lower() for target in node.targets}
+        scope = code.scope(node)
+        learns = scope is code.tree or trains(scope)
+        return node if sized and learns else None
     return None
 
 

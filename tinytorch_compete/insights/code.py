@@ -16,6 +16,7 @@ from tinytorch_compete.insights.syntax import FUNCTIONS, assignments, dotted, nu
 
 # Longer sources are no student's work either, and some detectors look at each pair of lines.
 MAX_CHARACTERS = 100_000
+MAX_ALTOGETHER = 500_000
 # Deeper trees are no student's work, and recursion over them would end in a RecursionError.
 MAX_DEPTH = 120
 MAGIC = re.compile(r"^([ \t]*)[%!?]")
@@ -150,8 +151,15 @@ class Code(msgspec.Struct, frozen=True):
 
 
 def read(sources: Mapping[str, str]) -> list[Code]:
-    """The sources that parse, in their order; what isn't Python has no findings."""
-    trees = {name: tree for name, text in sources.items() if (tree := _parse(text)) is not None}
+    """The sources that parse, in their order; what isn't Python has no findings.
+
+    Sources beyond ``MAX_ALTOGETHER`` characters are left out.
+    """
+    trees, characters = {}, 0
+    for name, text in sources.items():
+        characters += len(text)
+        if characters <= MAX_ALTOGETHER and (tree := _parse(text)) is not None:
+            trees[name] = tree
     project = _project(trees.values())
     return [
         Code(name, sources[name], tree, _parents(tree), project) for name, tree in trees.items()

@@ -113,15 +113,17 @@ def printed(code: Code, node: ast.Call) -> bool:
     direct = [n for n in inside(loops[0].body) if code.loops(n)[:1] == [loops[0]]]
     if any(method(n) in {"backward", "step"} for n in direct):
         return True
-    if all(_is_short(loop) for loop in loops) or any(_is_long(n) for n in direct):
+    if all(_is_short(code, loop) for loop in loops) or any(_is_long(n) for n in direct):
         return False
     works = any(code.numpy(n) or isinstance(n, (ast.AugAssign, ast.MatMult)) for n in direct)
     return len(loops) > 1 and (works or trains(loops[0]))
 
 
-def _is_short(loop: ast.For | ast.While) -> bool:
-    """Whether a loop goes through a few literal values."""
-    return isinstance(getattr(loop, "iter", None), (ast.Tuple, ast.List))
+def _is_short(code: Code, loop: ast.For | ast.While) -> bool:
+    """Whether a loop goes through a few values that are written down, here or under a name."""
+    source = getattr(loop, "iter", None)
+    source = code.latest(source) if isinstance(source, ast.Name) else source
+    return isinstance(source, (ast.Tuple, ast.List))
 
 
 def _is_long(node: ast.AST) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.arrays import dtype, is_fresh, passes
+from tinytorch_compete.insights.arrays import REDUCTIONS, dtype, is_fresh, passes
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import dotted, line, method, number, shown, within
@@ -55,7 +55,7 @@ def temporary_chain(code: Code, facts: Facts) -> Iterator[Finding]:
         if not isinstance(node, (ast.Assign, ast.Return, ast.AugAssign)) or node.value is None:
             continue
         count = passes(code, node.value)
-        if count >= MANY_PASSES:
+        if count >= MANY_PASSES and _has_arrays(code, node.value):
             yield Finding(
                 (node,),
                 f"How many arrays does `{shown(node.value)}` make on its way?",
@@ -80,6 +80,11 @@ def in_place(code: Code, node: ast.Assign) -> bool:
     if "." in name:
         return False
     return _own(code, name, node) and not _shared(code, name, node)
+
+
+def _has_arrays(code: Code, node: ast.expr) -> bool:
+    """Whether an expression calls numpy, or reduces something: sizes alone are plain numbers."""
+    return any(code.numpy(n) or method(n) in REDUCTIONS for n in ast.walk(node))
 
 
 def _own(code: Code, name: str, node: ast.Assign) -> bool:

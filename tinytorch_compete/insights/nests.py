@@ -6,7 +6,16 @@ import ast
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.code import Code
-from tinytorch_compete.insights.syntax import counted, dotted, inside, method, names, root
+from tinytorch_compete.insights.syntax import (
+    assignments,
+    counted,
+    dotted,
+    inside,
+    method,
+    names,
+    root,
+    within,
+)
 
 REDUCING = {"sum", "tensordot", "einsum", "dot", "matmul", "max", "mean", "vdot"}
 
@@ -89,15 +98,24 @@ def _counters(outer: ast.For) -> set[str]:
 
 
 def _moves_window(outer: ast.For, counters: set[str]) -> bool:
-    """Whether two counters are added in an index, or a slice begins at a counter on two axes."""
-    starts = counters | _derived(outer, counters)
+    """Whether two counters are added in an index, or a slice begins at a counter, on two axes."""
+    origins = _origins(outer, counters)
     for node in ast.walk(outer):
-        if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
-            continue
-        moved = [part for part in node.slice.elts if _adds(part, counters) or _window(part, starts)]
-        if len(moved) > 1 and isinstance(node.ctx, ast.Load):
-            return True
+        if isinstance(node, ast.Subscript):
+            parts = _parts(node)
+            if sum(_adds(part, origins) or _window(part, origins) for part in parts) > 1:
+                return True
     return False
+
+
+def _parts(node: ast.AST) -> list[ast.expr]:
+    """The indices of an element in their order, for ``c[i, j]`` and ``c[i][j]``."""
+    found: list[ast.expr] = []
+    while isinstance(node, ast.Subscript):
+        own = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        found = [*own, *found]
+        node = node.value
+    return found
 
 
 def _reduces(code: Code, outer: ast.For) -> bool:
@@ -110,26 +128,29 @@ def _reduces(code: Code, outer: ast.For) -> bool:
     return False
 
 
-def _derived(outer: ast.For, counters: set[str]) -> set[str]:
-    """Names that are computed from counters, as ``top = y * stride``."""
-    found = set()
-    for node in ast.walk(outer):
-        if isinstance(node, ast.Assign) and counters & names(node.value):
-            arithmetic = (ast.BinOp, ast.Tuple, ast.Name)
-            if isinstance(node.value, arithmetic):
-                found |= {name for target in node.targets for name in names(target)}
+def _origins(outer: ast.For, counters: set[str]) -> dict[str, set[str]]:
+    """From which counters each name is computed, as ``top`` from y by ``top = y * stride``."""
+    found = {name: {name} for name in counters}
+    for node in within(outer):
+        for name, value in assignments(node):
+            simple = not any(isinstance(n, (ast.Subscript, ast.Call)) for n in ast.walk(value))
+            if simple and (mixed := set().union(*(found.get(n, set()) for n in names(value)))):
+                found[name] = found.get(name, set()) | mixed
     return found
 
 
-def _adds(part: ast.expr, counters: set[str]) -> bool:
-    return isinstance(part, ast.BinOp) and len(counters & names(part)) > 1
+def _adds(part: ast.expr, origins: dict[str, set[str]]) -> bool:
+    """Whether an index is made from two counters: a place, and one in the window there."""
+    if isinstance(part, ast.Slice):
+        return False
+    return len(set().union(*(origins.get(name, set()) for name in names(part)))) > 1
 
 
-def _window(part: ast.expr, starts: set[str]) -> bool:
+def _window(part: ast.expr, origins: dict[str, set[str]]) -> bool:
     """A slice from a place of the loops to that place plus something that isn't a whole plane."""
     if not isinstance(part, ast.Slice) or part.lower is None or part.upper is None or part.step:
         return False
-    return bool(starts & names(part.lower)) and bool(starts & names(part.upper))
+    return bool(origins.keys() & names(part.lower)) and bool(origins.keys() & names(part.upper))
 
 
 def _is_product(code: Code, outer: ast.For, store: ast.expr) -> bool:
