@@ -111,7 +111,9 @@ def _of_call(code: Code, node: ast.Call, depth: int) -> str:
         return dtype_named(stated).replace("other", "")
     if name in {"float32", "float64"}:
         return "f4" if name == "float32" else "f8"
-    if creates_double(code, node) or (name == "array" and _floating(node.args[:1])):
+    if creates_double(code, node) or (
+        name in {"array", "arange"} and any(_floating([part]) for part in node.args)
+    ):
         return "f8"
     if name in ELEMENTWISE and node.args:
         if name in {"sqrt", "exp", "log"} and is_scalar(code, node.args[0]):

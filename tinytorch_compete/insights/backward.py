@@ -17,7 +17,10 @@ from tinytorch_compete.insights.syntax import (
     within,
 )
 
-NODES = re.compile(r"^_?(parents?|prev|previous|children|inputs|creators?|deps|operands|sources)$")
+NODES = re.compile(
+    r"^_?(parents?|prev|previous|child|children|inputs|creators?|deps|operands|sources"
+    r"|left|right|lhs|rhs)$"
+)
 SEEN = re.compile(r"seen|visited|done|order|topo|count|pending", re.I)
 FORWARD = {"forward", "__call__"}
 
@@ -91,8 +94,8 @@ def _goes_on(code: Code, node: ast.AST, function: ast.FunctionDef) -> bool:
 
 def _stored(node: ast.AST) -> str:
     """The attribute of self that a statement fills: ``self.x = ...`` or ``self.xs.append(x)``."""
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
-        path = dotted(node.targets[0])
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Attribute, ast.Subscript)):
+        path = root(node.targets[0])
     elif method(node) == "append" and isinstance(node, ast.Call):
         path = dotted(receiver(node))
     else:
@@ -101,14 +104,14 @@ def _stored(node: ast.AST) -> str:
 
 
 def _is_read(code: Code, name: str) -> bool:
-    """Whether an attribute is loaded anywhere but to append to it."""
-    trees = [code.tree]
-    appended = sum(
-        method(n) == "append" and dotted(receiver(n)).endswith(f".{name}")
-        for tree in trees
-        for n in ast.walk(tree)
-    )
-    return code.project.reads.get(name, 0) > appended
+    """Whether an attribute is loaded anywhere but to put something into it."""
+    filled = 0
+    for node in ast.walk(code.tree):
+        if method(node) == "append":
+            filled += dotted(receiver(node)).endswith(f".{name}")
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            filled += root(node).endswith(f".{name}")
+    return code.project.reads.get(name, 0) > filled
 
 
 def _is_small(node: ast.AST) -> bool:

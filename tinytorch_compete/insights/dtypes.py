@@ -79,9 +79,18 @@ def scaled(code: Code, node: ast.BinOp) -> str:
     name = dotted(node.left) or dotted(getattr(node.left, "value", None))
     if not name or not PICTURES.search(name.split(".")[-1]) or dtype(code, node.left):
         return ""
+    if isinstance(node.left, ast.Subscript) and _is_element(code, node.left):
+        return ""
     if any(isinstance(up, ast.Call) and code.numpy(up) == "float32" for up in code.above(node)):
         return ""
     return f"Dividing the integers of `{name}` by a Python number makes float64."
+
+
+def _is_element(code: Code, node: ast.Subscript) -> bool:
+    """Whether a subscript picks one number: an index on two axes or more, all of them counters."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
+    counters = {getattr(getattr(loop, "target", None), "id", "") for loop in code.loops(node)}
+    return bool(parts) and all(dotted(part) in counters for part in parts)
 
 
 def created(code: Code, node: ast.Call) -> str:

@@ -71,7 +71,7 @@ def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
 def threads(code: Code, facts: Facts) -> Iterator[Finding]:
     """More threads asked for than the run has cores."""
     for node in ast.walk(code.tree):
-        asked = _in_environment(node) or _in_pool(code, node)
+        asked = _in_environment(code, node) or _in_pool(code, node)
         if asked is not None and asked > facts.threads:
             cores = "1 core" if facts.threads == 1 else f"{facts.threads} cores"
             yield Finding(
@@ -183,7 +183,7 @@ def _is_method(node: ast.AST, path: str) -> bool:
     return (path in called and path.count(".") == 1) or path.endswith((".T", ".shape", ".size"))
 
 
-def _in_environment(node: ast.AST) -> int | None:
+def _in_environment(code: Code, node: ast.AST) -> int | None:
     """The number of threads in ``os.environ["OMP_NUM_THREADS"] = "8"`` or ``setdefault``."""
     name: ast.AST | None = None
     value: ast.AST | None = None
@@ -191,6 +191,9 @@ def _in_environment(node: ast.AST) -> int | None:
         name, value = node.targets[0].slice, node.value
     elif method(node) == "setdefault" and isinstance(node, ast.Call) and len(node.args) == 2:
         name, value = node.args
+    if isinstance(name, ast.Name) and code.loops(node):
+        texts = ast.walk(getattr(code.loops(node)[0], "iter", node))
+        name = next((n for n in texts if isinstance(n, ast.Constant)), None)
     if isinstance(name, ast.Constant) and VARIABLE.search(str(name.value)):
         text = str(getattr(value, "value", ""))
         return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None

@@ -21,7 +21,7 @@ def growing_arrays(code: Code, facts: Facts) -> Iterator[Finding]:
         if not isinstance(node, ast.Assign) or not code.loops(node):
             continue
         name = dotted(node.targets[0])
-        if code.numpy(node.value) in GROWERS and name and name in _joined(node.value):
+        if name and name in _joined(code, node.value):
             yield Finding(
                 (node,),
                 f"How much of `{name}` is copied on the last pass of the loop?",
@@ -119,9 +119,13 @@ def sign(node: ast.Assign) -> str:
     return signs[type(node.value.op)] if isinstance(node.value, ast.BinOp) else ""
 
 
-def _joined(call: ast.expr) -> set[str]:
-    """The names of the arrays that a call of concatenate, vstack or append joins."""
-    arguments = call.args if isinstance(call, ast.Call) else []
+def _joined(code: Code, joining: ast.expr) -> set[str]:
+    """The names of the arrays that concatenate, vstack, append or ``np.r_[...]`` joins."""
+    if isinstance(joining, ast.Subscript) and dotted(joining.value) in {"np.r_", "np.c_"}:
+        return {dotted(part) for part in getattr(joining.slice, "elts", [])}
+    arguments = joining.args if isinstance(joining, ast.Call) else []
+    if code.numpy(joining) not in GROWERS:
+        return set()
     parts = [
         part
         for arg in arguments[:2]

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from tinytorch_compete.insights.batches import trains
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import (
@@ -89,6 +90,8 @@ def _judges(node: ast.Call, loop: ast.For | ast.While) -> bool:
 def _in_file_order(code: Code, loop: ast.For) -> bool:
     """Whether a training loop cuts ``x[i : i + size]`` with nothing random in the function."""
     called = {method(n) for n in inside(loop.body)}
+    if _feeds_training(code, loop):
+        called |= {"backward", "step"}
     counted = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) == "range"
     if not {"backward", "step"} <= called or not counted or not isinstance(loop.target, ast.Name):
         return False
@@ -97,6 +100,16 @@ def _in_file_order(code: Code, loop: ast.For) -> bool:
     if MIXING.search(" ".join(sorted(_words(code, loop)))):
         return False
     return any(_cuts(n, loop.target.id) for n in inside(loop.body))
+
+
+def _feeds_training(code: Code, loop: ast.For) -> bool:
+    """Whether a loop yields batches, and a training loop takes them."""
+    function = code.scope(loop)
+    yields = any(isinstance(n, ast.Yield) for n in inside(loop.body))
+    if not yields or not isinstance(function, ast.FunctionDef) or HELD_OUT.search(function.name):
+        return False
+    takers = (n for n in ast.walk(code.tree) if isinstance(n, ast.For) and trains(n))
+    return any(dotted(getattr(taker.iter, "func", None)) == function.name for taker in takers)
 
 
 def _words(code: Code, node: ast.AST) -> set[str]:
