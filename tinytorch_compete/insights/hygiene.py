@@ -76,7 +76,7 @@ def threads(code: Code, facts: Facts) -> Iterator[Finding]:
             cores = "1 core" if facts.threads == 1 else f"{facts.threads} cores"
             yield Finding(
                 (node,),
-                f"How many cores does the run have, and how many threads are {asked}?",
+                "How many cores does the run have, and how many threads does this start?",
                 f"The run has {cores}, so {asked} threads take turns on it. They push each other's "
                 "data out of the cache, each takes memory of its own, and the matrix library may "
                 "start as many again inside each.",
