@@ -145,12 +145,18 @@ def _floating(nodes: list[ast.expr]) -> bool:
 
 def _is_dimension(code: Code, node: ast.Name) -> bool:
     """Whether a name is used as a length in a shape somewhere in the function."""
-    for other in ast.walk(code.scope(node)):
-        if isinstance(other, ast.Call) and (
-            code.numpy(other) in CREATORS or creates_double(code, other) or method(other) in DRAWN
-        ):
-            shape = other.args[0] if other.args else keyword(other, "size")
-            names = shape.elts if isinstance(shape, ast.Tuple) else [shape]
-            if any(isinstance(name, ast.Name) and name.id == node.id for name in names):
-                return True
-    return False
+    return node.id in code.once(
+        "dimensions", code.scope(node), lambda home: _dimensions(code, home)
+    )
+
+
+def _dimensions(code: Code, home: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(home):
+        if not isinstance(node, ast.Call):
+            continue
+        if code.numpy(node) in CREATORS or creates_double(code, node) or method(node) in DRAWN:
+            shape = node.args[0] if node.args else keyword(node, "size")
+            parts = shape.elts if isinstance(shape, ast.Tuple) else [shape]
+            found |= {part.id for part in parts if isinstance(part, ast.Name)}
+    return found

@@ -21,7 +21,6 @@ from tinytorch_compete.insights.syntax import (
     number,
     receiver,
     root,
-    within,
 )
 
 ROWS = re.compile(
@@ -171,7 +170,7 @@ def _computes(code: Code, loop: ast.For) -> bool:
 
 def _has_arrays(code: Code, loop: ast.For) -> bool:
     """Whether a function deals with arrays: it calls numpy, or indexes along two axes."""
-    for node in within(code.scope(loop)):
+    for node in code.below(code.scope(loop)):
         if code.numpy(node) or isinstance(getattr(node, "op", None), ast.MatMult):
             return True
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):

@@ -7,18 +7,22 @@ unknown keeps silent.
 from __future__ import annotations
 
 import ast
+import bisect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar, cast
 
 import msgspec
 
-from tinytorch_compete.insights.syntax import FUNCTIONS, assignments, dotted, number, within
+from tinytorch_compete.insights.syntax import FUNCTIONS, assignments, dotted, line, number, within
 
 # Longer sources are no student's work either, and some detectors look at each pair of lines.
 MAX_CHARACTERS = 100_000
+MAX_LINES = 1_500
 MAX_ALTOGETHER = 500_000
 # Deeper trees are no student's work, and recursion over them would end in a RecursionError.
 MAX_DEPTH = 120
+T = TypeVar("T")
 MAGIC = re.compile(r"^([ \t]*)[%!?]")
 SCOPES = (*FUNCTIONS, ast.Module)
 LOOPS = (ast.For, ast.While)
@@ -44,6 +48,7 @@ class Code(msgspec.Struct, frozen=True):
     tree: ast.Module
     parents: Mapping[ast.AST, ast.AST]
     project: Project
+    made: dict[tuple[str, ast.AST], object] = msgspec.field(default_factory=dict)
 
     def callee(self, node: ast.AST | None) -> str:
         """The full dotted name that a call goes to, as ``numpy.exp``; empty if it has none."""
@@ -101,22 +106,40 @@ class Code(msgspec.Struct, frozen=True):
     def values(self, path: str, near: ast.AST) -> list[ast.expr]:
         """What is assigned to a name in the node's function, or to an attribute in its class."""
         home = self.owner(near) if "." in path else self.scope(near)
-        nodes = ast.walk(home) if "." in path else within(home)
-        return [value for node in nodes for target, value in assignments(node) if target == path]
+        return self.once(f"values {'.' in path}", home, self._values).get(path, [])
+
+    def once(self, what: str, home: ast.AST, make: Callable[[ast.AST], T]) -> T:
+        """What ``make`` gives for a function, class or module, made when it is first asked for."""
+        key = (what, home)
+        if key not in self.made:
+            self.made[key] = make(home)
+        return cast(T, self.made[key])
+
+    def below(self, home: ast.AST) -> tuple[ast.AST, ...]:
+        """All nodes of a function or module, without those of the functions in it."""
+        return self.once("below", home, lambda place: tuple(within(place)))
+
+    def _values(self, home: ast.AST) -> dict[str, list[ast.expr]]:
+        """All that is assigned in a place, by name, in the order of lines."""
+        found: dict[str, list[ast.expr]] = {}
+        nodes = ast.walk(home) if isinstance(home, ast.ClassDef) else within(home)
+        for node in nodes:
+            for target, value in assignments(node):
+                found.setdefault(target, []).append(value)
+        return {name: sorted(each, key=lambda v: v.lineno) for name, each in found.items()}
 
     def latest(self, node: ast.AST) -> ast.expr | None:
         """The value last assigned, by line, to the name before it is used here."""
         path = dotted(node)
-        line = getattr(node, "lineno", 0)
         found = self.values(path, node) if path else []
         if "." in path:
             return found[0] if len(found) == 1 else None
         if path and not found and not self._is_parameter(path, node):
-            found = [v for s in self.tree.body for n, v in assignments(s) if n == path]
+            found = self.once("values False", self.tree, self._values).get(path, [])
             return found[0] if len(found) == 1 else None
         # an assignment in the same statement, as in ``x = x / 255``, comes after the use
-        before = [value for value in found if value.lineno < line]
-        return max(before, key=lambda value: value.lineno, default=None)
+        place = bisect.bisect_left(found, line(node), key=lambda value: value.lineno)
+        return found[place - 1] if place else None
 
     def _is_parameter(self, name: str, node: ast.AST) -> bool:
         scope = self.scope(node)
@@ -125,7 +148,7 @@ class Code(msgspec.Struct, frozen=True):
             isinstance(part, ast.arg) and part.arg == name for part in ast.walk(arguments)
         )
 
-    def axis(self, node: ast.AST) -> tuple[str, int] | None:
+    def axis(self, node: ast.AST, depth: int = 8) -> tuple[str, int] | None:
         """Of which array, and along which axis, an expression is the length."""
         if isinstance(node, ast.Call) and dotted(node.func) == "len" and len(node.args) == 1:
             return (path, 0) if (path := dotted(node.args[0])) else None
@@ -133,21 +156,13 @@ class Code(msgspec.Struct, frozen=True):
             path = dotted(node.value)
             if path.endswith(".shape") and isinstance(node.slice.value, int):
                 return path.removesuffix(".shape"), node.slice.value
-        if isinstance(node, ast.Name):
-            value = self.latest(node)
-            return self.axis(value) if value is not None else self._unpacked(node)
-        return None
-
-    def _unpacked(self, node: ast.Name) -> tuple[str, int] | None:
-        """As ``axis``, for a name that came from ``n, h, w = x.shape`` or a part of a shape."""
-        for other in within(self.scope(node)):
-            if not isinstance(other, ast.Assign) or other.lineno >= node.lineno:
-                continue
-            for names, value in _unpackings(other):
-                found = _shape(value)
-                if found and node.id in names:
-                    return found[0], found[1] + names.index(node.id)
-        return None
+        if not isinstance(node, ast.Name) or not depth:
+            return None
+        value = self.latest(node)
+        if value is not None:
+            return self.axis(value, depth - 1)
+        unpacked = self.once("unpacked", self.scope(node), _unpacked).get(node.id)
+        return unpacked[1] if unpacked and unpacked[0] < node.lineno else None
 
 
 def read(sources: Mapping[str, str]) -> list[Code]:
@@ -166,8 +181,20 @@ def read(sources: Mapping[str, str]) -> list[Code]:
     ]
 
 
-def _unpackings(node: ast.Assign) -> Iterator[tuple[list[str], ast.expr]]:
-    for target in node.targets:
+def _unpacked(home: ast.AST) -> dict[str, tuple[int, tuple[str, int]]]:
+    """The names from ``n, h, w = x.shape`` or a part of it: the line, the array and the axis."""
+    found: dict[str, tuple[int, tuple[str, int]]] = {}
+    for node in within(home):
+        for names, value in _unpackings(node):
+            if shape := _shape(value):
+                for place, name in enumerate(names):
+                    found.setdefault(name, (line(node), (shape[0], shape[1] + place)))
+    return found
+
+
+def _unpackings(node: ast.AST) -> Iterator[tuple[list[str], ast.expr]]:
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        assert isinstance(node, ast.Assign)
         if isinstance(target, ast.Tuple) and not isinstance(node.value, ast.Tuple):
             yield [dotted(item) for item in target.elts], node.value
 
@@ -183,7 +210,7 @@ def _shape(node: ast.expr) -> tuple[str, int] | None:
 
 
 def _parse(text: str) -> ast.Module | None:
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         return None
     plain = "\n".join(MAGIC.sub(r"\1pass #", line) for line in text.split("\n"))
     for candidate in (text, plain):

@@ -16,7 +16,6 @@ from tinytorch_compete.insights.syntax import (
     number,
     receiver,
     shown,
-    within,
 )
 
 PRODUCTS = {"matmul", "dot", "tensordot", "einsum", "inner"}
@@ -140,10 +139,12 @@ def _is_walked(code: Code, node: ast.Call) -> bool:
 
 def _is_touched(code: Code, index: ast.Name, value: ast.expr) -> bool:
     """Whether the index array is changed somewhere, as by ``rng.shuffle(order)``."""
+    if len(code.values(index.id, index)) > 1:
+        return True
     made = code.statement(value)
     simple = (ast.Expr, ast.AugAssign, ast.Assign)
-    others = [s for s in within(code.scope(index)) if isinstance(s, simple) and s is not made]
-    return len(code.values(index.id, index)) > 1 or index.id in changed(others)
+    others = [s for s in code.below(code.scope(index)) if isinstance(s, simple) and s is not made]
+    return index.id in changed(others)
 
 
 def _is_product(code: Code, node: ast.AST) -> bool:

@@ -17,7 +17,6 @@ from tinytorch_compete.insights.syntax import (
     receiver,
     root,
     shown,
-    within,
 )
 
 COLUMNS = re.compile(r"^_?(im2col|im_to_col|unfold|image_to_columns)", re.I)
@@ -101,7 +100,7 @@ def _given(code: Code, node: ast.expr) -> bool:
 
 def _cut(code: Code, node: ast.AST, name: str) -> bool:
     """Whether batches of a name are cut in a training loop, or it goes into a data set."""
-    for other in within(code.scope(node)):
+    for other in code.below(code.scope(node)):
         if isinstance(other, ast.Subscript) and root(other) == name and code.loops(other):
             return isinstance(other.ctx, ast.Load)
         if isinstance(other, ast.Call) and dotted(other.func).endswith("TensorDataset"):

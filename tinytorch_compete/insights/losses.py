@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -17,7 +18,6 @@ from tinytorch_compete.insights.syntax import (
     receiver,
     root,
     shown,
-    within,
 )
 
 HELPER = re.compile(r"^_?(to_)?(one_?hot(_encode)?|to_categorical)$", re.I)
@@ -97,7 +97,7 @@ def uses(code: Code, node: ast.AST, name: str) -> list[ast.AST]:
     if not name:
         return [node]
     home = code.owner(node) if "." in name else code.scope(node)
-    found = ast.walk(home) if "." in name else within(home)
+    found = ast.walk(home) if "." in name else code.below(home)
     return [
         n
         for n in found
@@ -138,7 +138,7 @@ def _is_bounded(code: Code, node: ast.expr, depth: int = 3) -> bool:
 
 
 def _is_shifted_in_place(code: Code, node: ast.expr) -> bool:
-    steps = (n for n in within(code.scope(node)) if isinstance(n, ast.AugAssign))
+    steps = (n for n in code.below(code.scope(node)) if isinstance(n, ast.AugAssign))
     name = dotted(node)
     return any(
         dotted(s.target) == name and isinstance(s.op, ast.Sub) and _is_maximum(code, s.value)
@@ -146,12 +146,12 @@ def _is_shifted_in_place(code: Code, node: ast.expr) -> bool:
     )
 
 
-def _is_maximum(code: Code, node: ast.expr) -> bool:
+def _is_maximum(code: Code, node: ast.expr, depth: int = 4) -> bool:
     if isinstance(node, ast.Subscript):
-        return _is_maximum(code, node.value)
+        return _is_maximum(code, node.value, depth)
     if dotted(node):
-        value = code.latest(node)
-        return value is not None and _is_maximum(code, value)
+        value = code.latest(node) if depth else None
+        return value is not None and _is_maximum(code, value, depth - 1)
     if not isinstance(node, ast.Call):
         return False
     if MAXIMA.search(code.callee(node)) or method(node) == "max":
@@ -168,7 +168,10 @@ def _is_normalised(code: Code, node: ast.Call) -> bool:
             return True
         if isinstance(up, ast.stmt):
             name = _target(up)
-            return bool(name) and value_is(up, node) and _divided(code, node, name)
+            if not name or not value_is(up, node):
+                return False
+            divided = functools.partial(_divided, code, name)
+            return code.once(f"divided {name}", code.scope(node), divided)
     return False
 
 
@@ -177,13 +180,13 @@ def value_is(statement: ast.stmt, node: ast.AST) -> bool:
     return isinstance(statement, ast.Assign) and statement.value is node
 
 
-def _divided(code: Code, node: ast.AST, name: str) -> bool:
+def _divided(code: Code, name: str, home: ast.AST) -> bool:
     """Whether what has that name is divided by its own sum, in the function."""
     sums = {name}
-    for other in within(code.scope(node)):
+    for other in code.below(home):
         if isinstance(other, ast.Assign) and _sums(code, other.value, name):
             sums |= changed([other])
-    for other in within(code.scope(node)):
+    for other in code.below(home):
         bottom = (
             other.right if isinstance(other, ast.BinOp) and isinstance(other.op, ast.Div) else None
         )

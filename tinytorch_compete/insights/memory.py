@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.arrays import REDUCTIONS, dtype, is_fresh, passes
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.syntax import dotted, line, method, number, shown, within
+from tinytorch_compete.insights.syntax import dotted, line, method, number, shown
 
 # An expression of fewer passes is ordinary arithmetic; batch normalisation's backward has six.
 MANY_PASSES = 8
@@ -97,7 +97,7 @@ def _own(code: Code, name: str, node: ast.Assign) -> bool:
 
 def _shared(code: Code, name: str, node: ast.AST) -> bool:
     """Whether something else may hold the array or a view of it when it is changed."""
-    for other in within(code.scope(node)):
+    for other in code.below(code.scope(node)):
         if isinstance(other, ast.Name) and other.id == name and other.lineno < line(node):
             up = code.parents[other]
             if isinstance(up, (ast.Tuple, ast.List, ast.Dict, ast.Yield)) and isinstance(

@@ -87,7 +87,7 @@ def _paced(code: Code, call: ast.Call, stated: ast.expr, course: str, seen: bool
         if isinstance(stated, ast.Name) and n == stated.id
     ]
     what = {
-        "nan": "The loss that was printed became NaN: the steps overshot until no number could hold them.",
+        "nan": "The loss that was printed became NaN: the steps overshot until it was no number.",
         "rising": "The loss that was printed rises: each step jumps over the valley.",
         "flat": "The loss that was printed stands still from start to end.",
         "fast": "At this rate a step moves the weights by more than their own size.",

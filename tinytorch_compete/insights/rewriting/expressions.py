@@ -19,7 +19,6 @@ from tinytorch_compete.insights.syntax import (
     method,
     number,
     receiver,
-    within,
 )
 
 SINGLE = "np.float32"
@@ -59,7 +58,7 @@ def exp_shift(code: Code, lines: set[int]) -> Iterator[Edit]:
     for node in _on(code, lines):
         if not isinstance(node, ast.Call) or not losses.unshifted(code, node):
             continue
-        if any(code.numpy(n) == "log" for n in within(code.scope(node))):
+        if any(code.numpy(n) == "log" for n in code.below(code.scope(node))):
             return
         scores = node.args[0]
         if dotted(scores):
@@ -184,7 +183,7 @@ def _single(code: Code, made: ast.Call) -> Edit:
 
 def _axis(code: Code, node: ast.AST) -> str:
     """The arguments of the sum that the exponentials are divided by."""
-    for other in within(code.scope(node)):
+    for other in code.below(code.scope(node)):
         if isinstance(other, ast.Call) and "sum" in (code.numpy(other), method(other)):
             axis = keyword(other, "axis")
             if axis is not None:
