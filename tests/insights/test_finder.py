@@ -1,0 +1,142 @@
+"""Findings in sources and in profiles: their order, and what isn't worth a word."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinytorch_compete import insights
+from tinytorch_compete.insights import Facts
+from tinytorch_compete.model import CellCost, LineCost, Profile
+
+TWO = """\
+import numpy as np
+
+def collect(parts):
+    out = np.empty((0, 10), dtype=np.float32)
+    for part in parts:
+        out = np.vstack([out, part])
+    return out
+
+def softmax(x):
+    e = np.exp(x)
+    return e / e.sum(axis=1, keepdims=True)
+
+def gather(parts):
+    return np.concatenate(parts).copy()
+"""
+TRAINING = """\
+optimizer = SGD(model.parameters(), lr=0.05)
+"""
+
+
+def profile(*costs: tuple[int, float, float], source: str = TWO) -> Profile:
+    """A run of ten seconds and 100 MiB; each cost is a line, its seconds and its peak."""
+    lines = tuple(LineCost("cell:a", line, 1, s, 0.0, mib) for line, s, mib in costs)
+    return Profile(("test",), {"cell:a": source}, lines, (CellCost("cell:a", 10.0, 0.0, 100.0),))
+
+
+def names(work: Profile | dict[str, str], facts: Facts | None = None) -> list[str]:
+    return [insight.name for insight in insights.find(work, facts)]
+
+
+def test_sources_alone_give_findings_from_top_to_bottom() -> None:
+    assert names({"cell:a": TWO}) == ["growing-arrays", "exp-shift", "needless-copy"]
+
+
+def test_with_a_profile_the_costliest_comes_first() -> None:
+    by_time = profile((6, 0.2, 10.0), (10, 0.0, 0.0), (14, 8.0, 10.0))
+    assert names(by_time)[:2] == ["needless-copy", "growing-arrays"]
+
+
+def test_memory_counts_as_much_as_time() -> None:
+    by_memory = profile((6, 0.2, 90.0), (14, 3.0, 10.0))
+    assert names(by_memory)[:2] == ["growing-arrays", "needless-copy"]
+
+
+def test_a_finding_on_cost_that_costs_nothing_is_left_out() -> None:
+    assert "needless-copy" not in names(profile((6, 5.0, 50.0), (14, 0.001, 0.1)))
+
+
+def test_a_finding_on_learning_is_given_whatever_it_costs() -> None:
+    assert "exp-shift" in names(profile((6, 5.0, 50.0)))
+
+
+def test_a_run_whose_loss_is_nan_puts_the_learning_rate_first() -> None:
+    work = profile((6, 5.0, 50.0), source=TWO + TRAINING)
+    assert names(work, Facts({"cell:a": "loss 2.3\nloss nan\n"}))[0] == "learning-rate"
+
+
+def test_a_loss_that_falls_says_nothing_about_the_learning_rate() -> None:
+    falling = Facts({"cell:a": "loss 2.3\nloss 2.0\nloss 1.7\nloss 1.5\n"})
+    assert names({"cell:a": TRAINING}, falling) == []
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, ["threads"]), (4, []), (2, ["threads"])])
+def test_threads_are_too_many_only_above_what_the_run_may_use(
+    threads: int, expected: list[str]
+) -> None:
+    source = 'import os\nos.environ["OMP_NUM_THREADS"] = "4"\n'
+    assert names({"cell:a": source}, Facts(threads=threads)) == expected
+
+
+def test_findings_of_one_function_are_one_insight_with_all_its_lines() -> None:
+    source = (
+        "import numpy as np\n\ndef f(a, b, n):\n    x = np.zeros((n, n))\n    y = np.ones((n, n))\n"
+    )
+    (insight,) = insights.find({"cell:a": source})
+    assert (insight.name, insight.lines) == ("float64", (4, 5))
+
+
+def test_lines_count_as_in_the_notebook_when_there_are_magics() -> None:
+    source = "%matplotlib inline\n!ls\n" + TWO
+    assert insights.find({"cell:a": source})[0].lines == (8,)
+
+
+def test_a_word_that_is_used_in_another_cell_is_known() -> None:
+    layer = "class Pool:\n    def forward(self, x):\n        self.kept = x\n        return x\n"
+    assert names({"cell:a": layer}) == ["unread-cache"]
+    assert names({"cell:a": layer, "cell:b": "print(pool.kept)\n"}) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def broken(:\n",
+        "\0",
+        "x = " + "(" * 5000,
+        "x = " + "+".join(["x"] * 20_000),
+        "x = " + "-" * 3000 + "1",
+        "x" * 200_000,
+        "",
+    ],
+    ids=["syntax", "null", "brackets", "sum", "signs", "long", "empty"],
+)
+def test_a_source_that_is_no_ordinary_python_has_no_findings(source: str) -> None:
+    assert insights.find({"cell:a": source, "cell:b": TWO}) == insights.find({"cell:b": TWO})
+
+
+WORDS = st.sampled_from(
+    [
+        *"x y self np.exp ( ) [ ] : , = += @ / for in range len .shape .sum .append".split(),
+        *"if else return def f while 1 255.0 np.zeros .backward() .step()".split(),
+        *"import numpy as np lambda **".split(),
+        *("\n", "\n\t", "\n\t\t"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS, max_size=40).map(" ".join))
+def test_any_text_is_read_without_an_error(source: str) -> None:
+    for insight in insights.find({"cell:a": source}):
+        insights.rewrite(source, insight)
+
+
+def test_reading_leaves_the_recursion_limit_alone() -> None:
+    before = sys.getrecursionlimit()
+    insights.find({"cell:a": TWO})
+    assert sys.getrecursionlimit() == before

@@ -1,0 +1,24 @@
+"""What a submission's code wastes: found in its source, weighed by its profile, and changed.
+
+``find`` gives the findings, ``rewrite`` the changed source where a change can be made mechanically,
+``diff`` shows it, and ``trial`` and ``worth_showing`` judge two measured runs. All are pure.
+"""
+
+from tinytorch_compete.insights.finder import find
+from tinytorch_compete.insights.finding import Facts
+from tinytorch_compete.insights.rewriting.changes import diff, rewrite
+from tinytorch_compete.insights.table import DETECTORS
+from tinytorch_compete.insights.trying import Measurement, equal, gain, trial, worth_showing
+
+__all__ = [
+    "DETECTORS",
+    "Facts",
+    "Measurement",
+    "diff",
+    "equal",
+    "find",
+    "gain",
+    "rewrite",
+    "trial",
+    "worth_showing",
+]

@@ -1,0 +1,259 @@
+"""Work that goes row by row where a whole batch would do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.arrays import ELEMENTWISE, REDUCTIONS
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    arguments,
+    changed,
+    dotted,
+    inside,
+    keyword,
+    loads,
+    method,
+    names,
+    number,
+    receiver,
+    root,
+)
+
+ROWS = re.compile(
+    r"^(images?|imgs|pictures|samples|examples|rows|inputs?|batch|xs?|X|xb|x_\w+|X_\w+|logits|probs"
+    r"|data|features|\w*_(images|x|data|inputs))$"
+)
+# What comes in parts comes so for a reason; each part is an array of its own size.
+PARTS = re.compile(
+    r"part|chunk|batch|load|layer|param|fold|block|group|kernel|filter|array|weight|split|block|grad"
+    r"|path|file|stream|state|step|seed|class|label|model|conf|setting|size|shape|rate|name",
+    re.I,
+)
+MODELS = re.compile(r"^(model|net|network|classifier|cnn|mlp)$")
+SIZES = {"batch", "batch_size", "batchsize", "bs"}
+METHODS = {"reshape", "astype", "flatten", "ravel", "mean", "sum", "std", "dot", "transpose"}
+
+
+def loop_over_batch(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A loop that does the same arithmetic to each row by itself."""
+    for loop in ast.walk(code.tree):
+        if not isinstance(loop, ast.For) or trains(loop) or _nested(loop):
+            continue
+        rows = _rows(code, loop)
+        if rows and _computes(code, loop) and not _carries(loop):
+            yield Finding(
+                (loop,),
+                f"How many rows does one pass of the loop over `{rows}` work on?",
+                f"The loop hands numpy one row of `{rows}` at a time. Each numpy call costs about "
+                "a microsecond before it computes anything, and a matrix product of one row can't "
+                "use the caches.",
+                f"Do the same to all rows of `{rows}` at once, or to some hundred rows at a time "
+                "if memory is short.",
+                (loop,),
+            )
+
+
+def batch_of_one(code: Code, facts: Facts) -> Iterator[Finding]:
+    """Training with a single example a step."""
+    for node in ast.walk(code.tree):
+        place = _size_of_one(code, node) or (
+            _single_steps(node) if isinstance(node, ast.For) else None
+        )
+        if place is not None:
+            yield Finding(
+                (node,),
+                "How many examples does one step of training see?",
+                "Each step sees one example, so the fixed price of a step (Python, small numpy "
+                "calls, the optimiser's pass over all weights) is paid for each of them. The "
+                "gradient of one example is also very noisy.",
+                "Take 32 to 128 examples a step; with noisy gradients gone, the learning rate may "
+                "be larger too.",
+                (node,),
+            )
+
+
+def trains(loop: ast.AST) -> bool:
+    """Whether a loop calls ``backward`` or an optimiser's ``step``."""
+    body = getattr(loop, "body", [])
+    return any(method(node) in {"backward", "step", "zero_grad"} for node in inside(body))
+
+
+def _nested(loop: ast.For) -> bool:
+    return any(isinstance(node, ast.For) and node is not loop for node in ast.walk(loop))
+
+
+def _rows(code: Code, loop: ast.For) -> str:
+    """The array whose rows a loop goes through; empty if it isn't sure to be one."""
+    source = loop.iter
+    name = loop.target.id if isinstance(loop.target, ast.Name) else ""
+    if isinstance(source, ast.Call) and dotted(source.func) == "range" and len(source.args) == 1:
+        found = code.axis(source.args[0])
+        if found and found[1] == 0 and name and _picks_rows(loop, name):
+            return found[0]
+        return ""
+    elements = getattr(loop.target, "elts", [loop.target])
+    if any(isinstance(element, ast.Tuple) for element in elements):
+        return ""  # rows taken apart into numbers, as to plot points
+    if isinstance(source, ast.Call) and dotted(source.func) in {"enumerate", "zip", "tqdm"}:
+        wrapped = [arg for arg in source.args if ROWS.match(dotted(arg).split(".")[-1])]
+        return dotted(wrapped[0]) if wrapped else ""
+    path = dotted(source)
+    last = path.split(".")[-1]
+    if path and name and ROWS.match(last) and _used_as_array(loop, name):
+        return path
+    return path if path and name and not PARTS.search(last) and _reduced(code, loop, name) else ""
+
+
+def _reduced(code: Code, loop: ast.For, name: str) -> bool:
+    """Whether an element is itself an array, since it is summed up or reshaped."""
+    for node in inside(loop.body):
+        reduces = code.numpy(node) in {*REDUCTIONS, "linalg.norm"}
+        if reduces and names(*arguments(node)) - {"np"} == {name}:
+            return True
+        owner = receiver(node)
+        if method(node) in METHODS and owner is not None and names(owner) == {name}:
+            return True
+    return False
+
+
+def _picks_rows(loop: ast.For, name: str) -> bool:
+    """Whether the counter is the first index of what is read, and used for nothing else."""
+    read = False
+    for node in inside(loop.body):
+        if isinstance(node, ast.Subscript):
+            first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+            names = loads(node.slice)
+            if name in names and not (isinstance(first, ast.Name) and first.id == name):
+                return False
+            read |= name in names and isinstance(node.ctx, ast.Load)
+    return read
+
+
+def _used_as_array(loop: ast.For, name: str) -> bool:
+    for node in inside(loop.body):
+        if dotted(receiver(node)) == name and method(node) in METHODS | {"tolist"}:
+            return True
+        if isinstance(node, (ast.BinOp, ast.Call)) and name in {dotted(n) for n in _operands(node)}:
+            return True
+    return False
+
+
+def _operands(node: ast.BinOp | ast.Call) -> list[ast.expr]:
+    return [node.left, node.right] if isinstance(node, ast.BinOp) else list(node.args)
+
+
+def _computes(code: Code, loop: ast.For) -> bool:
+    """Whether the body does arithmetic on the row: a product, a numpy function, or the model."""
+    bound = names(loop.target)
+    for node in inside(loop.body):
+        if isinstance(node, ast.Assign) and bound & loads(node.value):
+            bound |= names(*node.targets)
+    for node in inside(loop.body):
+        if not isinstance(node, (ast.BinOp, ast.Call)) or not bound & loads(node):
+            continue
+        if isinstance(node, ast.BinOp) and not _in_index(code, node):
+            return _has_arrays(code, loop)
+        name = code.numpy(node)
+        if name in {*ELEMENTWISE, *REDUCTIONS, "dot", "matmul", "linalg.norm"}:
+            return True
+        callee = dotted(node.func).split(".") if isinstance(node, ast.Call) else []
+        if callee and (MODELS.match(callee[-1]) or callee[-1] in {"forward", "predict"}):
+            return _keeps(loop)
+        if callee and callee[-1] in code.project.functions and len(callee) == 1:
+            return _keeps(loop)
+    return False
+
+
+def _has_arrays(code: Code, loop: ast.For) -> bool:
+    """Whether a function deals with arrays: it calls numpy, or indexes along two axes."""
+    for node in code.below(code.scope(loop)):
+        if code.numpy(node) or isinstance(getattr(node, "op", None), ast.MatMult):
+            return True
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+            return True
+    return False
+
+
+def _keeps(loop: ast.For) -> bool:
+    """Whether the loop stores something for each row."""
+    return any(method(n) == "append" or _stores(n) for n in inside(loop.body))
+
+
+def _stores(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
+
+
+def _in_index(code: Code, node: ast.AST) -> bool:
+    below = node
+    for up in code.above(node):
+        if isinstance(up, ast.Subscript) and up.slice is below:
+            return True
+        if isinstance(up, ast.Slice):
+            return True
+        if isinstance(up, ast.stmt):
+            return False
+        below = up
+    return False
+
+
+def _carries(loop: ast.For) -> bool:
+    """Whether a pass needs what the pass before it computed; sums and lists don't count."""
+    seen: set[str] = set()
+    plain = {
+        path
+        for node in inside(loop.body)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if (path := dotted(target))
+    }
+    for statement in loop.body:
+        if plain & loads(statement) - seen - changed([loop.target]):
+            return bool(_early(statement, plain - seen))
+        seen |= changed([statement])
+    return False
+
+
+def _early(statement: ast.stmt, names: set[str]) -> set[str]:
+    """The names that a statement reads, beside those that it only assigns."""
+    return {
+        dotted(node)
+        for node in inside([statement])
+        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
+    } & names
+
+
+def _size_of_one(code: Code, node: ast.AST) -> ast.AST | None:
+    """``batch_size=1`` for a loader, or ``BATCH = 1`` for all, or where training goes on."""
+    if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in {"DataLoader", "Loader"}:
+        size = keyword(node, "batch_size") or (node.args[1] if len(node.args) > 1 else None)
+        return node if number(size) == 1 else None
+    if isinstance(node, ast.Assign) and number(node.value) == 1:
+        sized = SIZES & {root(target).lower() for target in node.targets}
+        scope = code.scope(node)
+        learns = scope is code.tree or trains(scope)
+        return node if sized and learns else None
+    return None
+
+
+def _single_steps(loop: ast.For) -> ast.AST | None:
+    """A training loop whose counter picks one row: ``x[i]`` or ``x[i:i + 1]``."""
+    called = {method(node) for node in inside(loop.body)}
+    if not {"backward", "step"} <= called or _nested(loop) or not isinstance(loop.target, ast.Name):
+        return None
+    if not isinstance(loop.iter, ast.Call) or len(loop.iter.args) > 1:
+        return None
+    name = loop.target.id
+    for node in inside(loop.body):
+        if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Load):
+            continue
+        if ast.unparse(node.slice) in {name, f"{name}:{name} + 1", f"[{name}]"}:
+            return loop if method(loop.iter) == "permutation" or _lengths(loop.iter) else None
+    return None
+
+
+def _lengths(call: ast.Call) -> bool:
+    return dotted(call.func) == "range" and "epoch" not in ast.unparse(call)

@@ -1,0 +1,171 @@
+"""Copies that needn't be, and layouts that make numpy copy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.arrays import dtype, dtype_named, is_fresh
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    changed,
+    counted,
+    dotted,
+    method,
+    number,
+    receiver,
+    shown,
+)
+
+PRODUCTS = {"matmul", "dot", "tensordot", "einsum", "inner"}
+LAYOUTS = {"transpose", "swapaxes", "moveaxis", "rollaxis"}
+COUNTED = {"sum", "len", "max", "min", "sorted", "list", "set", "enumerate"}
+
+
+def fancy_copy(code: Code, facts: Facts) -> Iterator[Finding]:
+    """Rows picked by an array of consecutive numbers, where a slice would do."""
+    for node in ast.walk(code.tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            index = counted_index(code, node)
+            if index is not None:
+                yield Finding(
+                    (node,),
+                    f"Which rows does `{shown(node)}` pick, and in which order?",
+                    f"`{shown(index)}` counts up in equal steps, but numpy can't know that of an "
+                    "array of numbers: it copies each element that it picks. A slice of the same "
+                    "places is a view, which copies nothing.",
+                    "Use a slice, as in `x[start:stop]` or `x[::2]`.",
+                )
+
+
+def strided_matmul(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A matrix product in a loop whose operand doesn't lie in memory as the library needs it."""
+    for node in ast.walk(code.tree):
+        if not _is_product(code, node) or not code.loops(node):
+            continue
+        for operand in _operands(node):
+            made = strided_origin(code, operand, node)
+            if made is not None:
+                yield Finding(
+                    (node, made),
+                    f"How does `{shown(operand)}` lie in memory?",
+                    f"`{shown(operand)}` is a view with its axes reordered or with gaps. The "
+                    "matrix library wants rows (or columns) without gaps, so numpy copies it for "
+                    "every product in the loop, or falls back to slow code.",
+                    "Make it contiguous once before the loop, with `np.ascontiguousarray`.",
+                )
+
+
+def needless_copy(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A copy of what is new already, of what has that dtype already, or a list nobody needs."""
+    for node in ast.walk(code.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        reason = redundant(code, node)
+        if reason:
+            yield Finding(
+                (node,),
+                f"What does `{shown(node)}` give that wasn't there before?",
+                f"{reason} Every byte is read and written once more for nothing.",
+                "Leave the call out and use the array itself.",
+            )
+
+
+def counted_index(code: Code, node: ast.Subscript) -> ast.expr | None:
+    """The only index of a subscript if it is ``np.arange(...)`` or ``list(range(...))``."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    others = [part for part in parts if not isinstance(part, (ast.Slice, ast.Constant))]
+    if len(others) != 1 or isinstance(others[0], ast.Starred):
+        return None
+    index = others[0]
+    value = code.latest(index) if isinstance(index, ast.Name) else index
+    if value is None or (isinstance(index, ast.Name) and _is_touched(code, index, value)):
+        return None
+    listed = value.args if isinstance(value, ast.Call) and dotted(value.func) == "list" else []
+    counts = bool(listed and counted(listed[0])) or code.numpy(value) == "arange"
+    return index if counts else None
+
+
+def strided_origin(code: Code, operand: ast.expr, product: ast.AST) -> ast.stmt | None:
+    """The statement before the loop that made an operand by reordering axes or by steps."""
+    base = operand.value if isinstance(operand, ast.Attribute) and operand.attr == "T" else operand
+    if not isinstance(base, ast.Name) or (value := code.latest(base)) is None:
+        return None
+    made = code.statement(value)
+    if len(code.loops(made)) >= len(code.loops(product)) or not is_strided(code, value):
+        return None
+    return made
+
+
+def redundant(code: Code, node: ast.Call) -> str:
+    """Why a copying call is needless; empty if it isn't sure to be."""
+    called, name = method(node), code.numpy(node)
+    inner = receiver(node)
+    if called == "astype" and inner is not None and len(node.args) == 1 and not node.keywords:
+        wanted = dtype_named(node.args[0])
+        if wanted in {"f4", "f8"} and dtype(code, inner) == wanted:
+            return f"`{shown(inner)}` has that dtype already, and `astype` copies all the same."
+    if called == "copy" and inner is not None and not node.args and _is_new(code, inner):
+        return f"`{shown(inner)}` is a new array already; nobody else holds it."
+    if (
+        name == "array"
+        and len(node.args) == 1
+        and not node.keywords
+        and _is_new(code, node.args[0])
+    ):
+        return f"`{shown(node.args[0])}` is a new array already, and `np.array` copies it."
+    if called == "tolist" and inner is not None and _is_walked(code, node):
+        return f"`tolist` makes a Python object of each element of `{shown(inner)}`."
+    return ""
+
+
+def _is_new(code: Code, node: ast.AST | None) -> bool:
+    sure = (
+        isinstance(node, ast.Call) and is_fresh(code, node) and method(node) not in {"mean", "sum"}
+    )
+    return sure or code.numpy(node) in {"maximum", "minimum", "concatenate", "where", "exp"}
+
+
+def _is_walked(code: Code, node: ast.Call) -> bool:
+    """Whether a list is only gone through or made an array again."""
+    up = code.parents[node]
+    if isinstance(up, (ast.For, ast.comprehension)):
+        return up.iter is node
+    return isinstance(up, ast.Call) and (
+        dotted(up.func) in COUNTED or code.numpy(up) in {"array", "asarray"}
+    )
+
+
+def _is_touched(code: Code, index: ast.Name, value: ast.expr) -> bool:
+    """Whether the index array is changed somewhere, as by ``rng.shuffle(order)``."""
+    if len(code.values(index.id, index)) > 1:
+        return True
+    made = code.statement(value)
+    simple = (ast.Expr, ast.AugAssign, ast.Assign)
+    others = [s for s in code.below(code.scope(index)) if isinstance(s, simple) and s is not made]
+    return index.id in changed(others)
+
+
+def _is_product(code: Code, node: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.MatMult)
+    return isinstance(node, ast.Call) and (code.numpy(node) in PRODUCTS or method(node) == "dot")
+
+
+def _operands(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    return list(node.args) if isinstance(node, ast.Call) else []
+
+
+def is_strided(code: Code, value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        reordered = method(value) in LAYOUTS or code.numpy(value) in LAYOUTS
+        return reordered and len(value.args) > 1
+    if isinstance(value, ast.Subscript):
+        parts = value.slice.elts if isinstance(value.slice, ast.Tuple) else [value.slice]
+        last = parts[-1]
+        step = number(last.step) if isinstance(last, ast.Slice) else None
+        return len(parts) > 1 and step is not None and step != 1
+    return False

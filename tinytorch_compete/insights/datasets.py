@@ -1,0 +1,131 @@
+"""All of the data in memory, or all of the columns, where a part would do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.arrays import dtype_named
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    dotted,
+    keyword,
+    method,
+    number,
+    receiver,
+    root,
+    shown,
+)
+
+COLUMNS = re.compile(r"^_?(im2col|im_to_col|unfold|image_to_columns)", re.I)
+
+
+def whole_dataset(code: Code, facts: Facts) -> Iterator[Finding]:
+    """All examples converted to floats although batches are taken from them."""
+    for node in ast.walk(code.tree):
+        if not isinstance(node, ast.Assign) or code.loops(node):
+            continue
+        name = dotted(node.targets[0])
+        data = _converted(code, node.value)
+        if data is None:
+            continue
+        if code.numpy(data) == "load" or (_given(code, data) and _cut(code, node, name)):
+            yield Finding(
+                (node,),
+                f"How many MiB is `{name}`, and how much of it does one step need?",
+                f"The line makes floats of all of `{shown(data)}` at once: four bytes for each "
+                "byte of a uint8 picture, eight as float64. A step needs one batch of them.",
+                'Leave the data as it is on disk (`mmap_mode="r"`) and convert each batch where '
+                "it is cut out.",
+            )
+
+
+def im2col_whole_batch(code: Code, facts: Facts) -> Iterator[Finding]:
+    """The columns of all pictures of a batch made at once."""
+    for node in ast.walk(code.tree):
+        if not isinstance(node, ast.Call) or code.loops(node) or _makes_columns(code, node):
+            continue
+        if (COLUMNS.match(dotted(node.func).split(".")[-1]) and _whole(node)) or _unrolled(
+            code, node
+        ):
+            yield Finding(
+                (node,),
+                "How large are the columns, compared with the pictures?",
+                "im2col writes every pixel once for each window it is in: 9 times the batch for a "
+                "3 x 3 kernel, 25 times for 5 x 5. Made for the whole batch at once, that is often "
+                "the peak of the run, and too large for the caches.",
+                "Make the columns for some pictures at a time, and write each product into its "
+                "slice of the result.",
+            )
+
+
+def _converted(code: Code, value: ast.expr) -> ast.expr | None:
+    """What an expression makes floats of, as a whole: ``x.astype(float)``, ``x / 255``."""
+    value = _stripped(value)
+    if isinstance(value, ast.BinOp):
+        plain = number(value.right) is not None and isinstance(value.op, (ast.Div, ast.Mult))
+        inner = _converted(code, value.left)
+        return inner or (value.left if plain and number(value.right) == 255 else None)
+    if not isinstance(value, ast.Call):
+        return None
+    if method(value) == "astype" and value.args and dtype_named(value.args[0]) in {"f4", "f8"}:
+        whole = _stripped(receiver(value) or value)
+        return _converted(code, whole) or whole
+    if code.numpy(value) in {"asarray", "array"} and value.args:
+        stated = keyword(value, "dtype") or (value.args[1] if len(value.args) > 1 else None)
+        return value.args[0] if dtype_named(stated) in {"f4", "f8"} else None
+    if dotted(value.func) == "Tensor" and value.args:
+        return _converted(code, value.args[0])
+    return None
+
+
+def _stripped(value: ast.expr) -> ast.expr:
+    """The array under a chain of reshapes and transposes, which copy nothing."""
+    while isinstance(value, ast.Call) and method(value) in {"reshape", "transpose"}:
+        value = receiver(value) or value
+    return value
+
+
+def _given(code: Code, node: ast.expr) -> bool:
+    """Whether a name is the function's parameter, or was loaded from a file."""
+    scope = code.scope(node)
+    if not isinstance(node, ast.Name):
+        return False
+    if isinstance(scope, ast.FunctionDef) and node.id in {a.arg for a in scope.args.args}:
+        return True
+    return code.numpy(code.latest(node)) == "load"
+
+
+def _cut(code: Code, node: ast.AST, name: str) -> bool:
+    """Whether batches of a name are cut in a training loop, or it goes into a data set."""
+    for other in code.below(code.scope(node)):
+        if isinstance(other, ast.Subscript) and root(other) == name and code.loops(other):
+            return isinstance(other.ctx, ast.Load)
+        if isinstance(other, ast.Call) and dotted(other.func).endswith("TensorDataset"):
+            return name in {dotted(arg) for arg in other.args}
+    return False
+
+
+def _makes_columns(code: Code, node: ast.AST) -> bool:
+    scope = code.scope(node)
+    return isinstance(scope, ast.FunctionDef) and bool(COLUMNS.match(scope.name))
+
+
+def _whole(node: ast.AST | None) -> bool:
+    """Whether the first argument is an array as it is, not a part of one."""
+    return isinstance(node, ast.Call) and bool(node.args) and bool(dotted(node.args[0]))
+
+
+def _unrolled(code: Code, node: ast.Call) -> bool:
+    """``sliding_window_view(x, ...)`` of a whole array, transposed and reshaped into a copy."""
+    if method(node) != "reshape":
+        return False
+    inner = receiver(node)
+    if method(inner) != "transpose":
+        return False
+    source: ast.AST | None = receiver(inner)
+    source = code.latest(source) if source is not None and dotted(source) else source
+    name = code.numpy(source)
+    return name.endswith("sliding_window_view") and _whole(source)

@@ -1,0 +1,143 @@
+"""Tensors and gradients that outlive their step."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    assignments,
+    dotted,
+    inside,
+    loads,
+    method,
+    receiver,
+    within,
+)
+
+MODELS = re.compile(r"(^|\.)_?(model|net|network|classifier|cnn|mlp|criterion|loss_fn|loss_of)$")
+
+
+def graph_alive(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A tensor kept from each step, and with it all that it was computed from."""
+    for loop in ast.walk(code.tree):
+        if not isinstance(loop, (ast.For, ast.While)):
+            continue
+        held = tensors(loop)
+        for node in inside(loop.body):
+            name = kept(node, held)
+            if name:
+                yield Finding(
+                    (node,),
+                    f"What does `{name}` hold besides its number?",
+                    f"`{name}` is a tensor that remembers how it was computed: the outputs of all "
+                    "layers hang on it. Keeping it keeps them, so memory grows with every step.",
+                    f"Keep the number alone: `{name}.item()`, or `{name}.data` for an array.",
+                )
+
+
+def gradients_kept(code: Code, facts: Facts) -> Iterator[Finding]:
+    """Steps on gradients that nobody sets back to zero."""
+    if _steps_clear(code):
+        return
+    for loop in ast.walk(code.tree):
+        if not isinstance(loop, (ast.For, ast.While)):
+            continue
+        own = [n for n in inside(loop.body) if code.loops(n) and code.loops(n)[0] is loop]
+        backward = next((n for n in own if method(n) == "backward"), None)
+        steps = any(method(n) == "step" for n in own)
+        if backward is not None and steps and not _clears(code, loop.body):
+            yield Finding(
+                (backward,),
+                "What is in `.grad` before this line adds to it?",
+                "`backward` adds to the gradients that are there, and nothing in the loop clears "
+                "them. Each step therefore follows the sum of all steps before it, which "
+                "overshoots more and more.",
+                "Call the optimiser's `zero_grad()` once in each step, before `backward`.",
+                (loop,),
+            )
+
+
+def kept(node: ast.AST, tensors: set[str]) -> str:
+    """The tensor that a statement keeps beyond the step: appended, or added to a total."""
+    if method(node) == "append" and isinstance(node, ast.Call) and len(node.args) == 1:
+        return _bare(node.args[0], tensors)
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+        return (
+            _bare(node.value, tensors) if isinstance(node.target, (ast.Name, ast.Attribute)) else ""
+        )
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+        total = dotted(node.targets[0])
+        if isinstance(node.value.op, ast.Add) and dotted(node.value.left) == total:
+            return _bare(node.value.right, tensors) or _fresh_loss(node.value.right)
+    return ""
+
+
+def _fresh_loss(node: ast.expr) -> str:
+    """A loss that is added as it is computed: ``total + loss_of(model(x), y)``."""
+    if not isinstance(node, ast.Call) or not MODELS.search(dotted(node.func)):
+        return ""
+    return ast.unparse(node) if any(_from_model(arg) for arg in node.args) else ""
+
+
+def _bare(node: ast.expr, tensors: set[str]) -> str:
+    if isinstance(node, ast.BinOp):
+        return _bare(node.left, tensors)
+    return dotted(node) if dotted(node) in tensors else ""
+
+
+def tensors(loop: ast.For | ast.While) -> set[str]:
+    """Names of tensors with a history: the model's results, and what ``backward`` starts at."""
+    nodes = list(inside(loop.body))
+    starts = {dotted(receiver(n)) for n in nodes if method(n) == "backward"}
+    if not starts - {""}:
+        return set()
+    bound = {name: value for node in nodes for name, value in assignments(node)}
+    results = {name for name, value in bound.items() if _from_model(value)}
+    needed = {path for start in starts if start in bound for path in loads(bound[start])}
+    return (starts & bound.keys()) | (results & needed)
+
+
+def _from_model(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and bool(MODELS.search(dotted(value.func)))
+
+
+def _clears(code: Code, body: list[ast.stmt], depth: int = 2) -> bool:
+    """Whether gradients are cleared in a loop, or in a function of the student's that it calls."""
+    for node in inside(body):
+        if method(node) == "zero_grad" or dotted(getattr(node, "func", None)) == "zero_grad":
+            return True
+        if isinstance(node, ast.Assign) and any(_is_grad(target) for target in node.targets):
+            return True
+        if (
+            isinstance(node, ast.Call)
+            and method(node) == "fill"
+            and "grad" in ast.unparse(node.func)
+        ):
+            return True
+        called = dotted(getattr(node, "func", None)).split(".")[-1]
+        helpers = code.project.functions.get(called, ()) if called != "backward" and depth else ()
+        if any(_clears(code, helper.body, depth - 1) for helper in helpers):
+            return True
+    return False
+
+
+def _steps_clear(code: Code) -> bool:
+    """Whether the student's own optimiser, or backward pass, clears or replaces gradients."""
+    steps = code.project.functions.get("step", ())
+    layers = code.project.functions.get("backward", ())
+    replaced = any(
+        _is_grad(t)
+        for f in layers
+        for n in within(f)
+        if isinstance(n, ast.Assign)
+        for t in n.targets
+    )
+    return replaced or any(_clears(code, step.body, 0) for step in steps)
+
+
+def _is_grad(target: ast.expr) -> bool:
+    return isinstance(target, ast.Attribute) and "grad" in target.attr.lower()

@@ -1,0 +1,209 @@
+"""Work that is done too often, or by too many at once."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.batches import trains
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    changed,
+    dotted,
+    inside,
+    keyword,
+    loads,
+    method,
+    number,
+    receiver,
+    shown,
+)
+
+HEAVY = (
+    "mean sum std var max min argsort sort cumsum prod median norm exp log sqrt tanh arange "
+    "linspace eye meshgrid matmul dot outer einsum transpose tile repeat pad concatenate "
+    "percentile unique linalg.inv linalg.pinv linalg.svd linalg.eigh linalg.eig linalg.solve "
+    "linalg.norm linalg.qr"
+).split()
+REDUCING = {"mean", "sum", "std", "var", "max", "min", "argsort", "astype", "dot", "cumsum"}
+HARMLESS = {"len", "range", "float", "int", "abs", "min", "max", "sum", "tuple", "list"}
+OWN_LOOPS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
+VARIABLE = re.compile(r"_NUM_THREADS$")
+POOLS = {"ThreadPoolExecutor", "ProcessPoolExecutor", "Pool", "ThreadPool"}
+
+
+def loop_constant(code: Code, facts: Facts) -> Iterator[Finding]:
+    """An array computed anew on each pass although nothing that it is made from changes."""
+    for loop in ast.walk(code.tree):
+        if not isinstance(loop, (ast.For, ast.While)):
+            continue
+        for node in constants(code, loop):
+            yield Finding(
+                (node,),
+                f"Which of the names in `{shown(node)}` change from one pass to the next?",
+                f"Nothing in `{shown(node)}` changes while the loop runs, yet it is computed on "
+                "each pass. The result is the same every time.",
+                "Compute it once before the loop and use the name inside.",
+            )
+
+
+def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A line printed for each step of an inner loop."""
+    for node in ast.walk(code.tree):
+        if (
+            not isinstance(node, ast.Call)
+            or dotted(node.func) != "print"
+            or not printed(code, node)
+        ):
+            continue
+        yield Finding(
+            (node,),
+            "How many lines does this print in a whole run?",
+            "Each `print` in a notebook is a message to the browser and costs far more than the "
+            "arithmetic around it, and every line is kept in the notebook. Nobody reads thousands "
+            "of them.",
+            "Print once an epoch, or every few hundred steps, and keep the rest in a list.",
+        )
+
+
+def threads(code: Code, facts: Facts) -> Iterator[Finding]:
+    """More threads asked for than the run has cores."""
+    for node in ast.walk(code.tree):
+        asked = _in_environment(code, node) or _in_pool(code, node)
+        if asked is not None and asked > facts.threads:
+            cores = "1 core" if facts.threads == 1 else f"{facts.threads} cores"
+            yield Finding(
+                (node,),
+                "How many cores does the run have, and how many threads does this start?",
+                f"The run has {cores}, so {asked} threads take turns on it. They push each other's "
+                "data out of the cache, each takes memory of its own, and the matrix library may "
+                "start as many again inside each.",
+                f"Ask for {facts.threads}; batches of some hundred rows do more than threads can.",
+                (node,),
+            )
+
+
+def constants(code: Code, loop: ast.For | ast.While) -> list[ast.AST]:
+    """The largest expressions of a loop that are costly and the same on each pass."""
+    bound = changed([loop])
+    found: list[ast.AST] = []
+    todo: list[ast.AST] = list(loop.body)
+    while todo:
+        node = todo.pop(0)
+        own = isinstance(node, ast.expr) and code.loops(node)[:1] == [loop]
+        if own and _is_costly(code, node) and _is_same(code, node, bound):
+            found.append(node)
+        elif not isinstance(node, OWN_LOOPS):
+            todo += ast.iter_child_nodes(node)
+    # in the header of an inner loop, or in what ends the loop, there is nothing to save
+    ends = (ast.Return, ast.Raise, ast.For, ast.While)
+    return [node for node in found if not isinstance(code.statement(node), ends)]
+
+
+def printed(code: Code, node: ast.Call) -> bool:
+    """Whether a print runs at each step of training, or at each pass of a loop in a loop."""
+    loops = code.loops(node)
+    if not loops or code.guarded(node, loops[0]):
+        return False
+    target = getattr(loops[0], "target", None)
+    if target is not None and "epoch" in ast.unparse(target):
+        return False
+    direct = [n for n in inside(loops[0].body) if code.loops(n)[:1] == [loops[0]]]
+    if any(method(n) in {"backward", "step"} for n in direct):
+        return True
+    if all(_is_short(code, loop) for loop in loops) or any(_is_long(n) for n in direct):
+        return False
+    works = any(code.numpy(n) or isinstance(n, (ast.AugAssign, ast.MatMult)) for n in direct)
+    return len(loops) > 1 and (works or trains(loops[0]))
+
+
+def _is_short(code: Code, loop: ast.For | ast.While) -> bool:
+    """Whether a loop goes through a few values that are written down, here or under a name."""
+    source = getattr(loop, "iter", None)
+    source = code.latest(source) if isinstance(source, ast.Name) else source
+    return isinstance(source, (ast.Tuple, ast.List))
+
+
+def _is_long(node: ast.AST) -> bool:
+    """Whether a call trains a model, beside which a line of print is nothing."""
+    called = dotted(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+    return bool(re.match(r"^(fit|train|run)", called))
+
+
+def _is_costly(code: Code, node: ast.AST) -> bool:
+    """Whether an expression computes an array that isn't tiny: a reduction, a product, a grid."""
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.MatMult):
+            return True
+        return _is_costly(code, node.left) or _is_costly(code, node.right)
+    if isinstance(node, ast.UnaryOp):
+        return _is_costly(code, node.operand)
+    if not isinstance(node, ast.Call):
+        return isinstance(node, ast.Subscript) and _is_costly(code, node.value)
+    name = code.numpy(node)
+    if name in {"exp", "log", "sqrt", "tanh", "max", "min"}:
+        return any(_is_costly(code, arg) for arg in node.args)
+    if name:
+        return name in HEAVY
+    if method(node) in REDUCING and isinstance(node.func, ast.Attribute):
+        return bool(loads(receiver(node)))
+    return False
+
+
+def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
+    """Whether nothing that an expression reads or calls can differ between passes."""
+    paths = loads(node)
+    if any(
+        path == b or path.startswith(f"{b}.") or b.startswith(f"{path}.")
+        for path in paths
+        for b in bound
+    ):
+        return False
+    if any("random" in path or path.startswith("rng") for path in paths):
+        return False
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call):
+            known = code.numpy(part) or method(part) in REDUCING or dotted(part.func) in HARMLESS
+            if not known or code.numpy(part).startswith("random."):
+                return False
+        if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.Lambda)):
+            return False
+    # attributes may be changed by whatever the loop calls on their owner
+    return not any(
+        "." in path and path.split(".")[0] not in ("np", "numpy")
+        for path in paths
+        if not _is_method(node, path)
+    )
+
+
+def _is_method(node: ast.AST, path: str) -> bool:
+    called = {dotted(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+    return (path in called and path.count(".") == 1) or path.endswith((".T", ".shape", ".size"))
+
+
+def _in_environment(code: Code, node: ast.AST) -> int | None:
+    """The number of threads in ``os.environ["OMP_NUM_THREADS"] = "8"`` or ``setdefault``."""
+    name: ast.AST | None = None
+    value: ast.AST | None = None
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        name, value = node.targets[0].slice, node.value
+    elif method(node) == "setdefault" and isinstance(node, ast.Call) and len(node.args) == 2:
+        name, value = node.args
+    if isinstance(name, ast.Name) and code.loops(node):
+        texts = ast.walk(getattr(code.loops(node)[0], "iter", node))
+        name = next((n for n in texts if isinstance(n, ast.Constant)), None)
+    if isinstance(name, ast.Constant) and VARIABLE.search(str(name.value)):
+        text = str(getattr(value, "value", ""))
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+    return None
+
+
+def _in_pool(code: Code, node: ast.AST) -> int | None:
+    if not isinstance(node, ast.Call) or dotted(node.func).split(".")[-1] not in POOLS:
+        return None
+    stated = keyword(node, "max_workers") or keyword(node, "processes")
+    stated = stated or (node.args[0] if node.args else None)
+    value = number(code.latest(stated) if isinstance(stated, ast.Name) else stated)
+    return int(value) if value is not None else None

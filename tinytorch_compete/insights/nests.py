@@ -1,0 +1,220 @@
+"""What nested loops over the elements of arrays compute: told from how they index."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.syntax import (
+    assignments,
+    counted,
+    dotted,
+    inside,
+    method,
+    names,
+    root,
+    within,
+)
+
+REDUCING = {"sum", "tensordot", "einsum", "dot", "matmul", "max", "mean", "vdot"}
+
+
+def kind(code: Code, outer: ast.For, store: ast.expr) -> str:
+    """What a nest of loops computes: ``convolution``, ``matmul``, ``pixels`` or nothing known."""
+    counters = _counters(outer)
+    if _moves_window(outer, counters):
+        planes = any(isinstance(part, ast.Slice) for part in ast.walk(store))
+        return "convolution" if not planes or _reduces(code, outer) else ""
+    if _is_product(code, outer, store):
+        return "matmul"
+    return "pixels" if _elementwise(outer, store, counters) else ""
+
+
+def nests(code: Code) -> Iterator[tuple[ast.For, ast.expr, ast.stmt]]:
+    """The outermost loops whose counters index what an inner loop writes, with that place."""
+    for outer in ast.walk(code.tree):
+        if not isinstance(outer, ast.For) or any(_counts(up) for up in code.loops(outer)):
+            continue
+        for node in inside(outer.body):
+            target = _target(node)
+            if target is None or not isinstance(node, ast.stmt):
+                continue
+            around = [loop for loop in code.loops(node) if isinstance(loop, ast.For)]
+            used = _indices(target)
+            if len(around) > 1 and sum(bool(used & _bound(code, loop)) for loop in around) > 1:
+                yield _first(code, around, used, outer), target, node
+                break
+
+
+def _first(code: Code, around: list[ast.For], used: set[str], outer: ast.For) -> ast.For:
+    """The outermost of the loops that count through places of an array by a range."""
+    return next((loop for loop in reversed(around) if _counts(loop)), outer)
+
+
+def _counts(loop: ast.AST) -> bool:
+    # an epoch counts as well, but it indexes nothing
+    return isinstance(loop, ast.For) and bool(counted(loop.iter)) and _indexes(loop)
+
+
+def _indexes(loop: ast.For) -> bool:
+    name = dotted(loop.target)
+    subscripts = (n for n in inside(loop.body) if isinstance(n, ast.Subscript))
+    derived = {name}
+    for node in inside(loop.body):
+        if isinstance(node, ast.Assign) and name in names(node.value):
+            derived |= {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return any(derived & names(sub.slice) for sub in subscripts)
+
+
+def _target(node: ast.AST) -> ast.expr | None:
+    """The element that a statement writes."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+    elif isinstance(node, ast.AugAssign):
+        target = node.target
+    else:
+        return None
+    return target if isinstance(target, ast.Subscript) else None
+
+
+def _indices(target: ast.AST) -> set[str]:
+    """The names in all subscripts of an element, ``i`` and ``j`` for ``c[i][j]``."""
+    found: set[str] = set()
+    while isinstance(target, ast.Subscript):
+        parts = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+        found |= {name for part in parts if not isinstance(part, ast.Slice) for name in names(part)}
+        target = target.value
+    return found
+
+
+def _bound(code: Code, loop: ast.For) -> set[str]:
+    return names(loop.target)
+
+
+def _counters(outer: ast.For) -> set[str]:
+    loops = (node for node in ast.walk(outer) if isinstance(node, ast.For))
+    return {name for loop in loops for name in names(loop.target)}
+
+
+def _moves_window(outer: ast.For, counters: set[str]) -> bool:
+    """Whether two counters are added in an index, or a slice begins at a counter, on two axes."""
+    origins = _origins(outer, counters)
+    for node in ast.walk(outer):
+        if isinstance(node, ast.Subscript):
+            parts = _parts(node)
+            if sum(_adds(part, origins) or _window(part, origins) for part in parts) > 1:
+                return True
+    return False
+
+
+def _parts(node: ast.AST) -> list[ast.expr]:
+    """The indices of an element in their order, for ``c[i, j]`` and ``c[i][j]``."""
+    found: list[ast.expr] = []
+    while isinstance(node, ast.Subscript):
+        own = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        found = [*own, *found]
+        node = node.value
+    return found
+
+
+def _reduces(code: Code, outer: ast.For) -> bool:
+    """Whether windows are summed up in the loops, and not only copied somewhere."""
+    for node in ast.walk(outer):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            return True
+        if {code.numpy(node), method(node)} & REDUCING:
+            return True
+    return False
+
+
+def _origins(outer: ast.For, counters: set[str]) -> dict[str, set[str]]:
+    """From which counters each name is computed, as ``top`` from y by ``top = y * stride``."""
+    found = {name: {name} for name in counters}
+    for node in within(outer):
+        for name, value in assignments(node):
+            simple = not any(isinstance(n, (ast.Subscript, ast.Call)) for n in ast.walk(value))
+            if simple and (mixed := set().union(*(found.get(n, set()) for n in names(value)))):
+                found[name] = found.get(name, set()) | mixed
+    return found
+
+
+def _adds(part: ast.expr, origins: dict[str, set[str]]) -> bool:
+    """Whether an index is made from two counters: a place, and one in the window there."""
+    if isinstance(part, ast.Slice):
+        return False
+    return len(set().union(*(origins.get(name, set()) for name in names(part)))) > 1
+
+
+def _window(part: ast.expr, origins: dict[str, set[str]]) -> bool:
+    """A slice from a place of the loops to that place plus something that isn't a whole plane."""
+    if not isinstance(part, ast.Slice) or part.lower is None or part.upper is None or part.step:
+        return False
+    return bool(origins.keys() & names(part.lower)) and bool(origins.keys() & names(part.upper))
+
+
+def _is_product(code: Code, outer: ast.For, store: ast.expr) -> bool:
+    """Whether what is stored is a sum over products of a row and a column."""
+    row, column = [*_order(store), "", ""][:2]
+    for node in ast.walk(outer):
+        if isinstance(node, ast.Call) and code.numpy(node) in {"dot", "inner", "vdot"}:
+            factors: list[ast.AST] = list(node.args[:2])
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.MatMult)):
+            factors = [node.left, node.right]
+            if isinstance(node.op, ast.Mult) and not _summed(code, node):
+                continue
+        else:
+            continue
+        used = [_indices_all(factor) for factor in factors]
+        crossed = row in used[0] and column in used[1] and column not in used[0]
+        if (
+            len(used) == 2
+            and (crossed or (column in used[0] and row in used[1]))
+            and row
+            and column
+        ):
+            return row not in used[1] or not crossed
+    return False
+
+
+def _summed(code: Code, node: ast.BinOp) -> bool:
+    """Whether a product is added up: by ``+=`` or by a sum around it."""
+    for up in code.above(node):
+        if isinstance(up, ast.AugAssign):
+            return isinstance(up.op, ast.Add)
+        if isinstance(up, ast.Call) and ("sum" in (code.numpy(up), method(up), root(up.func))):
+            return True
+        if isinstance(up, ast.Assign):
+            return isinstance(up.value, ast.BinOp) and isinstance(up.value.op, ast.Add)
+        if isinstance(up, ast.stmt):
+            return False
+    return False
+
+
+def _order(store: ast.expr) -> list[str]:
+    """The index names of an element in their order, for ``c[i, j]`` and ``c[i][j]``."""
+    found: list[str] = []
+    while isinstance(store, ast.Subscript):
+        parts = store.slice.elts if isinstance(store.slice, ast.Tuple) else [store.slice]
+        found = [part.id for part in parts if isinstance(part, ast.Name)] + found
+        store = store.value
+    return found
+
+
+def _indices_all(node: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Subscript):
+            found |= names(part.slice)
+    return found
+
+
+def _elementwise(outer: ast.For, store: ast.expr, counters: set[str]) -> bool:
+    """Whether two counters choose the element that is written, and another array is read there."""
+    if len(_indices(store) & counters) < 2:
+        return False
+    for node in ast.walk(outer):
+        read = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load)
+        if read and root(node) != root(store) and len(_indices(node) & counters) > 1:
+            return True
+    return False

@@ -1,0 +1,151 @@
+"""A network that learns nothing: the learning rate, and units that are dead."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tinytorch_compete.insights import outputs
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    arguments,
+    assignments,
+    dotted,
+    keyword,
+    number,
+    shown,
+)
+
+OPTIMISERS = {"SGD", "Adam", "AdamW", "RMSprop", "Momentum", "Adagrad"}
+ADAPTIVE = OPTIMISERS - {"SGD", "Momentum"}
+# Adam moves each weight by about lr a step, and weights are some tenths; SGD has been seen to work
+# with 1 on small networks, hardly above. Below 1e-6 a float32 weight of 0.1 hardly changes.
+TOO_FAST = {"adaptive": 0.1, "plain": 5.0}
+TOO_SLOW = 1e-6
+BIAS = re.compile(r"^(b|bias|biases|b\d)$")
+WEIGHT = re.compile(r"^(W|w|weights?|W\d)$")
+
+
+def learning_rate(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A learning rate at which the loss explodes or stands still."""
+    course = outputs.course(facts.outputs)
+    for call in ast.walk(code.tree):
+        if not isinstance(call, ast.Call) or dotted(call.func).split(".")[-1] not in OPTIMISERS:
+            continue
+        stated = keyword(call, "lr") or (call.args[1] if len(call.args) > 1 else None)
+        if stated is None:
+            continue
+        value = _constant(code, stated)
+        course_here = course or _by_size(dotted(call.func).split(".")[-1], value)
+        if course_here:
+            yield _paced(code, call, stated, course_here, bool(course))
+
+
+def dead_relu(code: Code, facts: Facts) -> Iterator[Finding]:
+    """A ReLU that gives nothing but zeros, and so learns nothing."""
+    for node in ast.walk(code.tree):
+        reason = _last_relu(code, node) or _dead_start(code, node)
+        if reason:
+            place, why = reason
+            yield Finding(
+                (place,),
+                "For which inputs is the output above zero here?",
+                f"{why} Where a ReLU gives 0 its slope is 0 too, so no gradient passes and the "
+                "weights behind it never change: the unit is dead.",
+                "Start biases at 0 and weights at small random numbers, and let the last layer's "
+                "scores be negative too.",
+            )
+
+
+def _constant(code: Code, node: ast.expr) -> float | None:
+    value = number(node)
+    if value is None and isinstance(node, ast.Name):
+        origin = code.latest(node)
+        if origin is None:
+            origin = next(
+                (v for s in code.tree.body for n, v in assignments(s) if n == node.id), None
+            )
+        value = number(origin)
+    return value
+
+
+def _by_size(name: str, value: float | None) -> str:
+    """What a learning rate alone lets expect."""
+    if value is None:
+        return ""
+    limit = TOO_FAST["adaptive" if name in ADAPTIVE else "plain"]
+    return "fast" if value >= limit else "slow" if 0 < value <= TOO_SLOW else ""
+
+
+def _paced(code: Code, call: ast.Call, stated: ast.expr, course: str, seen: bool) -> Finding:
+    origin = [
+        s
+        for s in code.tree.body
+        for n, _ in assignments(s)
+        if isinstance(stated, ast.Name) and n == stated.id
+    ]
+    what = {
+        "nan": "The loss that was printed became NaN: the steps overshot until it was no number.",
+        "rising": "The loss that was printed rises: each step jumps over the valley.",
+        "flat": "The loss that was printed stands still from start to end.",
+        "fast": "At this rate a step moves the weights by more than their own size.",
+        "slow": "At this rate a step changes a float32 weight in its last digits, or not at all.",
+    }[course]
+    slower = course in {"nan", "rising", "fast"}
+    return Finding(
+        (call, *origin),
+        f"Look at the loss after each epoch, and at `{shown(stated)}`.",
+        f"{what} All the time spent on training is spent for nothing then.",
+        f"Try a learning rate that is ten times {'smaller' if slower else 'larger'}, and go on "
+        "from there; 0.001 for Adam and 0.01 to 0.1 for SGD are common starts.",
+        whole_run=seen,
+    )
+
+
+def _last_relu(code: Code, node: ast.AST) -> tuple[ast.AST, str] | None:
+    """``ReLU()`` as the last of a network's layers, right behind a linear one."""
+    if not isinstance(node, ast.Call) or dotted(node.func).split(".")[-1] != "Sequential":
+        return None
+    layers = node.args[0].elts if node.args and isinstance(node.args[0], ast.List) else node.args
+    names = [dotted(getattr(layer, "func", None)).split(".")[-1] for layer in layers]
+    block = re.compile(r"block|encod|feature|body|stem|hidden|trunk|backbone", re.I)
+    scope = code.scope(node)
+    where = [name for name, _ in assignments(code.statement(node))] + [getattr(scope, "name", "")]
+    if names[-2:] != ["Linear", "ReLU"] or any(block.search(name) for name in where):
+        return None
+    if isinstance(code.parents.get(node), (ast.Call, ast.List)):
+        return None
+    return layers[-1], "The network ends in a ReLU, so a class whose score is negative gets 0."
+
+
+def _dead_start(code: Code, node: ast.AST) -> tuple[ast.AST, str] | None:
+    """Biases that begin far below zero, or weights that are all zero, before a ReLU."""
+    for name, value in assignments(node):
+        last = name.split(".")[-1]
+        if BIAS.match(last) and _negative(code, value) and _has_relu(code, node):
+            return node, f"`{name}` begins so far below zero that sums hardly ever come above."
+        matrix = code.numpy(value) == "zeros" and isinstance(
+            [*arguments(value), None][0], ast.Tuple
+        )
+        if WEIGHT.match(last) and matrix and _has_relu(code, node):
+            return node, f"`{name}` begins as zeros, so all units get the same sum, 0."
+    return None
+
+
+def _negative(code: Code, value: ast.expr) -> bool:
+    if code.numpy(value) == "full" and isinstance(value, ast.Call) and len(value.args) > 1:
+        return (number(value.args[1]) or 0) <= -1
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        return code.numpy(value.operand) == "ones"
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult):
+        numbers = [number(value.left) or 0, number(value.right) or 0]
+        ones = "ones" in (code.numpy(value.left), code.numpy(value.right))
+        return ones and min(numbers) <= -1
+    return False
+
+
+def _has_relu(code: Code, node: ast.AST) -> bool:
+    text = ast.unparse(code.owner(node))
+    return bool(re.search(r"relu|np\.maximum\(", text, re.I))

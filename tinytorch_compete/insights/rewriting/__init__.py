@@ -1,0 +1,1 @@
+"""Changes that can be made mechanically: a source in, the changed source out."""

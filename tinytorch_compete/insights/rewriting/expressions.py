@@ -1,0 +1,219 @@
+"""Changes within one line: another dtype, a slice for an index, a number for a tensor."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tinytorch_compete.insights import copies, dtypes, graph, losses
+from tinytorch_compete.insights.arrays import creates_double, dtype
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.rewriting import edits
+from tinytorch_compete.insights.rewriting.edits import Edit
+from tinytorch_compete.insights.syntax import (
+    counted,
+    dotted,
+    inside,
+    keyword,
+    line,
+    method,
+    number,
+    receiver,
+)
+
+SINGLE = "np.float32"
+
+
+def float64(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """float32 where the array is made; random numbers stay the same, but for their last digits."""
+    for node in _on(code, lines):
+        if isinstance(node, ast.BinOp) and dtypes.scaled(code, node):
+            left, right = edits.text(code, node.left), edits.text(code, node.right)
+            yield edits.replace(code, node, f"np.divide({left}, {right}, dtype={SINGLE})")
+        elif isinstance(node, ast.Call) and dtypes.created(code, node):
+            if method(node) == "astype":
+                yield edits.replace(code, node.args[0], SINGLE)
+            elif creates_double(code, node) in {"zeros", "ones", "empty", "full"}:
+                yield _with_dtype(code, node)
+            else:
+                yield from _narrowed(code, node)
+
+
+def dtype_promotion(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """The float64 operand made float32 where it comes from."""
+    for node in _on(code, lines):
+        if not isinstance(node, ast.BinOp):
+            continue
+        kinds = dtype(code, node.left), dtype(code, node.right)
+        if sorted(kinds) == ["f4", "f8"]:
+            wide = node.left if kinds[0] == "f8" else node.right
+            base = wide.value if isinstance(wide, ast.Subscript) else wide
+            made = code.latest(base) if dotted(base) else base
+            if isinstance(made, ast.Call):
+                yield _single(code, made)
+
+
+def exp_shift(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """The maximum subtracted in a softmax; a logarithm of a sum is another sum, and left alone."""
+    for node in _on(code, lines):
+        if not isinstance(node, ast.Call) or not losses.unshifted(code, node):
+            continue
+        if any(code.numpy(n) == "log" for n in code.below(code.scope(node))):
+            return
+        scores = node.args[0]
+        if dotted(scores):
+            shift = f"{dotted(scores)}.max({_axis(code, node)})"
+            yield edits.replace(code, scores, f"{dotted(scores)} - {shift}")
+
+
+def fancy_copy(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """A slice in the place of counted numbers."""
+    named: dict[str, list[ast.AST]] = {}
+    for node in _on(code, lines):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            index = copies.counted_index(code, node)
+            made = code.latest(index) if isinstance(index, ast.Name) else index
+            if index is not None and isinstance(made, ast.Call):
+                yield edits.replace(code, index, _slice(code, made))
+                if isinstance(index, ast.Name):
+                    named.setdefault(index.id, []).append(index)
+    for name, gone in named.items():
+        yield from edits.unread(code, name, gone)
+
+
+def needless_copy(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """The array itself in the place of its copy."""
+    for node in _on(code, lines):
+        if isinstance(node, ast.Call) and copies.redundant(code, node) and method(node) != "tolist":
+            inner = node.args[0] if code.numpy(node) == "array" else receiver(node)
+            yield edits.replace(code, node, edits.text(code, inner or node))
+
+
+def strided_matmul(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """The operand laid out without gaps once, where it is made."""
+    for node in _on(code, lines):
+        if isinstance(node, ast.Assign) and copies.is_strided(code, node.value):
+            inner = edits.text(code, node.value)
+            yield edits.replace(code, node.value, f"np.ascontiguousarray({inner})")
+
+
+def graph_alive(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """The number, or the array, in the place of the tensor."""
+    for loop in ast.walk(code.tree):
+        if not isinstance(loop, (ast.For, ast.While)):
+            continue
+        nodes = list(inside(loop.body))
+        starts = {dotted(receiver(n)) for n in nodes if method(n) == "backward"}
+        for node in nodes:
+            name = graph.kept(node, graph.tensors(loop)) if _starts(node, lines) else ""
+            for part in ast.walk(node) if name else ():
+                if dotted(part) == name and isinstance(getattr(part, "ctx", None), ast.Load):
+                    yield edits.replace(
+                        code, part, f"{name}{'.item()' if name in starts else '.data'}"
+                    )
+
+
+def one_hot(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """An index in the place of a product with ones and zeros."""
+    for node in ast.walk(code.tree):
+        made = losses.one_hot_matrix(code, node)
+        if made is None or not made[0]:
+            continue
+        home = code.scope(node)
+        places = [
+            use
+            for use in losses.uses(code, node, made[0])
+            if losses.picks(code, use) and line(use) in lines and code.scope(use) is home
+        ]
+        changes = [edit for use in places for edit in _picked(code, use, made[1])]
+        yield from changes
+        if len(changes) == len(places) > 0:
+            yield from edits.unread(code, made[0], places)
+
+
+def threads(code: Code, lines: set[int]) -> Iterator[Edit]:
+    """One thread in the place of many."""
+    for node in _on(code, lines):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            yield edits.replace(code, node.value, '"1"')
+        elif isinstance(node, ast.Call):
+            stated = keyword(node, "max_workers") or keyword(node, "processes")
+            stated = stated or (node.args[-1] if node.args else None)
+            if stated is not None and number(stated) is not None:
+                yield edits.replace(code, stated, "1")
+            elif method(node) == "setdefault":
+                yield edits.replace(code, node.args[-1], '"1"')
+
+
+def _on(code: Code, lines: set[int]) -> Iterator[ast.AST]:
+    """The nodes that begin on the lines, or belong to a statement that does."""
+    for node in ast.walk(code.tree):
+        if (isinstance(node, (ast.expr, ast.stmt)) and _starts(code.statement(node), lines)) or (
+            isinstance(node, ast.expr) and node.lineno in lines
+        ):
+            yield node
+
+
+def _starts(node: ast.AST, lines: set[int]) -> bool:
+    return line(node) in lines
+
+
+def _with_dtype(code: Code, call: ast.Call) -> Edit:
+    """``, dtype=np.float32`` before the closing bracket."""
+    at = edits.end(code, call) - 1
+    before = code.text.encode()[:at].rstrip()
+    comma = " " if before.endswith(b",") else ", "
+    return Edit(at, at, f"{comma}dtype={SINGLE}")
+
+
+def _narrowed(code: Code, node: ast.AST) -> Iterator[Edit]:
+    """A whole assigned value handed to ``astype``, since a factor may widen it once more."""
+    statement = code.statement(node)
+    if isinstance(statement, ast.Assign):
+        value = edits.text(code, statement.value)
+        inner = value if statement.value is node else f"({value})"
+        yield edits.replace(code, statement.value, f"{inner}.astype({SINGLE})")
+
+
+def _single(code: Code, made: ast.Call) -> Edit:
+    if code.numpy(made) in {"array", "linspace", "zeros", "ones", "full"}:
+        return _with_dtype(code, made)
+    return edits.replace(code, made, f"{SINGLE}({edits.text(code, made)})")
+
+
+def _axis(code: Code, node: ast.AST) -> str:
+    """The arguments of the sum that the exponentials are divided by."""
+    for other in code.below(code.scope(node)):
+        if isinstance(other, ast.Call) and "sum" in (code.numpy(other), method(other)):
+            axis = keyword(other, "axis")
+            if axis is not None:
+                return f"axis={ast.unparse(axis)}, keepdims=True"
+    return ""
+
+
+def _slice(code: Code, made: ast.Call) -> str:
+    """``a:b`` for ``np.arange(a, b)`` or ``list(range(a, b))``."""
+    arguments = made.args if code.numpy(made) == "arange" else counted(made.args[0])
+    parts = [edits.text(code, arg) for arg in arguments]
+    return ":" + parts[0] if len(parts) == 1 else ":".join(parts)
+
+
+def _picked(code: Code, use: ast.AST, labels: str) -> Iterator[Edit]:
+    """The product, and a sum along its rows, replaced by an index into the other factor."""
+    up = code.parents[use]
+    negative = isinstance(up, ast.UnaryOp)
+    product = code.parents[up] if negative else up
+    if not isinstance(product, ast.BinOp):
+        return
+    other = product.right if product.left in (use, up) else product.left
+    scores = edits.text(code, other)
+    scores = scores if isinstance(other, (ast.Name, ast.Attribute, ast.Call)) else f"({scores})"
+    picked = f"{'-' if negative else ''}{scores}[np.arange(len({labels})), {labels}]"
+    total = next((n for n in code.above(product) if "sum" in (method(n), code.numpy(n))), None)
+    if not isinstance(total, ast.Call):
+        return
+    axis = keyword(total, "axis")
+    if axis is None:
+        yield edits.replace(code, product, picked)
+    elif number(axis) in (1, -1) and len(total.args) + len(total.keywords) <= 2:
+        yield edits.replace(code, total, picked)

@@ -1,0 +1,144 @@
+"""In which order examples come, and what is done between the steps."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tinytorch_compete.insights.batches import trains
+from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.syntax import (
+    assignments,
+    changed,
+    dotted,
+    inside,
+    keyword,
+    loads,
+    method,
+    shown,
+)
+
+JUDGING = re.compile(
+    r"^_?(eval\w*|accuracy|acc|validate|validation|test|score|compute_acc\w*)$", re.I
+)
+HELD_OUT = re.compile(r"(^|_)(val|valid|validation|test|dev|public|holdout|heldout)(_|$)", re.I)
+MIXING = re.compile(r"perm|shuf|choice|integers|randint|sample", re.I)
+
+
+def evaluate_often(code: Code, facts: Facts) -> Iterator[Finding]:
+    """The whole validation set judged after every single step."""
+    for loop in ast.walk(code.tree):
+        if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
+            continue
+        for node in inside(loop.body):
+            if not isinstance(node, ast.Call) or not _judges(node, loop):
+                continue
+            if code.loops(node)[:1] == [loop] and not code.guarded(node, loop):
+                yield Finding(
+                    (code.statement(node),),
+                    f"How often does `{shown(node)}` run, and on how many examples?",
+                    "After each step of training, which sees one batch, the whole held-out set "
+                    "goes through the network. That is often many times the work of the step, and "
+                    "the number hardly changes from one step to the next.",
+                    "Do it once an epoch, or every few hundred steps.",
+                )
+                break
+
+
+def unshuffled(code: Code, facts: Facts) -> Iterator[Finding]:
+    """Batches in the order of the file, the same in each epoch."""
+    for node in ast.walk(code.tree):
+        if isinstance(node, ast.For):
+            place = _in_file_order(code, node)
+        elif isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] == "DataLoader":
+            place = _plain_loader(code, node)
+        else:
+            continue
+        if place:
+            yield Finding(
+                (node,),
+                "In which order does training see the examples, in the first epoch and the second?",
+                "The batches are cut in the order of the file, and each epoch repeats them. If "
+                "neighbours are alike (sorted by class, taken in series), a batch says little "
+                "about the whole, and the network follows the order.",
+                "Draw a new order each epoch: `order = rng.permutation(len(x))`, then take "
+                "`order[i : i + size]`; or `shuffle=True` for a loader.",
+                (node,),
+            )
+
+
+def _takes_steps(code: Code, loop: ast.For | ast.While) -> bool:
+    """Whether each pass of the loop itself, and not of a loop in it, is a step of training."""
+    steps = (n for n in inside(loop.body) if method(n) in {"backward", "step"})
+    return any(code.loops(n)[:1] == [loop] for n in steps)
+
+
+def _judges(node: ast.Call, loop: ast.For | ast.While) -> bool:
+    """Whether a call evaluates a set that is the same at every step."""
+    fixed = {path for arg in node.args for path in loads(arg)} - changed([loop])
+    sliced = any(isinstance(part, ast.Subscript) for arg in node.args for part in ast.walk(arg))
+    name = dotted(node.func).split(".")[-1]
+    held_out = any(HELD_OUT.search(path) for path in fixed)
+    if JUDGING.match(name):
+        return held_out or len(fixed) >= 3
+    forward = re.search(r"model|net|predict|forward", dotted(node.func), re.I)
+    return held_out and not sliced and bool(forward) and not dotted(node.func).endswith("Tensor")
+
+
+def _in_file_order(code: Code, loop: ast.For) -> bool:
+    """Whether a training loop cuts ``x[i : i + size]`` with nothing random in the function."""
+    called = {method(n) for n in inside(loop.body)}
+    if _feeds_training(code, loop):
+        called |= {"backward", "step"}
+    counted = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) == "range"
+    if not {"backward", "step"} <= called or not counted or not isinstance(loop.target, ast.Name):
+        return False
+    if any(isinstance(n, ast.For) and n is not loop for n in ast.walk(loop)):
+        return False
+    if MIXING.search(" ".join(sorted(_words(code, loop)))):
+        return False
+    return any(_cuts(n, loop.target.id) for n in inside(loop.body))
+
+
+def _feeds_training(code: Code, loop: ast.For) -> bool:
+    """Whether a loop yields batches, and a training loop takes them."""
+    function = code.scope(loop)
+    yields = any(isinstance(n, ast.Yield) for n in inside(loop.body))
+    if not yields or not isinstance(function, ast.FunctionDef) or HELD_OUT.search(function.name):
+        return False
+    takers = (n for n in ast.walk(code.tree) if isinstance(n, ast.For) and trains(n))
+    return any(dotted(getattr(taker.iter, "func", None)) == function.name for taker in takers)
+
+
+def _words(code: Code, node: ast.AST) -> set[str]:
+    """The names that are called, indexed with or assigned in the function around a node."""
+    scope = code.scope(node)
+    return {
+        n.attr if isinstance(n, ast.Attribute) else n.id
+        for n in ast.walk(scope)
+        if isinstance(n, (ast.Name, ast.Attribute))
+    }
+
+
+def _cuts(node: ast.AST, counter: str) -> bool:
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice):
+        return False
+    lower = node.slice.lower
+    return lower is not None and counter in loads(lower)
+
+
+def _plain_loader(code: Code, call: ast.Call) -> bool:
+    """Whether a loader for training doesn't shuffle."""
+    shuffle = keyword(call, "shuffle") or (call.args[2] if len(call.args) > 2 else None)
+    off = shuffle is None or (isinstance(shuffle, ast.Constant) and not shuffle.value)
+    statement = code.statement(call)
+    named = " ".join(name for name, _ in assignments(statement)) + " " + ast.unparse(call)
+    if not off or HELD_OUT.search(named.replace("(", "_").replace(",", "_")):
+        return False
+    scope = code.scope(call)
+    words = {method(n) for n in ast.walk(scope)} | {
+        dotted(getattr(n, "func", None)) for n in ast.walk(scope)
+    }
+    return bool(words & {"fit", "fit_epoch", "backward", "train", "Trainer", "train_epoch"})

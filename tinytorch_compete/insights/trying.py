@@ -1,0 +1,75 @@
+"""Whether a change that was tried is worth showing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tinytorch_compete.model import Trial
+
+# Two runs of the same code differ by about this much on a busy machine (the minimum of five CPU
+# times varies by 5 %), and the peak of the process tree by a MiB or two.
+NOISE_SECONDS = 0.10
+NOISE_SHARE = 0.03
+NOISE_MIB = 2.0
+# float32 has seven digits; long sums and another order of adding leave about four.
+RELATIVE, ABSOLUTE = 1e-3, 1e-5
+# Class numbers may differ where two scores are equal but for rounding.
+SAME_LABELS = 0.99
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """What one run cost, by the grader's figures: seconds and peak MiB above the idle kernel."""
+
+    seconds: float
+    peak_mib: float
+
+
+def trial(
+    before: Measurement,
+    after: Measurement,
+    answers_before: Mapping[str, Any],
+    answers_after: Mapping[str, Any],
+) -> Trial:
+    """Two runs side by side; ``answers_*`` map names to arrays that the two runs gave."""
+    same = answers_before.keys() == answers_after.keys() and all(
+        equal(answers_before[name], answers_after[name]) for name in answers_before
+    )
+    return Trial(before.seconds, after.seconds, before.peak_mib, after.peak_mib, same)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two arrays are the same within tolerance; class numbers in at least 99 of 100."""
+    a, b = np.asarray(one), np.asarray(other)
+    if a.shape != b.shape or a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
+        return False
+    if a.dtype.kind == "f" or b.dtype.kind == "f":
+        return bool(np.allclose(a, b, RELATIVE, ABSOLUTE, equal_nan=True))
+    return a.size == 0 or float(np.mean(a == b)) >= SAME_LABELS
+
+
+def worth_showing(tried: Trial) -> bool:
+    """Whether the answers stayed the same, one cost fell by more than noise, and none rose so."""
+    faster = _gain(tried.seconds_before, tried.seconds_after)
+    smaller = _gain(tried.peak_mib_before, tried.peak_mib_after)
+    lighter = tried.peak_mib_before - tried.peak_mib_after
+    saves_memory = smaller > NOISE_SHARE and lighter > NOISE_MIB
+    costs_memory = smaller < -NOISE_SHARE and lighter < -NOISE_MIB
+    saves_time = faster > NOISE_SECONDS
+    costs_time = faster < -NOISE_SECONDS
+    return tried.same and (saves_time or saves_memory) and not (costs_memory or costs_time)
+
+
+def gain(tried: Trial) -> float:
+    """The larger of the shares that a trial saved, of seconds and of peak memory."""
+    return max(
+        _gain(tried.seconds_before, tried.seconds_after),
+        _gain(tried.peak_mib_before, tried.peak_mib_after),
+    )
+
+
+def _gain(before: float, after: float) -> float:
+    return (before - after) / before if before > 0 else 0.0
