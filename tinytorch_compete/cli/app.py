@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import challenges, classroom, machine
+from tinytorch_compete.cli import challenges, classroom, machine, profiling
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -31,6 +31,7 @@ for command in (
     classroom.leaderboard,
     classroom.audit,
     challenges.similar,
+    profiling.profile,
     classroom.demo,
     machine.doctor,
 ):
