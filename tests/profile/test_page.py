@@ -44,6 +44,15 @@ def test_lines_where_nothing_happens_are_folded() -> None:
     assert (graded.title, graded.parts) == ("Cell graded", ())
 
 
+def test_lines_are_counted_as_python_counts_them() -> None:
+    text = "a = '\x0c\u2028'\nb = 2\n"
+    (section,) = view.sections(Profile((), {"m.py": text}, (LineCost("m.py", 2, 1, 1.0, 0, 5),)))
+    assert [(part.number, part.text) for part in section.parts] == [
+        (1, "a = '\x0c\u2028'"),
+        (2, "b = 2"),
+    ]
+
+
 def test_estimates_are_marked() -> None:
     assert view.hits(PROFILE.lines[0]) == "~20,000,000"
     assert view.hits(PROFILE.lines[1]) == "3"

@@ -118,8 +118,8 @@ def _timeline(profile: Profile) -> str:
     )
     return (
         f"<h2>Memory over the run</h2>"
-        f'<p class="dim">The whole process tree from outside: up to {view.mib(top) or "0"} MiB, '
-        f"{view.seconds(end)}.</p>"
+        f'<p class="dim">The whole process tree from outside, at up to 50 looks a second: at most '
+        f"{view.mib(top) or '0'} MiB, {view.seconds(end)}.</p>"
         f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" '
         f'aria-label="memory over the run"><polygon points="0,98 {points} 1000,98" '
         f'style="fill:var(--mem);fill-opacity:.25;stroke:none"/><polyline points="{points}" '

@@ -52,7 +52,7 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
         report = msgspec.json.decode(data, type=_Report)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"what the kernel sent is no profile: {str(error)[:200]}") from None
-    ends = {name: len(text.splitlines()) for name, text in texts.items()}
+    ends = {name: len(lines_of(text)) for name, text in texts.items()}
     lines, wholes = {}, {}
     for row in report.lines:
         name = report.sources[row.source] if row.source < len(report.sources) else ""
@@ -70,3 +70,8 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
         lines=tuple(sorted(lines.values(), key=lambda cost: (order[cost.source], cost.line))),
         cells=tuple(wholes[name] for name in dict.fromkeys(cells) if name in wholes),
     )
+
+
+def lines_of(text: str) -> list[str]:
+    """A source's lines as Python counts them: form feeds and their like end none."""
+    return text.rstrip("\n").split("\n")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tinytorch_compete.model import CellCost, LineCost, Profile
+from tinytorch_compete.profile.report import lines_of
 
 HOT = 0.02  # of the run's time or of its highest peak: below both a line is folded away
 CONTEXT = 1  # lines shown around a hot one
@@ -64,7 +65,7 @@ def sections(profile: Profile) -> list[Section]:
     for source, text in profile.sources.items():
         rows = [
             _row(number, line, costs.get((source, number)), total)
-            for number, line in enumerate(text.splitlines(), 1)
+            for number, line in enumerate(lines_of(text), 1)
         ]
         found.append(Section(title(source), cells.pop(source, None), tuple(_folded(rows))))
     return found + [Section(title(name), cell, ()) for name, cell in cells.items()]
@@ -108,7 +109,7 @@ def mib(value: float, sign: bool = False) -> str:
 
 
 def _text(profile: Profile, line: LineCost) -> str:
-    return profile.sources[line.source].splitlines()[line.line - 1]
+    return lines_of(profile.sources[line.source])[line.line - 1]
 
 
 def _row(number: int, text: str, cost: LineCost | None, total: Whole) -> Row:

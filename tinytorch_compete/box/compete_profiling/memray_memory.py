@@ -21,8 +21,8 @@ import memray
 from .ledger import Cost, Ledger
 
 # A mark is two blocks, each gone at once: one of a constant size, which opens it, and one whose
-# size counts the marks. Both are beyond what Python's own allocator serves (512 bytes). A thread that
-# comes in between can spoil a mark; the next one then stands for up to SKIPPED spoilt ones too.
+# size counts the marks. Both are beyond what Python's own allocator serves (512 bytes). A thread
+# that comes in between can spoil a mark; the next then stands for up to SKIPPED spoilt ones too.
 OPENING, BASE, SPAN, SKIPPED = 1499, 769, 512, 32
 CHUNK = 16 * 2**20  # bytes of record; then it is replayed and begun anew
 LOOK = 4096  # marks between two looks at the record's size

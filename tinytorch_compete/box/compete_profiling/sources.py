@@ -8,6 +8,10 @@ from collections.abc import Mapping
 
 # How ipykernel and IPython name the code of a cell.
 CELL = re.compile(r"(?:^|[/\\])ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
+# This package, which in a checkout may lie below the folder that a kernel works in.
+OURS = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), ""
+)
 INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 
 
@@ -37,6 +41,9 @@ class Sources:
         if CELL.search(filename):
             return f"cell:{self.cell}" if self.cell is not None else None
         path = os.path.realpath(filename)
-        if not path.startswith(self._home) or INSTALLED.search(path):
+        # Code from a string, such as a named tuple's, claims a file that isn't there.
+        if not os.path.isfile(path) or INSTALLED.search(path) or path.startswith(OURS):
+            return None
+        if not path.startswith(self._home):
             return None
         return path.removeprefix(self._home).replace(os.sep, "/")
