@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 ROUNDS = 5
 # Run on a part of the work, and compared with the same part.
-SHARES = {("memory_profiler", "loop"): 50, ("memory_profiler", "mixed"): 20}
+SHARES = {("memory_profiler", "loop"): 60, ("memory_profiler", "mixed"): 20}
 
 WORKLOADS = {
     "vectorised": """
@@ -90,7 +90,7 @@ def work(n):
         best = {i: max(row) for i, row in enumerate(rows)}
 """,
 }
-SIZES = {"vectorised": 20, "loop": 200, "mixed": 60}
+SIZES = {"vectorised": 20, "loop": 60, "mixed": 40}
 
 
 @contextlib.contextmanager

@@ -192,8 +192,12 @@ class Clock:
         line = lines.get(number) if lines is not None else None
         return lines is not None and (line is None or not line.burst_hits)
 
-    def resume(self, frame: FrameType | None) -> None:
-        """End the silence: the burst stands for it, but for frames that stayed on their line."""
+    def resume(self, frame: FrameType | None, news: bool = False) -> None:
+        """End the silence: the burst stands for it, but for frames that stayed on their line.
+
+        With ``news`` a rare line ended it: what follows is no fair sample, so the next burst alone
+        stands for no silence.
+        """
         if not self.silent:
             return
         self.silent = False
@@ -214,6 +218,7 @@ class Clock:
         self._marked = kept
         self._mark(-2 - kept, 0)
         self._reopen(chain, now - late_ns, late_ns > LATE_NS)
+        self._was_hot = not news
         self._begin_burst(time.perf_counter_ns())
 
     def _reopen(self, chain: list[tuple[int, Line]], began: int, late: bool) -> None:

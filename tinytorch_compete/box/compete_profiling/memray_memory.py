@@ -25,6 +25,9 @@ from .ledger import Cost, Ledger
 # that comes in between can spoil a mark; the next then stands for up to SKIPPED spoilt ones too.
 OPENING, BASE, SPAN, SKIPPED = 1499, 769, 512, 32
 CHUNK = 16 * 2**20  # bytes of record; then it is replayed and begun anew
+# What Python maps at a time for small objects. Other mappings are files, or address space that is
+# kept for later (OpenBLAS takes 32 MiB at its first product): they say nothing of memory used.
+ARENA = 2**20
 LOOK = 4096  # marks between two looks at the record's size
 DEPTH = 60  # frames of a stack that are looked through for the student's
 
@@ -113,7 +116,7 @@ class Replay:
         self._index_of = index_of
         # by address: the size, and the lines that made it
         self._blocks: dict[int, tuple[int, tuple[int, ...]]] = {}
-        self._stacks: dict[int, tuple[tuple[int, ...], bool]] = {}
+        self._stacks: dict[int, tuple[int, ...]] = {}
         self._main: int | None = None
 
     def run(self, records: Any, marks: array[int]) -> None:
@@ -145,11 +148,10 @@ class Replay:
     def _allocate(self, record: Any, kind: int, size: int) -> None:
         apart = self.ledger.silent or record.tid != self._main
         lines = self.ledger.top()
-        if kind == MMAP or apart:
-            made_by, maps_file = self._stack(record)
-            if kind == MMAP and maps_file:
-                return
-            lines = made_by if apart else lines
+        if kind == MMAP and size != ARENA:
+            return
+        if apart:
+            lines = self._stack(record)
         if record.address in self._blocks:  # its end was not seen
             self._free(record)
         self._blocks[record.address] = size, lines
@@ -170,12 +172,11 @@ class Replay:
         if block is not None and block[0] == record.size:
             self._free(record)
 
-    def _stack(self, record: Any) -> tuple[tuple[int, ...], bool]:
-        """The student's lines in the stack that made a block, and whether it maps a file's data."""
+    def _stack(self, record: Any) -> tuple[int, ...]:
+        """The student's lines in the stack that made a block."""
         found = self._stacks.get(record.stack_id)
         if found is None:
             frames = record.stack_trace(max_stacks=DEPTH)
             lines = {self._index_of(file, number) for _, file, number in frames} - {0}
-            maps_file = bool(frames) and os.path.basename(frames[0][1]) == "memmap.py"
-            self._stacks[record.stack_id] = found = tuple(lines), maps_file
+            self._stacks[record.stack_id] = found = tuple(lines)
         return found

@@ -68,7 +68,7 @@ class Monitoring:
         if clock.silent:
             if not clock.is_news(code, number):
                 return self._tool.DISABLE
-            clock.resume(sys._getframe(1))
+            clock.resume(sys._getframe(1), news=True)
             self._tool.restart_events()
         clock.begin_line(code, number, sys._getframe(1))
         return None
