@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import memray
+import numpy as np
 
 from .ledger import Cost, Ledger
 
@@ -28,6 +28,7 @@ CHUNK = 16 * 2**20  # bytes of record; then it is replayed and begun anew
 # What Python maps at a time for small objects. Other mappings are files, or address space that is
 # kept for later (OpenBLAS takes 32 MiB at its first product): they say nothing of memory used.
 ARENA = 2**20
+MARKS = 2**20  # that are kept; near that number the record is replayed, too
 LOOK = 4096  # marks between two looks at the record's size
 DEPTH = 60  # frames of a stack that are looked through for the student's
 
@@ -49,7 +50,9 @@ class Memory:
         self._folder = tempfile.mkdtemp(prefix="profile-")
         self._path = os.path.join(self._folder, "record")
         self._tracker: Any = None
-        self._log = array("q")
+        # Made before the record begins, so that it is not in it, and touched only as it fills.
+        self._log = np.zeros(MARKS, np.int64).data
+        self._count = 0
         self._replay = Replay(index_of)
         self.full = False
 
@@ -69,16 +72,19 @@ class Memory:
 
         A depth of -1 begins a silence; -2 - n ends it with the n outermost frames still open.
         """
-        log = self._log
+        count = self._count
+        if count == MARKS:
+            return
         bytearray(OPENING - 1)  # its block has one byte more
-        bytearray(BASE - 1 + len(log) % SPAN)
-        log.append((depth << 32) + index)
-        if not len(log) % LOOK:
+        bytearray(BASE - 1 + count % SPAN)
+        self._log[count] = (depth << 32) + index
+        self._count = count + 1
+        if not self._count % LOOK:
             self.look()
 
     def look(self) -> None:
         """See whether the record has grown so much that it must be replayed."""
-        if os.stat(self._path).st_size > CHUNK:
+        if os.stat(self._path).st_size > CHUNK or self._count > MARKS - 16 * LOOK:
             self.full = True
             self._on_full()
 
@@ -100,11 +106,11 @@ class Memory:
         tracker.__exit__(None, None, None)
         try:
             with memray.FileReader(self._path) as reader:
-                self._replay.run(reader.get_allocation_records(), self._log)
+                self._replay.run(reader.get_allocation_records(), self._log[: self._count])
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
-            self._log = array("q")
+            self._count = 0
             self.full = False
 
 
@@ -119,7 +125,7 @@ class Replay:
         self._stacks: dict[int, tuple[int, ...]] = {}
         self._main: int | None = None
 
-    def run(self, records: Any, marks: array[int]) -> None:
+    def run(self, records: Any, marks: Sequence[int]) -> None:
         """Take in one record and its marks, in the order in which they were made."""
         self._stacks = {}  # memray numbers them anew in each record
         done = opening = 0
