@@ -14,9 +14,11 @@ Measured on two shared cores (trust the ratios; below 1 is noise):
     Python 3.11.7
     vectorised            0.83x      0.81x          0.83x            1.00x      0.66x
     loop                  2.24x      3.48x          7.56x         2338.39x      1.37x
+    mixed                 1.78x      1.46x          1.53x           39.29x      2.12x
 
 True with memray, on both: net 37 of 37, peak 35 of 35; on 3.13 with memory_profiler's readings at
-the same lines: net 18 of 37, peak 22 of 35.
+the same lines: net 18 of 37, peak 22 of 35; memory_profiler's own line profiler, without the two
+cases of fast loops: net 18 of 34, and no peak.
 """
 
 from __future__ import annotations
