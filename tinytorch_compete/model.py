@@ -234,6 +234,8 @@ class Run(msgspec.Struct, frozen=True):
     ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names what
     held the limits. ``noise`` is how quiet the machine was, see ``sandbox.noise``.
     ``flags`` say what a person should look at, for staff alone.
+    ``timeline`` is seconds since the first cell and the tree's MiB above the
+    baseline, at up to 50 looks a second.
     """
 
     verdict: Verdict
@@ -248,6 +250,7 @@ class Run(msgspec.Struct, frozen=True):
     notebook: Any = None
     noise: Mapping[str, float] = {}
     flags: tuple[str, ...] = ()
+    timeline: tuple[tuple[float, float], ...] = ()
 
 
 class CellJudgement(msgspec.Struct, frozen=True):
@@ -345,7 +348,8 @@ class LineCost(msgspec.Struct, frozen=True):
 
     ``source`` is a key of ``Profile.sources``, ``line`` counts from 1. ``seconds`` includes what
     the line called; ``net_mib`` is what was still held after it, summed over its hits; ``peak_mib``
-    is the highest use above that at its start while it ran. ``estimated`` marks sampled ``hits``.
+    is the highest use above that at its start while it ran, of any hit. ``estimated`` marks a line
+    too fast to be seen each time: its ``hits`` (good to a factor of about 2) and ``seconds``.
     """
 
     source: str
@@ -358,7 +362,10 @@ class LineCost(msgspec.Struct, frozen=True):
 
 
 class CellCost(msgspec.Struct, frozen=True):
-    """What one cell cost in a profiled run, in the units of ``LineCost``."""
+    """What one cell cost in a profiled run, in the units of ``LineCost``.
+
+    Grading cells have a cost too, of all that they called, but no source.
+    """
 
     source: str
     seconds: float
@@ -371,7 +378,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     ``sources`` maps a source's name (``cell:GRADE_ID`` for an answer cell, else a path below the
     submission's folder) to its text. ``timeline`` is seconds since the start and MiB of the whole
-    process tree above the idle kernel. ``backends`` names what measured time and what memory.
+    process tree above the idle kernel, seen from outside. ``backends`` names what measured time and
+    what memory.
     """
 
     backends: tuple[str, ...]

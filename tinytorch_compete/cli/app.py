@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import challenges, classroom, machine, records
+from tinytorch_compete.cli import challenges, classroom, machine, profiling, records
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -33,6 +33,7 @@ for command in (
     records.audit,
     records.withdraw,
     challenges.similar,
+    profiling.profile,
     classroom.demo,
     machine.doctor,
 ):

@@ -50,6 +50,7 @@ def _which_tito() -> str:
 
 def _profilers() -> list[tuple[str, str, str, bool]]:
     known = [
-        ("memory_profiler", "memory_profiler", "memory of the whole process tree, from outside"),
+        ("memray", "memray", "memory by line, exact (no build for Windows)"),
+        ("memory_profiler", "memory_profiler", "memory by line without memray, coarser"),
     ]
     return [(*entry, importlib.util.find_spec(entry[0]) is not None) for entry in known]

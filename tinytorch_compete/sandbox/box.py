@@ -216,6 +216,10 @@ class Box:
         except OSError:  # closed or moved away
             return True
 
+    def used_mib(self) -> float:
+        """The tree's use above the baseline now, in MiB."""
+        return max(0.0, (self._memory() - self.baseline) / MIB)
+
     def peak_mib(self) -> float:
         """The tree's highest use above the baseline so far, in MiB."""
         peak = self.group.peak() if self.group else self._peak_seen

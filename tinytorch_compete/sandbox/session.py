@@ -33,6 +33,7 @@ UNREACHED = "the run ended before this cell"
 WATCH_S = 0.02
 SETTLE_S = 5
 MAX_MESSAGE = 300
+MAX_LOOKS = 2000  # that a timeline holds
 
 
 class Stop(Exception):
@@ -76,6 +77,8 @@ class Session:
         self.stopped: Stop | None = None
         self.answers: Mapping[str, Answer] = {}
         self.facts: dict[str, Any] = {}
+        self._seen: list[tuple[float, float]] = []
+        self._start_s, self._spacing_s = 0.0, 0.0
 
     async def execute(self) -> None:
         """Run all cells; afterwards the attributes hold what happened. Raises ``Fault``."""
@@ -120,7 +123,8 @@ class Session:
 
     async def _run_cells(self, channel: Channel) -> None:
         assert self._box is not None
-        start_s, cpu_s = self._clock.elapsed_s(), self._box.cpu_s()
+        start_s = self._start_s = self._clock.elapsed_s()
+        cpu_s = self._box.cpu_s()
         self._deadline_s = start_s + self._limits.wall_s
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type == "code" and cell.source.strip():
@@ -131,6 +135,7 @@ class Session:
             "peak_mib": self._box.peak_mib(),
             "baseline_mib": self._box.baseline / 2**20,
             "layers": self._box.layers,
+            "timeline": tuple(self._seen),
         }
 
     async def _run_cell(self, index: int, cell: NotebookNode, channel: Channel) -> CellRun:
@@ -184,6 +189,7 @@ class Session:
             if self._stopping.is_set():
                 raise Fault("the run was interrupted")
             self._check_memory()
+            self._note_memory()
             if not await self._manager.is_alive():
                 raise self._ended("the kernel process ended before the cell did")
             if self._clock.elapsed_s() > self._deadline_s:
@@ -227,6 +233,17 @@ class Session:
                 Verdict.OVER_MEMORY,
                 f"stopped: over the cap of {self._limits.memory_mib} MiB above the idle kernel",
             )
+
+    def _note_memory(self) -> None:
+        """Add a look to the timeline; a long run is thinned out and looked at less often."""
+        assert self._box is not None
+        now = self._clock.elapsed_s() - self._start_s
+        if self._seen and now - self._seen[-1][0] < self._spacing_s:
+            return
+        self._seen.append((now, self._box.used_mib()))
+        if len(self._seen) >= MAX_LOOKS:
+            self._seen = self._seen[::2]
+            self._spacing_s = max(2 * self._spacing_s, 2 * WATCH_S)
 
     def _recheck_memory(self) -> None:
         """Look once more after the answer has come, which nobody watches."""

@@ -1,0 +1,50 @@
+"""``tito compete profile`` as a student runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import nbformat
+import pytest
+from nbformat import v4
+
+from tinytorch_compete.cli.app import run
+from tinytorch_compete.model import Profile
+
+CELL = "from helper import make\nkept = make(64)\nprint('</script>')"
+HELPER = "def make(mib):\n    return bytearray(mib << 20)\n"
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.ipynb"
+    path.write_text(nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell(CELL)])))
+    (tmp_path / "helper.py").write_text(HELPER)
+    return path
+
+
+def test_a_notebook_of_no_challenge_is_profiled_whole(
+    notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
+    assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
+    shown = capsys.readouterr().out
+    for words in ("Cell 1", "helper.py", "peak 64.0 MiB", "kept = make(64)"):
+        assert words in shown
+    found = msgspec.json.decode(figures.read_bytes(), type=Profile)
+    assert found.sources == {"cell:1": CELL, "helper.py": HELPER}
+    assert "<script" not in page.read_text()
+
+
+def test_a_cell_that_fails_is_named(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell("1 / 0")])))
+    assert run(["profile", str(notebook)], "t") == 0
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_a_notebook_that_is_none_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["profile", str(tmp_path / "none.ipynb")], "t") == 1
+    assert "no such file" in capsys.readouterr().err

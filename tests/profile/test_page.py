@@ -1,0 +1,73 @@
+"""A profile shown to people: escaped, folded, with nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+from tinytorch_compete.model import CellCost, LineCost, Profile
+from tinytorch_compete.profile import view
+from tinytorch_compete.profile.page import fragment, page
+from tinytorch_compete.profile.table import markdown
+
+NASTY = "x = '</td><script>alert(1)</script>|`*_[a](http://b)'"
+TEXT = "\n".join(["def f():", *(f"    a{n} = {n}" for n in range(20)), f"    {NASTY}", "f()"])
+PROFILE = Profile(
+    backends=("sys.monitoring", "memray"),
+    sources={"cell:<b>": TEXT},
+    lines=(
+        LineCost("cell:<b>", 5, 20_000_000, 0.001, 0, 0, True),
+        LineCost("cell:<b>", 22, 3, 2.0, 10, 400),
+    ),
+    cells=(CellCost("cell:<b>", 2.1, 0, 400), CellCost("cell:graded", 1.9, 0, 0)),
+    timeline=((0.0, 1.0), (1.0, 400.0)),
+)
+
+
+def test_what_the_student_wrote_is_escaped_in_html() -> None:
+    for text in (page(PROFILE, "<i>"), fragment(PROFILE)):
+        assert "<script" not in text
+        assert "<b></" not in text
+        assert "&lt;script&gt;" in text
+    assert "<title>&lt;i&gt;</title>" in page(PROFILE, "<i>")
+
+
+def test_a_page_needs_nothing_from_elsewhere() -> None:
+    text = re.sub("&lt;.*?\n", "", page(PROFILE, "a"))
+    assert not re.search(r"""(src|href)=|url\(|@import|https?://""", text.replace("http://b", ""))
+
+
+def test_lines_where_nothing_happens_are_folded() -> None:
+    (section, graded) = view.sections(PROFILE)
+    shown = [part.number for part in section.parts if isinstance(part, view.Row)]
+    assert shown == [1, 21, 22, 23]
+    assert [len(part) for part in section.parts if isinstance(part, tuple)] == [19]
+    assert (graded.title, graded.parts) == ("Cell graded", ())
+
+
+def test_lines_are_counted_as_python_counts_them() -> None:
+    text = "a = '\x0c\u2028'\nb = 2\n"
+    (section,) = view.sections(Profile((), {"m.py": text}, (LineCost("m.py", 2, 1, 1.0, 0, 5),)))
+    assert [(part.number, part.text) for part in section.parts] == [
+        (1, "a = '\x0c\u2028'"),
+        (2, "b = 2"),
+    ]
+
+
+def test_estimates_are_marked() -> None:
+    assert view.hits(PROFILE.lines[0]) == "~20,000,000"
+    assert view.hits(PROFILE.lines[1]) == "3"
+
+
+def test_a_markdown_table_holds_what_the_student_wrote_in_its_cells() -> None:
+    lines = markdown(PROFILE).splitlines()
+    assert len(lines) == 3
+    cells = lines[2].strip("| ").split(" | ")
+    assert len(cells) == 8
+    assert not re.search(r"[<>`*\[\]]", lines[2])
+    assert "&#60;script&#62;" in cells[1]
+
+
+def test_a_profile_of_nothing_can_be_shown() -> None:
+    empty = Profile((), {}, ())
+    assert "0 MiB" in page(empty, "a")
+    assert "No line" in markdown(empty)

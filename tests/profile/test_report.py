@@ -1,0 +1,76 @@
+"""What a kernel says of its own code is read as data, by somebody who expects the worst."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.profile.report import parse
+
+TEXTS = {"cell:c0": "a = 1\nb = 2", "tinytorch/__init__.py": "c = 3"}
+ROW = [0, 1, 1, 0.5, 1.0, 2.0, False]
+
+
+def report(**changes: Any) -> bytes:
+    whole = {"backends": ["memray"], "sources": ["cell:c0"], "lines": [ROW]}
+    return json.dumps(whole | changes).encode()
+
+
+def test_a_report_becomes_a_profile() -> None:
+    found = parse(report(lines=[ROW, [0, 0, 1, 0.6, 1.0, 2.5, False]]), TEXTS, ["cell:c0"])
+    assert found.sources == {"cell:c0": TEXTS["cell:c0"]}
+    assert [(line.line, line.seconds, line.peak_mib) for line in found.lines] == [(1, 0.5, 2.0)]
+    assert [(cell.source, cell.seconds) for cell in found.cells] == [("cell:c0", 0.6)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        report()[:-1],
+        report(lines=[[*ROW, 1]]),
+        report(lines=[ROW[:-1]]),
+        report(lines=[[-1, *ROW[1:]]]),
+        report(lines=[[0, -1, *ROW[2:]]]),
+        report(lines=[[0, 1, 2**60, *ROW[3:]]]),
+        report(lines=[[0, 1, 1, -1.0, *ROW[4:]]]),
+        report(lines=[[0, 1, 1, float("nan"), *ROW[4:]]]),
+        report(lines=[[0, 1, 1, "1", *ROW[4:]]]),
+        report(lines=[[0, 1, 1, 0.5, 1e300, 2.0, False]]),
+        report(lines=[[0, 1, 1, 0.5, 1.0, -2.0, False]]),
+        report(lines=[ROW] * 20_001),
+        report(backends=["<script>"]),
+        report(backends=["memray"] * 5),
+        report(sources=["x" * 301]),
+        report(sources=["x"] * 1001),
+        report(more=1),
+    ],
+)
+def test_what_is_no_report_is_refused(data: bytes) -> None:
+    with pytest.raises(EvidenceError):
+        parse(data, TEXTS, ["cell:c0"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sources": ["cell:other"]},
+        {"sources": ["../../etc/passwd"]},
+        {"sources": []},
+        {"lines": [[0, 3, *ROW[2:]]]},
+        {"lines": [[7, 1, *ROW[2:]]]},
+    ],
+)
+def test_lines_that_nobody_handed_in_are_left_out(changes: dict[str, Any]) -> None:
+    found = parse(report(**changes), TEXTS, ["cell:c0"])
+    assert (found.lines, found.sources) == ((), {})
+
+
+def test_a_line_counts_once() -> None:
+    found = parse(report(lines=[ROW, ROW]), TEXTS, [])
+    assert len(found.lines) == 1

@@ -1,0 +1,76 @@
+"""A profile is taken in the sandbox, of the student's code alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from notebooks import make_notebook
+
+from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.model import Inputs, Limits, Profile
+from tinytorch_compete.profile.taking import take
+from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.local import LocalSandbox
+
+LIMITS = Limits(memory_mib=256, wall_s=20)
+WORK = "import numpy as np\ndef work(x):\n    big = np.ones(64 << 17)\n    return x + big[:5]"
+PROBE = "from compete_probe import Probe\nwith Probe('c1') as probe:\n"
+PROBE += "    probe.send(y=work(probe.arrays['x']))"
+
+
+def graded(*sources: str) -> object:
+    notebook = make_notebook(*sources)
+    notebook.cells[1].metadata["nbgrader"] |= {"grade": True, "solution": False}
+    return notebook
+
+
+def line(profile: Profile, source: str, number: int):
+    return next(c for c in profile.lines if (c.source, c.line) == (source, number))
+
+
+def test_lines_that_a_grading_cell_calls_are_profiled_and_its_own_are_not(
+    real_sandbox: Sandbox,
+) -> None:
+    inputs = {"c1": Inputs(arrays={"x": np.arange(5.0)})}
+    found = take(real_sandbox, graded(WORK, PROBE, "z = 1"), LIMITS, inputs)
+    assert set(found.sources) == {"cell:c0", "cell:c2"}
+    assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
+    assert line(found, "cell:c0", 3).hits == 1
+    assert line(found, "cell:c0", 3).peak_mib == pytest.approx(64, rel=0.05)
+    assert found.cells[1].peak_mib == pytest.approx(64, rel=0.05)
+    assert len(found.backends) == 2
+
+
+def test_the_framework_beside_the_notebook_is_profiled(tmp_path: Path) -> None:
+    (tmp_path / "tinytorch").mkdir()
+    (tmp_path / "tinytorch" / "__init__.py").write_text(WORK)
+    notebook = make_notebook("from tinytorch import work", "work(1)")
+    found = take(LocalSandbox(), notebook, LIMITS, {}, files=tmp_path)
+    assert found.sources["tinytorch/__init__.py"] == WORK
+    assert line(found, "tinytorch/__init__.py", 3).net_mib == pytest.approx(64, rel=0.05)
+
+
+def test_the_timeline_shows_what_was_held_for_a_while() -> None:
+    hold = "import numpy as np, time\na = np.ones(64 << 17)\ntime.sleep(0.3)\ndel a"
+    found = take(LocalSandbox(), make_notebook(hold), LIMITS, {})
+    assert max(mib for _, mib in found.timeline) == pytest.approx(64, abs=16)
+
+
+def test_a_cell_that_raises_keeps_its_profile() -> None:
+    found = take(LocalSandbox(), make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {})
+    assert line(found, "cell:c0", 2).hits == 1
+    assert line(found, "cell:c1", 1).hits == 1
+
+
+def test_a_kernel_that_ends_has_no_profile() -> None:
+    with pytest.raises(EvidenceError, match="the run ended before"):
+        take(LocalSandbox(), make_notebook("import os\nos._exit(0)"), LIMITS, {})
+
+
+def test_a_profiler_that_the_student_replaced_is_no_evidence() -> None:
+    forge = "import compete_profiling, numpy\n"
+    forge += "compete_profiling.finish = lambda: numpy.frombuffer(b'[1]', 'u1')"
+    with pytest.raises(EvidenceError, match="no profile"):
+        take(LocalSandbox(), make_notebook(forge), LIMITS, {})

@@ -1,0 +1,45 @@
+"""The magics in a running kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+from tinytorch_compete import magics
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    monkeypatch.chdir(tmp_path)
+    made = InteractiveShell.instance()
+    magics.load_ipython_extension(made)
+    yield made
+    InteractiveShell.clear_instance()
+
+
+def test_a_cell_runs_in_the_kernel_and_shows_its_lines(shell: InteractiveShell) -> None:
+    with capture_output() as captured:
+        shell.run_cell("%%compete_profile\nkept = [0] * (32 << 17)\nprint('ran')\n")
+    assert len(shell.user_ns["kept"]) == 32 << 17
+    assert "ran" in captured.stdout
+    (shown,) = captured.outputs
+    assert "kept = [0]" in shown.data["text/html"]
+    assert "32.0" in shown.data["text/html"]
+
+
+def test_functions_of_earlier_cells_are_in_the_profile(shell: InteractiveShell) -> None:
+    shell.run_cell("def work():\n    return bytearray(16 << 20)\n", store_history=True)
+    found = magics.profile_cell(shell, "a = work()\nb = work()")
+    hits = {(line.source, line.line): line.hits for line in found.lines}
+    assert hits["cell:[1]", 2] == 2
+    assert hits["cell:this one", 1] == 1
+
+
+def test_a_cell_that_raises_is_shown_all_the_same(shell: InteractiveShell) -> None:
+    with capture_output():
+        found = magics.profile_cell(shell, "a = 1\n1 / 0")
+    assert [line.line for line in found.lines] == [1, 2]

@@ -1,0 +1,99 @@
+"""Line events by ``sys.monitoring`` (Python 3.12 and newer), local to the student's code."""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType
+from typing import Any
+
+from .clock import Clock
+
+TOOL = 4  # of six; debuggers, coverage and profilers have names of their own
+NAME = "tinytorch-compete"
+
+
+class Monitoring:
+    """Tells the clock of lines; in a silence only of lines that the burst before had not seen."""
+
+    name = "sys.monitoring"
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._local = clock, set[int]()
+        self._kept: list[CodeType] = []
+
+    def start(self) -> None:
+        """Begin to watch; raises ``RuntimeError`` if another tool has the place."""
+        self._tool = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        events = self._tool.events
+        try:
+            self._tool.use_tool_id(TOOL, NAME)
+        except ValueError:
+            raise RuntimeError("a line profiler is running in this kernel already") from None
+        for event, probe in (
+            (events.LINE, self._line),
+            (events.PY_START, self._start),
+            (events.PY_RESUME, self._resume),
+            (events.PY_RETURN, self._leave),
+            (events.PY_YIELD, self._leave),
+        ):
+            self._tool.register_callback(TOOL, event, probe)
+        self._wanted = events.LINE | events.PY_START | events.PY_RESUME
+        self._wanted |= events.PY_RETURN | events.PY_YIELD
+        self._tool.set_events(TOOL, events.PY_START)
+
+    def stop(self) -> None:
+        """Stop watching, for good."""
+        self._tool.set_events(TOOL, 0)
+        for code in self._kept:
+            self._tool.set_local_events(TOOL, code, 0)
+        for event in ("LINE", "PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD"):
+            self._tool.register_callback(TOOL, getattr(self._tool.events, event), None)
+        self._tool.free_tool_id(TOOL)
+
+    def silence(self) -> None:
+        """Nothing to do: from now on each event disables itself where it comes from."""
+
+    def restart(self, _: Any) -> None:
+        """End the silence."""
+        self._tool.restart_events()
+
+    def _watch(self, code: CodeType) -> None:
+        if id(code) not in self._local:
+            self._local.add(id(code))
+            self._kept.append(code)
+            self._tool.set_local_events(TOOL, code, self._wanted)
+
+    def _line(self, code: CodeType, number: int) -> Any:
+        clock = self._clock
+        if clock.silent:
+            if not clock.is_news(code, number):
+                return self._tool.DISABLE
+            clock.resume(sys._getframe(1), news=True)
+            self._tool.restart_events()
+        clock.begin_line(code, number, sys._getframe(1))
+        return None
+
+    def _start(self, code: CodeType, _: int) -> Any:
+        clock = self._clock
+        if not clock.wants(code):
+            return self._tool.DISABLE
+        if id(code) in self._local and clock.silent:
+            return self._tool.DISABLE
+        self._watch(code)
+        if clock.silent:
+            return None  # the first line will end the silence
+        clock.enter(sys._getframe(1), code, None)
+        return None
+
+    def _resume(self, code: CodeType, _: int) -> Any:
+        if self._clock.silent:
+            return self._tool.DISABLE
+        frame = sys._getframe(1)
+        self._clock.enter(frame, code, frame.f_lineno)
+        return None
+
+    def _leave(self, code: CodeType, _: int, __: object) -> Any:
+        if self._clock.silent:
+            return self._tool.DISABLE
+        self._clock.leave(sys._getframe(1))
+        return None

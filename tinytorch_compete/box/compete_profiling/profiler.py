@@ -1,0 +1,174 @@
+"""One profile: the clock, an event source and a memory backend, put together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType, MappingProxyType
+from typing import Any
+
+from .clock import Clock
+from .sources import Sources
+
+MIB = 2**20
+MAX_LINES = 20_000
+ROLL_S = 0.001
+CALIBRATION, OURS = "<calibration>", "cell:"
+PROBE = """
+def probe():
+    for i in range(300):
+        i
+        i
+"""
+PROBES = 900  # line events of one call, about
+PACKAGE = os.path.dirname(__file__)
+
+
+class Profiler:
+    """Profiles the student's code from ``start`` to ``stop``; the cells are named in between.
+
+    ``home`` is the folder whose files are the student's. Use it on the main thread.
+    """
+
+    def __init__(
+        self, home: str, memory: str = "", known: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.sources = Sources(home, {**known, CALIBRATION: OURS})
+        self.memory = _memory(memory or best_memory())(self._index_of, self._roll_soon)
+        self.clock = Clock(self.sources, self.memory.mark, self._silence)
+        self.events = _events(self.clock)
+        self._previous: Any = None
+        self._in_cell = False
+
+    def start(self) -> None:
+        """Begin; raises ``RuntimeError`` if the kernel is being profiled already."""
+        namespace: dict[str, Any] = {}
+        exec(compile(PROBE, CALIBRATION, "exec"), namespace)  # noqa: S102
+        plain_ns = _shortest_ns(namespace["probe"])
+        self.memory.start()
+        try:
+            self.events.start()
+        except RuntimeError:
+            self.memory.stop()
+            raise
+        if hasattr(signal, "setitimer"):
+            self._previous = signal.signal(signal.SIGPROF, self._wake)
+        self.begin_cell("", ours=True)
+        probed_ns = _shortest_ns(namespace["probe"])
+        self.end_cell()
+        self.clock.cost_ns = max(0.0, probed_ns - plain_ns) / PROBES
+
+    def stop(self) -> None:
+        """End; the kernel is as it was."""
+        self.end_cell()
+        self.events.stop()
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, self._previous or signal.SIG_DFL)
+        self.memory.stop()
+
+    def begin_cell(self, name: str, ours: bool = False) -> None:
+        """The cell of that name starts; of one that is ours only its total is kept."""
+        self.end_cell()
+        self.sources.cell = None if ours else name
+        self._in_cell = True
+        self.clock.begin_cell(name)
+        self.events.restart(None)
+
+    def end_cell(self) -> None:
+        """The cell that started last has ended."""
+        if self._in_cell:
+            self._in_cell = False
+            self.events.silence()
+            self.clock.end_cell()
+            if self.memory.full:
+                self.memory.roll()
+
+    def report(self) -> dict[str, Any]:
+        """What was found: ``backends``, ``sources`` (names) and ``lines``.
+
+        A line is its source's index, its number (0 for a whole cell), hits, seconds, net and peak
+        MiB, and whether hits and seconds are estimates.
+        """
+        costs = self.memory.costs
+        lines = [line for line in self.clock.lines if line.source != OURS]
+        # A line without hits or memory was only on the stack when a silence ended.
+        lines = [line for line in lines if line.hits or line.index in costs]
+        names = list(dict.fromkeys(line.source for line in lines))
+        index = {name: number for number, name in enumerate(names)}
+        rows = []
+        for line in lines[:MAX_LINES]:
+            cost = costs.get(line.index)
+            net, peak = (cost.net / MIB, cost.peak / MIB) if cost else (0.0, 0.0)
+            seconds = max(0.0, line.ns / 1e9)
+            where = [index[line.source], line.line, max(1, line.hits)]
+            rows.append([*where, seconds, net, peak, line.estimated or not line.hits])
+        return {"backends": [self.events.name, self.memory.name], "sources": names, "lines": rows}
+
+    def _index_of(self, file: str, number: int) -> int:
+        return self.clock.index_of(file, number)
+
+    def _silence(self, seconds: float) -> None:
+        self.events.silence()
+        self._set_timer(seconds)
+
+    def _roll_soon(self) -> None:
+        """Not at once, for this is called while a probe runs."""
+        if not self.clock.silent:
+            self._set_timer(ROLL_S)
+
+    def _set_timer(self, seconds: float) -> None:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+
+    def _wake(self, _: int, frame: FrameType | None) -> None:
+        if frame is not None and os.path.dirname(frame.f_code.co_filename) == PACKAGE:
+            self._set_timer(ROLL_S)  # a probe is at work: not in between
+            return
+        if self.clock.silent:
+            self.clock.resume(frame)
+            self.events.restart(frame)
+        self.memory.look()
+        if self.memory.full:
+            start = time.perf_counter_ns()
+            self.memory.roll()
+            self.clock.pause(time.perf_counter_ns() - start)
+
+
+def _shortest_ns(run: Callable[[], Any]) -> int:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter_ns()
+        run()
+        times.append(time.perf_counter_ns() - start)
+    return min(times)
+
+
+def best_memory() -> str:
+    """``memray``, where it has a build, else ``memory_profiler``."""
+    try:
+        import memray  # noqa: F401
+    except ImportError:
+        return "memory_profiler"
+    return "memray"
+
+
+def _memory(name: str) -> Any:
+    if name == "memray":
+        from .memray_memory import Memory
+
+        return Memory
+    from .rss_memory import Memory as Fallback
+
+    return Fallback
+
+
+def _events(clock: Clock) -> Any:
+    if sys.version_info >= (3, 12):
+        from .monitoring import Monitoring as Events
+    else:
+        from .tracing import Tracing as Events
+    return Events(clock)

@@ -1,0 +1,63 @@
+"""Magics for Jupyter: ``%load_ext tinytorch_compete.magics``, then ``%%compete_profile``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from IPython.display import HTML, display
+
+from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.model import Profile
+from tinytorch_compete.profile.page import fragment
+from tinytorch_compete.profile.report import parse
+
+THIS = "this one"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the magics with a running kernel."""
+
+    def compete_profile(_: str, cell: str) -> None:
+        """Run a cell and show what its lines, and what they called, cost."""
+        display(HTML(fragment(profile_cell(shell, cell))))
+
+    shell.register_magic_function(compete_profile, "cell")
+
+
+def profile_cell(shell: Any, cell: str) -> Profile:
+    """The profile of a cell run in this kernel, without any sandbox.
+
+    Functions of earlier cells and of modules below the working folder are in it too. Raises
+    ``RuntimeError`` if the kernel is being profiled already.
+    """
+    earlier = _earlier(shell)
+    profiler = Profiler(os.getcwd(), known=earlier)
+    profiler.start()
+    try:
+        profiler.begin_cell(THIS)
+        shell.run_cell(cell)
+        profiler.end_cell()
+    finally:
+        profiler.stop()
+    report = profiler.report()
+    texts = {f"cell:{THIS}": cell} | _texts(shell, earlier)
+    for name in report["sources"]:
+        if not name.startswith("cell:"):
+            texts[name] = Path(name).read_text(encoding="utf-8", errors="replace")
+    return parse(json.dumps(report).encode(), texts, [f"cell:{THIS}"])
+
+
+def _earlier(shell: Any) -> dict[str, str]:
+    """The names of the cells that have run, by the files that their code claims to be from."""
+    numbers: Mapping[str, int] = getattr(shell.compile, "_filename_map", {})
+    return {file: f"cell:[{number}]" for file, number in numbers.items()}
+
+
+def _texts(shell: Any, earlier: Mapping[str, str]) -> dict[str, str]:
+    inputs = shell.user_ns.get("In", [])
+    named = {f"cell:[{number}]": text for number, text in enumerate(inputs)}
+    return {name: named[name] for name in earlier.values() if name in named}

@@ -1,0 +1,77 @@
+"""Read a profile that a kernel sent as if its author meant harm: bounds first, texts are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.model import CellCost, LineCost, Profile
+
+MAX_LINES = 20_000
+MAX_SOURCES = 1000
+MIB_BOUND = 2.0**24  # 16 TiB, more than any machine that this runs on
+
+_Index = Annotated[int, Meta(ge=0, lt=MAX_SOURCES)]
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+_Seconds = Annotated[float, Meta(ge=0, le=1e7)]
+_Signed = Annotated[float, Meta(ge=-MIB_BOUND, le=MIB_BOUND)]
+_Positive = Annotated[float, Meta(ge=0, le=MIB_BOUND)]
+_Backend = Annotated[str, Meta(pattern="^[a-z_.]{1,40}$")]
+_Name = Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class _Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    source: _Index
+    line: _Count
+    hits: _Count
+    seconds: _Seconds
+    net_mib: _Signed
+    peak_mib: _Positive
+    estimated: bool
+
+
+class _Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    backends: Annotated[tuple[_Backend, ...], Meta(max_length=4)]
+    sources: Annotated[tuple[_Name, ...], Meta(max_length=MAX_SOURCES)]
+    lines: Annotated[tuple[_Row, ...], Meta(max_length=MAX_LINES)]
+
+
+def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profile:
+    """The profile in a kernel's report, without a timeline.
+
+    ``texts`` are the sources that the student handed in, by name; ``cells`` are the names of all
+    cells in order, also of grading cells, of which only the whole is known. What the
+    report says of other sources, such as a module that was written while the code ran, and of lines
+    that a text doesn't have, is left out. Raises ``EvidenceError`` for what is no report.
+    """
+    try:
+        report = msgspec.json.decode(data, type=_Report)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EvidenceError(f"what the kernel sent is no profile: {str(error)[:200]}") from None
+    ends = {name: len(lines_of(text)) for name, text in texts.items()}
+    lines, wholes = {}, {}
+    for row in report.lines:
+        name = report.sources[row.source] if row.source < len(report.sources) else ""
+        if 0 < row.line <= ends.get(name, 0):
+            lines[name, row.line] = LineCost(
+                name, row.line, row.hits, row.seconds, row.net_mib, row.peak_mib, row.estimated
+            )
+        elif row.line == 0 and name in cells:
+            wholes[name] = CellCost(name, row.seconds, row.net_mib, row.peak_mib)
+    order = {name: number for number, name in enumerate(texts)}
+    seen = {name for name, _ in lines}
+    return Profile(
+        backends=report.backends,
+        sources={name: text for name, text in texts.items() if name in seen},
+        lines=tuple(sorted(lines.values(), key=lambda cost: (order[cost.source], cost.line))),
+        cells=tuple(wholes[name] for name in dict.fromkeys(cells) if name in wholes),
+    )
+
+
+def lines_of(text: str) -> list[str]:
+    """A source's lines as Python counts them: form feeds and their like end none."""
+    return text.rstrip("\n").split("\n")

@@ -1,0 +1,104 @@
+"""Take a profile: the same notebook in the same sandbox, in a run of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from nbformat import NotebookNode, v4
+
+from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.model import Inputs, Limits, Profile, Run, Timed
+from tinytorch_compete.notebook import grade_id, is_grading
+from tinytorch_compete.profile.report import parse
+from tinytorch_compete.sandbox.contract import Sandbox
+
+PROBE = "compete_profile"  # the name of the cell that sends the profile
+START = "__import__('compete_profiling').start({names!r})"
+FINISH = f"""\
+with __import__("compete_probe").Probe({PROBE!r}) as probe:
+    probe.send(profile=__import__("compete_profiling").finish())
+"""
+# What the profiler itself may use on top of the student's limits: its record, and its slowness.
+ALLOWANCE_MIB = 128
+SLOWER = 4
+MAX_SOURCE_BYTES = 2**20
+
+
+def take(
+    sandbox: Sandbox,
+    notebook: NotebookNode,
+    limits: Limits,
+    inputs: Mapping[str, Inputs | Timed],
+    files: Path | None = None,
+    data: Path | None = None,
+) -> Profile:
+    """The profile of an assembled notebook; see ``run``."""
+    return run(sandbox, notebook, limits, inputs, files, data)[0]
+
+
+def run(
+    sandbox: Sandbox,
+    notebook: NotebookNode,
+    limits: Limits,
+    inputs: Mapping[str, Inputs | Timed],
+    files: Path | None = None,
+    data: Path | None = None,
+) -> tuple[Profile, Run]:
+    """The profile of an assembled notebook and the run that it comes from.
+
+    The arguments are those of ``Sandbox.run``; a timed probe asks one question. Grading cells run too, but only what they call of
+    the student's is in the profile. Memory may go ``ALLOWANCE_MIB`` over the limit, and time
+    ``SLOWER`` times as far. Raises ``EvidenceError`` if the run ended before the profile was sent,
+    and ``Fault`` as the sandbox does.
+    """
+    room = msgspec.structs.replace(
+        limits, memory_mib=limits.memory_mib + ALLOWANCE_MIB, wall_s=limits.wall_s * SLOWER
+    )
+    once = {k: asked.make(0) if isinstance(asked, Timed) else asked for k, asked in inputs.items()}
+    asked = {**once, PROBE: Inputs()}
+    facts = sandbox.run(with_profiler(notebook), room, asked, files=files, data=data)
+    answer = facts.answers[PROBE]
+    if answer.problem or "profile" not in answer.arrays:
+        why = facts.message or answer.problem or "the answer holds no profile"
+        raise EvidenceError(f"there is no profile, because the run ended before it: {why}")
+    cells = [f"cell:{_name(cell)}" for cell in notebook.cells if cell.cell_type == "code"]
+    found = parse(answer.arrays["profile"].tobytes(), texts(notebook, files), cells)
+    return msgspec.structs.replace(found, timeline=_timeline(facts)), facts
+
+
+def with_profiler(notebook: NotebookNode) -> NotebookNode:
+    """A copy whose first cell starts the profiler and whose last one sends what it found."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    names = [(_name(cell), is_grading(cell)) for cell in code]
+    last = v4.new_code_cell(FINISH, metadata={"nbgrader": {"grade_id": PROBE}})
+    profiled = copy.deepcopy(notebook)
+    profiled.cells = [v4.new_code_cell(START.format(names=names)), *profiled.cells, last]
+    return profiled
+
+
+def texts(notebook: NotebookNode, files: Path | None) -> dict[str, str]:
+    """The student's sources by the names that a profile gives them: cells in order, then files."""
+    found = {
+        f"cell:{_name(cell)}": cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not is_grading(cell)
+    }
+    for path in sorted(files.rglob("*.py")) if files else []:
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_SOURCE_BYTES:
+            name = path.relative_to(files).as_posix() if files else path.name
+            found[name] = path.read_text(encoding="utf-8", errors="replace")
+    return found
+
+
+def _name(cell: NotebookNode) -> str:
+    return grade_id(cell) or str(cell.id)
+
+
+def _timeline(facts: Run) -> tuple[tuple[float, float], ...]:
+    """The run's timeline from the end of the first cell, without what the profiler took there."""
+    start = facts.cells[0].wall_s
+    base = max([mib for at, mib in facts.timeline if at <= start], default=0.0)
+    return tuple((at - start, max(0.0, mib - base)) for at, mib in facts.timeline if at > start)

@@ -1,0 +1,151 @@
+"""What of a profile is worth showing: lines with their bars, and folds where nothing happens."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import msgspec
+
+from tinytorch_compete.model import CellCost, LineCost, Profile
+from tinytorch_compete.profile.report import lines_of
+
+HOT = 0.02  # of the run's time or of its highest peak: below both a line is folded away
+CONTEXT = 1  # lines shown around a hot one
+SHORTEST_FOLD = 3
+HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line as it is shown; the shares of the whole are from 0 to 1."""
+
+    number: int
+    text: str
+    cost: LineCost | None = None
+    time: float = 0.0
+    memory: float = 0.0
+
+    @property
+    def heat(self) -> float:
+        """How hot the line is: the larger share."""
+        return max(self.time, self.memory)
+
+
+class Section(msgspec.Struct, frozen=True):
+    """One source: its name for people, its cell's cost if it is one, and its rows or folds.
+
+    A fold is a tuple of rows of which none is worth a look. A grading cell has no rows.
+    """
+
+    title: str
+    cell: CellCost | None
+    parts: tuple[Row | tuple[Row, ...], ...]
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """What shares are of: the run's seconds and its highest peak in MiB, both above 0."""
+
+    seconds: float
+    peak_mib: float
+
+
+def whole(profile: Profile) -> Whole:
+    """What all cells took, and the highest peak of a line or cell."""
+    seconds = sum(cell.seconds for cell in profile.cells)
+    peaks = [line.peak_mib for line in profile.lines] + [cell.peak_mib for cell in profile.cells]
+    return Whole(seconds or 1.0, max(peaks, default=0.0) or 1.0)
+
+
+def sections(profile: Profile) -> list[Section]:
+    """Each source in its own order, hottest lines unfolded."""
+    total = whole(profile)
+    costs = {(line.source, line.line): line for line in profile.lines}
+    cells = {cell.source: cell for cell in profile.cells}
+    found = []
+    for source, text in profile.sources.items():
+        rows = [
+            _row(number, line, costs.get((source, number)), total)
+            for number, line in enumerate(lines_of(text), 1)
+        ]
+        found.append(Section(title(source), cells.pop(source, None), tuple(_folded(rows))))
+    return found + [Section(title(name), cell, ()) for name, cell in cells.items()]
+
+
+def hottest(profile: Profile, count: int) -> list[tuple[str, Row]]:
+    """The hottest lines of all sources with their source's name, hottest first."""
+    total = whole(profile)
+    rows = [
+        (line.source, _row(line.line, _text(profile, line), line, total)) for line in profile.lines
+    ]
+    hot = [pair for pair in rows if pair[1].heat >= HOT]
+    return sorted(hot, key=lambda pair: -pair[1].heat)[:count]
+
+
+def title(source: str) -> str:
+    """A source's name for people."""
+    return f"Cell {source.removeprefix('cell:')}" if source.startswith("cell:") else source
+
+
+def hits(line: LineCost) -> str:
+    """How often a line ran, with ``~`` and two digits where that is an estimate."""
+    return f"~{float(f'{line.hits:.1g}'):,.0f}" if line.estimated else f"{line.hits:,}"
+
+
+def seconds(value: float) -> str:
+    """A time in the unit that suits it; nothing below a microsecond."""
+    if value >= 1:
+        return f"{value:.2f} s"
+    if value >= 1e-3:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value * 1e6:.0f} µs" if value >= 1e-6 else ""
+
+
+def mib(value: float, sign: bool = False) -> str:
+    """A size in MiB; nothing below a hundredth."""
+    if abs(value) < 0.01:
+        return ""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
+    return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+
+
+def _text(profile: Profile, line: LineCost) -> str:
+    return lines_of(profile.sources[line.source])[line.line - 1]
+
+
+def _row(number: int, text: str, cost: LineCost | None, total: Whole) -> Row:
+    if cost is None:
+        return Row(number, text)
+    # More than was ever held at a time is what comes and goes with each hit.
+    grown = cost.net_mib if cost.net_mib <= total.peak_mib else 0.0
+    memory = max(cost.peak_mib, grown) / total.peak_mib
+    return Row(number, text, cost, min(1.0, cost.seconds / total.seconds), min(1.0, memory))
+
+
+def _folded(rows: list[Row]) -> Iterator[Row | tuple[Row, ...]]:
+    """The rows, with runs of dull ones as folds; the headers of hot blocks stay in sight."""
+    shown: set[int] = set()
+    for index, row in enumerate(rows):
+        if row.heat >= HOT:
+            shown.update(range(index - CONTEXT, index + CONTEXT + 1))
+            shown.update(_heads_above(rows, index))
+    for seen, group in itertools.groupby(enumerate(rows), lambda pair: pair[0] in shown):
+        run = [row for _, row in group]
+        if seen or len(run) < SHORTEST_FOLD:
+            yield from run
+        else:
+            yield tuple(run)
+
+
+def _heads_above(rows: list[Row], index: int) -> Iterator[int]:
+    """The lines that open the blocks around a line."""
+    depth = _indent(rows[index].text)
+    for above in range(index - 1, -1, -1):
+        text = rows[above].text
+        if text.strip() and _indent(text) < depth:
+            depth = _indent(text)
+            if text.lstrip().startswith(HEADS):
+                yield above
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
