@@ -115,10 +115,13 @@ class Store:
         with self._reported(), self._engine.connect() as connection:
             return [msgspec.json.decode(row[0], type=Result) for row in connection.execute(query)]
 
-    def latest(self, challenge: str | None = None) -> list[Result]:
-        """Each student's newest result in each challenge; a fault yields to any grade before it."""
+    def latest(self, challenge: str | None = None, *, final: bool = False) -> list[Result]:
+        """Each student's newest result in each challenge; a fault yields to any grade before it.
+
+        Those of the final grading are kept apart from all others.
+        """
         newest: dict[tuple[str, str], Result] = {}
-        for result in self.history(challenge):
+        for result in (r for r in self.history(challenge) if r.identity.final == final):
             key = (result.identity.challenge, result.identity.student)
             if key not in newest or result.verdict != Verdict.FAULT:
                 newest[key] = result
@@ -215,6 +218,7 @@ def _row(result: Result) -> dict[str, object]:
         "student": identity.student,
         "challenge": identity.challenge,
         "dataset": identity.dataset,
+        "final": identity.final,
         "verdict": str(result.verdict),
         "points": result.points,
         "max_points": result.max_points,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import challenges, classroom, machine
+from tinytorch_compete.cli import boards, challenges, classroom, machine
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -28,10 +28,10 @@ for command in (
     challenges.verify,
     classroom.grade,
     classroom.results,
-    classroom.leaderboard,
+    boards.leaderboard,
     classroom.audit,
     challenges.similar,
-    classroom.demo,
+    boards.demo,
     machine.doctor,
 ):
     app.command(name="list" if command is challenges.list_challenges else None)(command)
