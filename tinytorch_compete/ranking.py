@@ -33,16 +33,17 @@ Place = tuple[int, ...]
 class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One graded submission that reached a tier, as it may be published: a handle, never a name.
 
-    ``day`` is when it was graded (UTC) and nothing finer: a class is graded in the order of its
-    names, so that the order of the handles would tell them. ``samples`` has each figure's raw
-    values, one a run. A ``withdrawn`` one keeps its place on the board and has no handle.
+    ``samples`` has each figure's raw values, one a run. ``day`` is when it was graded (UTC), where
+    that is told at all, and nothing finer: a class is graded in the order of its names, so that the
+    order of the handles would tell them. A ``withdrawn`` one keeps its place on the board and has
+    no handle.
     """
 
     handle: str
     division: str
     tier: str
-    day: dt.date
     samples: dict[str, tuple[float, ...]]
+    day: dt.date | None = None
     withdrawn: bool = False
 
 
@@ -62,7 +63,6 @@ class Row(msgspec.Struct, frozen=True):
     tier: str
     meets: bool
     front: bool
-    day: dt.date
     estimates: dict[str, Estimate]
     samples: dict[str, tuple[float, ...]]
     withdrawn: bool = False
@@ -77,7 +77,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def published(challenge: Challenge, results: Sequence[Result], secret: bytes) -> list[Attempt]:
-    """What may be published of results: those that reached a tier, by day and handle."""
+    """What may be published of results: those that reached a tier, in the order of handles."""
     found = [
         Attempt(
             handle=handle(result.identity.student, secret),
@@ -89,7 +89,7 @@ def published(challenge: Challenge, results: Sequence[Result], secret: bytes) ->
         for result in results
         if result.tier and result.verdict != Verdict.FAULT
     ]
-    return sorted(found, key=lambda attempt: (attempt.day, attempt.handle))
+    return sorted(found, key=lambda attempt: attempt.handle)
 
 
 def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
@@ -134,14 +134,18 @@ def conditions(identity: Identity) -> Identity:
 
 
 def records(challenge: Challenge, history: Sequence[Attempt]) -> list[Record]:
-    """Who reached each tier on the first day that anybody did, the easiest tier first."""
+    """Who reached each tier on the first day that anybody did, the easiest tier first.
+
+    Attempts without a day set no record.
+    """
     names = [tier.name for tier in challenge.tiers]
     found = []
     for place, name in enumerate(names):
-        there = [a for a in history if not a.withdrawn and names.index(a.tier) >= place]
+        live = [a for a in history if not a.withdrawn and names.index(a.tier) >= place]
+        there = [(a.day, a.handle) for a in live if a.day is not None]
         if there:
-            day = min(attempt.day for attempt in there)
-            first = sorted({attempt.handle for attempt in there if attempt.day == day})
+            day = min(there)[0]
+            first = sorted({handle for when, handle in there if when == day})
             found.append(Record(name, day, tuple(first)))
     return found
 
@@ -247,7 +251,7 @@ def _groups(
     A group reaches down to the first row that is apart from the group's own first row.
     """
     if not names or len(attempts) < 2:
-        yield from [(path, list(attempts))] if attempts else []
+        yield from [(path, _by_estimates(challenge, attempts))] if attempts else []
         return
     metric = challenge.metric(names[0])
     ordered = sorted(attempts, key=lambda attempt: _sort_key(attempt.samples, metric))
@@ -259,6 +263,12 @@ def _groups(
             starts.append(place)
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(ordered)], strict=True)):
         yield from _groups(challenge, ordered[start:end], names[1:], (*path, number))
+
+
+def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """A tie group in the order that a reader looks for, which decides nothing."""
+    metrics = [challenge.metric(name) for name in challenge.rank]
+    return sorted(attempts, key=lambda a: [_sort_key(a.samples, metric) for metric in metrics])
 
 
 def _estimate(samples: Mapping[str, Sequence[float]], metric: Metric) -> Estimate | None:
@@ -297,7 +307,6 @@ def _row(challenge: Challenge, attempt: Attempt, rank: int, path: Place, leads: 
         tier=attempt.tier,
         meets=_meets(challenge, attempt),
         front=leads,
-        day=attempt.day,
         estimates={name: found for name, found in figures.items() if found},
         samples=attempt.samples,
     )

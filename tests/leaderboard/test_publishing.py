@@ -105,7 +105,9 @@ def test_no_name_and_no_time_of_day_is_in_any_file(large: Path, small: Path) -> 
 
 
 def test_a_small_class_shows_nobodys_history_and_no_distribution(small: Path) -> None:
-    assert data.read(small / f"{SLUG}.json").history == ()
+    exported = data.read(small / f"{SLUG}.json")
+    assert exported.history == ()
+    assert {attempt.day for attempt in exported.newest} == {None}
     shown = outputs(small)
     assert "against memory" in shown
     for hidden in ("How many reached which", "over time", "First to reach"):

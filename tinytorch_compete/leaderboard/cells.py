@@ -74,7 +74,7 @@ groups = list(tables.differences(CHALLENGE, rows))
 for table in groups:
     display(table)
 if not groups:
-    print("All are in one group: nothing separates them.")\
+    print("There is no second group anywhere: nothing separates them.")\
 """
 
 NOISE = """\

@@ -21,10 +21,10 @@ FEWEST = 5
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The published data of one board; nothing in it leads from a handle to a name.
 
-    ``newest`` has each handle's newest attempt, ``history`` all attempts, and none in a class of
-    fewer than ``FEWEST``. ``unranked`` counts those whose newest result reached no tier,
-    ``elsewhere`` those graded under other conditions than the newest. ``noise`` has each figure of
-    the runs' noise certificates in rising order, one value a submission.
+    ``newest`` has each handle's newest attempt, without its day; ``history`` all attempts, and none
+    in a class of fewer than ``FEWEST``. ``unranked`` counts those whose newest result reached no
+    tier, ``elsewhere`` those graded under other conditions than the newest. ``noise`` has each
+    figure of the runs' noise certificates in rising order, one value a submission.
     """
 
     slug: str
@@ -63,7 +63,7 @@ def collect(
         slug=slug,
         challenge=challenge,
         final=final,
-        newest=tuple(newest),
+        newest=tuple(msgspec.structs.replace(attempt, day=None) for attempt in newest),
         history=tuple(ranking.published(challenge, before, secret)) if large else (),
         unranked=len(alike) - len(newest),
         elsewhere=elsewhere,

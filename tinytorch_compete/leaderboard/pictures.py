@@ -94,18 +94,27 @@ def _lettered(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
             groups.append([number])
     for group in groups:
         ends = dict.fromkeys(letter(number) for number in (group[0], group[-1]))
-        place, shift = places[group[0]], (-8, 5)
-        axes.annotate("–".join(ends), place, shift, textcoords="offset points", ha="center")
+        place, shift = places[group[0]], (-4, 5)
+        axes.annotate("–".join(ends), place, shift, textcoords="offset points", ha="right")
 
 
 def _divisions(axes: Axes, challenge: Challenge) -> None:
-    for division in challenge.divisions:
-        axes.axvline(division.peak_mib, color=MUTED, linestyle=":", linewidth=1)
+    for number, division in enumerate(challenge.divisions):
+        label = "" if number else "end of a division"
+        axes.axvline(division.peak_mib, color=MUTED, linestyle=":", linewidth=1, label=label)
 
 
 def _here(axes: Axes, x: float, y: float) -> None:
     axes.scatter([x], [y], s=170, marker="*", color=SECOND, edgecolors=PAPER, zorder=5, label="you")
-    axes.annotate("you", (x, y), (9, -4), textcoords="offset points", color=SECOND, weight="bold")
+    axes.annotate(
+        "you",
+        (x, y),
+        (0, -16),
+        textcoords="offset points",
+        ha="center",
+        color=SECOND,
+        weight="bold",
+    )
 
 
 def progress(challenge: Challenge, history: Sequence[Attempt]) -> Picture:
@@ -149,7 +158,7 @@ def _by_handle(metric: Metric, history: Sequence[Attempt]) -> dict[str, dict[dt.
     """Each handle's best value of each day."""
     found: dict[str, dict[dt.date, float]] = defaultdict(dict)
     for attempt in history:
-        if attempt.withdrawn or not attempt.samples.get(metric.name):
+        if attempt.day is None or attempt.withdrawn or not attempt.samples.get(metric.name):
             continue
         value = inference.estimate(attempt.samples[metric.name], metric.scale).value
         before = found[attempt.handle].get(attempt.day, value)

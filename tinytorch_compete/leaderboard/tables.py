@@ -25,6 +25,7 @@ SIGNS = {
     "smt": ("cores share a physical one", "{:.0f}"),
     "powersave": ("frequency may be lowered to save power", "{:.0f}"),
 }
+MOST_HOLDERS = 3
 Cells = Sequence[str]
 
 
@@ -169,8 +170,14 @@ def records(board: Board) -> Table:
     return table(
         "First to reach each tier, by the day of grading (UTC)",
         ["tier", "day", "by"],
-        ([r.tier, f"{r.day:%Y-%m-%d}", ", ".join(r.handles)] for r in reversed(found)),
+        ([r.tier, f"{r.day:%Y-%m-%d}", _holders(r)] for r in reversed(found)),
     )
+
+
+def _holders(record: ranking.Record) -> str:
+    """Who holds a record; many who reached it on one day share it as a number."""
+    many = len(record.handles) > MOST_HOLDERS
+    return _counted(len(record.handles), "handle") if many else ", ".join(record.handles)
 
 
 def differences(challenge: Challenge, rows: Sequence[Row]) -> Iterator[Table]:
