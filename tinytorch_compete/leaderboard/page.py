@@ -51,6 +51,10 @@ th, td { padding: 0.28rem 0.9rem 0.28rem 0; text-align: left; vertical-align: to
   white-space: nowrap; }
 thead th { color: var(--muted); font-weight: 600; }
 tbody th { font-weight: 500; }
+th.phrase { white-space: normal; min-width: 10rem; }
+@media (max-width: 40rem) {
+  table { font-size: 0.87rem; }
+  th, td { padding-right: 0.6rem; } }
 tbody { border-top: 1px solid var(--faint) !important; }
 figure { margin: 1rem 0; max-width: 34rem; }
 figure svg { display: block; width: 100%; height: auto; }

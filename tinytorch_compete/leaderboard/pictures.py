@@ -20,7 +20,7 @@ from tinytorch_compete.ranking import Attempt, Row
 
 MEMORY = "peak_mib"
 NAMED = 6  # more handles in one sentence are no finding
-LETTER_POINTS = 12  # how far apart two letters of a label's size must be
+LETTER_POINTS = 18  # places closer than this share a label
 INK, PAPER, MUTED, FAINT = (COLOURS[name] for name in ("ink", "paper", "muted", "faint"))
 ACCENT, SECOND = COLOURS["accent"], COLOURS["second"]
 

@@ -51,9 +51,7 @@ class Table(msgspec.Struct, frozen=True):
     def _body(self, group: Sequence[Cells]) -> str:
         rows = (
             "".join(
-                f'<th scope="row">{_shown(cell)}</th>'
-                if place == self.label
-                else f"<td>{_shown(cell)}</td>"
+                _label(cell) if place == self.label else f"<td>{_shown(cell)}</td>"
                 for place, cell in enumerate(row)
             )
             for row in group
@@ -64,6 +62,12 @@ class Table(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         rows = [self.head, *(row for group in self.groups for row in group)]
         return "\n".join([self.caption, *("  ".join(row) for row in rows)])
+
+
+def _label(text: str) -> str:
+    """A row's name; a page may break it into lines if it is a phrase."""
+    phrase = ' class="phrase"' if len(text.split()) > 3 else ""
+    return f'<th scope="row"{phrase}>{_shown(text)}</th>'
 
 
 def _shown(text: str) -> str:
