@@ -1,34 +1,61 @@
-"""Orders, ties, divisions and handles."""
+"""Orders, tie groups, divisions, fronts, records and handles."""
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
+import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import metrics, pack, ranking
-from tinytorch_compete.leaderboard.publish import as_csv
-from tinytorch_compete.model import Result, Verdict, Withdrawal
+from tinytorch_compete import inference, metrics, pack, ranking
+from tinytorch_compete.model import Challenge, Requirement, Result, Verdict, Withdrawal
+from tinytorch_compete.ranking import Row
 
 CHALLENGE = pack.find()["efficient-training"].challenge
+FAST = pack.find()["fast-convolution"].challenge
 SECRET = b"secret"
+NEAR = (-0.01, 0.01, 0.0, 0.005, -0.005)  # how five seeds differ
+MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 
 
-def result(student: str, accuracy: float, peak_mib: float, verdict: Verdict = Verdict.OK) -> Result:
-    made = stored(student, verdict)
+def result(
+    student: str,
+    accuracy: float,
+    peak_mib: float,
+    verdict: Verdict = Verdict.OK,
+    *,
+    noise: tuple[float, ...] = NEAR,
+    at: dt.datetime = MONDAY,
+) -> Result:
+    """A result of five runs; ``noise`` is added to the accuracy, a little to the peak."""
     tier = metrics.tier(CHALLENGE, accuracy)
     return msgspec.structs.replace(
-        made,
+        stored(student, verdict),
         metrics={"accuracy": accuracy},
         peak_mib=peak_mib,
         tier=tier,
         division=metrics.division(CHALLENGE, peak_mib) if tier else "",
+        samples={
+            "accuracy": tuple(accuracy + x for x in noise),
+            "peak_mib": tuple(peak_mib + x for x in noise),
+        },
+        graded_at=at,
     )
 
 
-def ranked(*results: Result) -> list[tuple[str, int, str]]:
+def board(*results: Result, challenge: Challenge = CHALLENGE) -> list[Row]:
+    return ranking.board(challenge, ranking.published(challenge, results, SECRET))
+
+
+def ranked(*results: Result, challenge: Challenge = CHALLENGE) -> list[tuple[str, int, str]]:
     names = {ranking.handle(r.identity.student, SECRET): r.identity.student for r in results}
-    rows = ranking.board(CHALLENGE, list(results), SECRET)
+    rows = board(*results, challenge=challenge)
     return [(row.division, row.rank, names[row.handle]) for row in rows]
+
+
+def shuffled(seed: int) -> tuple[float, ...]:
+    return tuple(np.random.default_rng(seed).normal(0, 0.02, 5))
 
 
 def test_each_division_is_ranked_by_accuracy_then_memory() -> None:
@@ -47,6 +74,17 @@ def test_each_division_is_ranked_by_accuracy_then_memory() -> None:
     ]
 
 
+def test_what_overlaps_shares_a_rank_and_what_is_clearly_apart_does_not() -> None:
+    rows = ranked(
+        result("a", 0.90, 100, noise=shuffled(1)),
+        result("b", 0.895, 100, noise=shuffled(2)),
+        result("c", 0.60, 100, noise=shuffled(3)),
+        challenge=msgspec.structs.replace(CHALLENGE, rank=("accuracy",)),
+    )
+    assert [(rank, name) for _, rank, name in rows][2] == (3, "c")
+    assert [rank for _, rank, _ in rows] == [1, 1, 3]
+
+
 def test_equal_figures_share_a_rank() -> None:
     rows = ranked(result("a", 0.8, 100), result("b", 0.8, 100), result("c", 0.7, 100))
     assert [rank for _, rank, _ in rows] == [1, 1, 3]
@@ -55,17 +93,125 @@ def test_equal_figures_share_a_rank() -> None:
 def test_a_withdrawn_result_leaves_a_gap_and_nobody_else_moves() -> None:
     one, two, three = result("a", 0.9, 100), result("b", 0.8, 100), result("c", 0.7, 100)
     finding = Withdrawal(two.identity, "aa", "why", two.graded_at)
-    rows = ranking.board(
-        CHALLENGE, [one, msgspec.structs.replace(two, withdrawal=finding), three], SECRET
-    )
+    rows = board(one, msgspec.structs.replace(two, withdrawal=finding), three)
     assert [(row.rank, row.withdrawn) for row in rows] == [(1, False), (2, True), (3, False)]
-    table = as_csv(CHALLENGE, rows)
-    assert ranking.handle("b", SECRET) not in table
-    assert table.splitlines()[2] == "256 MiB,2,,,,"
+    assert (rows[1].handle, rows[1].tier, rows[1].estimates, rows[1].samples) == ("", "", {}, {})
+
+
+def test_the_same_luck_with_each_seed_is_taken_out() -> None:
+    lucky = (0.05, -0.05, 0.04, -0.04, 0.0)
+    rows = ranked(
+        result("a", 0.80, 100, noise=lucky),
+        result("b", 0.78, 100, noise=tuple(x + 1e-4 * n for n, x in enumerate(lucky))),
+    )
+    assert [(rank, name) for _, rank, name in rows] == [(1, "a"), (2, "b")]
+
+
+def test_one_run_each_tells_nobody_apart() -> None:
+    rows = ranked(result("a", 0.5, 90, noise=(0.0,)), result("b", 0.9, 100, noise=(0.0,)))
+    assert [(rank, name) for _, rank, name in rows] == [(1, "b"), (1, "a")]
+
+
+def test_a_missed_requirement_is_ranked_after_all_that_meet_it() -> None:
+    challenge = msgspec.structs.replace(CHALLENGE, requires=(Requirement("peak_mib", 120),))
+    rows = board(result("a", 0.95, 200), result("b", 0.3, 100), challenge=challenge)
+    assert [(row.rank, row.meets) for row in rows] == [(1, True), (2, False)]
+    assert rows[0].handle == ranking.handle("b", SECRET)
+    assert ranking.separating(challenge, *rows) == ""
+
+
+def test_the_front_holds_what_nobody_betters_in_everything() -> None:
+    rows = board(result("a", 0.9, 200), result("b", 0.8, 100), result("c", 0.7, 150))
+    on = {row.handle for row in rows if row.front}
+    assert on == {ranking.handle(name, SECRET) for name in "ab"}
+
+
+def test_equal_rows_are_both_on_the_front() -> None:
+    same = {"accuracy": (0.5,), "peak_mib": (9.0,)}
+    assert ranking.front(CHALLENGE, [same, same], ("accuracy", "peak_mib")) == [True, True]
+
+
+def test_a_row_without_a_figure_betters_nobody_in_it() -> None:
+    one, other = {"accuracy": (0.5,), "peak_mib": ()}, {"accuracy": (0.4,), "peak_mib": (9.0,)}
+    assert ranking.front(CHALLENGE, [one, other], ("accuracy", "peak_mib")) == [True, True]
 
 
 def test_without_a_tier_or_a_grade_nobody_is_ranked() -> None:
     assert ranked(result("a", 0.1, 100), result("b", 0.9, 100, Verdict.FAULT)) == []
+
+
+def test_the_first_day_at_a_tier_is_a_record_and_the_order_of_grading_is_none() -> None:
+    later = MONDAY + dt.timedelta(days=1)
+    history = [
+        result("ada", 0.6, 100),
+        result("zoe", 0.6, 100, at=MONDAY + dt.timedelta(hours=3)),
+        result("ben", 0.95, 100, at=later),
+    ]
+    found = ranking.records(CHALLENGE, ranking.published(CHALLENGE, history, SECRET))
+    both = tuple(sorted(ranking.handle(name, SECRET) for name in ("ada", "zoe")))
+    ben = (ranking.handle("ben", SECRET),)
+    assert [(r.tier, r.day.day, r.handles) for r in found] == [
+        ("beginner", 2, both),
+        ("intermediate", 2, both),
+        ("advanced", 3, ben),
+        ("expert", 3, ben),
+    ]
+
+
+def test_only_results_of_the_newest_ones_conditions_are_comparable() -> None:
+    old, new = result("a", 0.9, 100), result("b", 0.9, 100, at=MONDAY + dt.timedelta(days=9))
+    regraded = msgspec.structs.replace(new.identity, seed_sha="another")
+    new = msgspec.structs.replace(new, identity=regraded)
+    assert ranking.comparable([old, new]) == ([new], 1)
+    assert ranking.comparable([old, result("c", 0.5, 90)])[1] == 0
+    assert ranking.comparable([]) == ([], 0)
+
+
+def test_another_machine_is_comparable() -> None:
+    here = result("a", 0.9, 100)
+    there = msgspec.structs.replace(result("b", 0.9, 100), machine="elsewhere")
+    assert ranking.comparable([here, there]) == ([here, there], 0)
+
+
+def test_the_next_group_is_the_one_above_in_the_same_division() -> None:
+    rows = board(
+        result("a", 0.9, 100), result("b", 0.8, 100), result("c", 0.8, 100), result("d", 0.3, 300)
+    )
+    first, *tied, other = rows
+    assert [ranking.next_group(rows, row) for row in tied] == [first, first]
+    assert ranking.next_group(rows, first) is None
+    assert ranking.next_group(rows, other) is None
+
+
+def test_the_metric_that_separates_is_the_first_that_tells_two_apart() -> None:
+    a, b, c = board(result("a", 0.9, 100), result("b", 0.8, 100), result("c", 0.8, 200))
+    assert ranking.separating(CHALLENGE, a, b) == "accuracy"
+    assert ranking.separating(CHALLENGE, b, c) == "peak_mib"
+    assert ranking.separating(CHALLENGE, a, a) == ""
+
+
+def test_a_withdrawn_one_keeps_its_rank_and_nothing_else() -> None:
+    results = [result("a", 0.9, 100), result("b", 0.8, 100), result("c", 0.7, 100)]
+    attempts = ranking.published(CHALLENGE, results, SECRET)
+    gone = ranking.handle("b", SECRET)
+    attempts = [
+        msgspec.structs.replace(a, handle="", withdrawn=True) if a.handle == gone else a
+        for a in attempts
+    ]
+    rows = ranking.board(CHALLENGE, attempts)
+    assert [(row.rank, row.withdrawn) for row in rows] == [(1, False), (2, True), (3, False)]
+    assert (rows[1].handle, rows[1].tier, rows[1].estimates, rows[1].samples) == ("", "", {}, {})
+    assert ranking.next_group(rows, rows[2]) == rows[0]
+
+
+def test_a_withdrawn_one_keeps_nobody_off_the_front() -> None:
+    attempts = ranking.published(CHALLENGE, [result("a", 0.9, 100), result("b", 0.8, 150)], SECRET)
+    best = ranking.handle("a", SECRET)
+    attempts = [
+        msgspec.structs.replace(a, handle="", withdrawn=True) if a.handle == best else a
+        for a in attempts
+    ]
+    assert [row.front for row in ranking.board(CHALLENGE, attempts)] == [False, True]
 
 
 def test_handles_are_stable_secret_and_nobodys_name() -> None:
@@ -73,9 +219,25 @@ def test_handles_are_stable_secret_and_nobodys_name() -> None:
     assert ranking.handle("ada", SECRET) != ranking.handle("ada", b"another")
     handles = {ranking.handle(f"student{n}", SECRET) for n in range(300)}
     assert len(handles) == 300
-    table = as_csv(CHALLENGE, ranking.board(CHALLENGE, [result("lovelace", 0.9, 9)], SECRET))
-    assert "lovelace" not in table
-    assert table.splitlines()[0] == "division,rank,handle,tier,accuracy,peak_mib"
+
+
+def test_what_is_published_tells_no_name_and_not_the_order_of_names() -> None:
+    names = [f"student{n:02}" for n in range(20)]
+    results = [
+        result(name, 0.9, 100, at=MONDAY + dt.timedelta(minutes=n)) for n, name in enumerate(names)
+    ]
+    attempts = ranking.published(CHALLENGE, results, SECRET)
+    text = msgspec.json.encode(attempts).decode()
+    assert "student" not in text
+    assert "T09" not in text
+    assert "09:" not in text
+    assert [a.handle for a in attempts] == sorted(ranking.handle(name, SECRET) for name in names)
+
+
+def test_a_ratio_is_shown_with_its_interval() -> None:
+    metric = FAST.metric("speedup")
+    made = inference.estimate((2.0, 2.1, 1.9, 2.0, 2.0), "log", metric.resolution)
+    assert ranking.format_estimate(metric, made) == "2 x reference (1.91 to 2.09)"
 
 
 def test_tiers_and_divisions_start_exactly_at_their_figures() -> None:

@@ -323,3 +323,17 @@ def test_no_text_is_a_formula_to_a_spreadsheet() -> None:
     table = store.harmless(store.frame([nasty]))
     assert table.iloc[0]["message"] == "'=HYPERLINK(1)"
     assert table.iloc[0]["points"] == 7.0
+
+
+def test_final_and_public_results_are_kept_apart(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    final = msgspec.structs.replace(result(), identity=final_identity(), points=3.0)
+    for made in (result(), final):
+        kept.append(made)
+    assert kept.latest() == [result()]
+    assert kept.latest(final=True) == [final]
+    assert store.frame(kept.history())["final"].tolist() == [False, True]
+
+
+def final_identity() -> Identity:
+    return msgspec.structs.replace(result().identity, final=True)

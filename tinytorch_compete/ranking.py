@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -27,51 +27,89 @@ ANIMALS = (
 ).split()
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One line of a leaderboard: a handle and figures, never a name.
+Place = tuple[int, ...]
 
-    Rows of equal ``rank`` are tied: no test tells them apart. ``meets`` says whether all that the
-    challenge requires was reached, ``front`` whether no other row is better in one figure and as
-    good in all others. ``samples`` has each figure's raw values, one a run.
-    A ``withdrawn`` one keeps its rank alone: no handle, no tier, no figures.
+
+class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One graded submission that reached a tier, as it may be published: a handle, never a name.
+
+    ``samples`` has each figure's raw values, one a run. ``day`` is when it was graded (UTC), where
+    that is told at all, and nothing finer: a class is graded in the order of its names, so that the
+    order of the handles would tell them. A ``withdrawn`` one keeps its place on the board and has
+    no handle.
+    """
+
+    handle: str
+    division: str
+    tier: str
+    samples: dict[str, tuple[float, ...]]
+    day: dt.date | None = None
+    withdrawn: bool = False
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of a leaderboard.
+
+    Rows of equal ``rank`` are tied: no test tells them apart. ``group`` says how they came there:
+    0 or 1 for meeting all requirements or not, then the place of the tie group in each rank metric
+    in turn, down to the one that decided. ``front`` says whether no other row is better in one
+    figure and as good in all others. A ``withdrawn`` row has its rank alone.
     """
 
     division: str
     rank: int
+    group: tuple[int, ...]
     handle: str
     tier: str
     meets: bool
     front: bool
-    graded_at: dt.datetime
     estimates: dict[str, Estimate]
     samples: dict[str, tuple[float, ...]]
     withdrawn: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):
-    """The first result that reached a tier."""
+    """The first day on which a tier was reached, and by whom."""
 
     tier: str
-    handle: str
-    graded_at: dt.datetime
+    day: dt.date
+    handles: tuple[str, ...]
 
 
-def board(challenge: Challenge, results: Sequence[Result], secret: bytes) -> list[Row]:
-    """The leaderboard of the newest results: divisions in their order, the best first in each.
+def published(challenge: Challenge, results: Sequence[Result], secret: bytes) -> list[Attempt]:
+    """What may be published of results: those that reached a tier, in the order of handles."""
+    found = [
+        Attempt(
+            handle="" if result.withdrawal else handle(result.identity.student, secret),
+            division=result.division,
+            tier=result.tier,
+            day=result.graded_at.astimezone(dt.UTC).date(),
+            samples={name: samples_of(result, name) for name in columns(challenge)},
+            withdrawn=result.withdrawal is not None,
+        )
+        for result in results
+        if result.tier and result.verdict != Verdict.FAULT
+    ]
+    return sorted(found, key=lambda attempt: attempt.handle)
 
-    Ranked are results of which each run reached a tier, and in a challenge with divisions only
-    those that fit one; what meets all requirements stands before what doesn't. The metrics named in
+
+def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
+    """The leaderboard: divisions in their order, the best first in each.
+
+    ``attempts`` has each handle's newest one. In a challenge with divisions only those are ranked
+    that fit one; what meets all requirements stands before what doesn't. The metrics named in
     ``rank`` decide in turn: rows are in one tie group until one of them tells them apart, by a
     paired t test over the secret seeds with Holm's correction for all pairs (see ``inference``).
-    A result that was withdrawn leaves an empty line, so that nobody else's rank changes.
     """
-    found = [result for result in results if _counts(result)]
     rows = []
     for name in [division.name for division in challenge.divisions] or [""]:
-        ranked = [result for result in found if result.division == name]
+        rivals = [attempt for attempt in attempts if attempt.division == name]
+        counted = [attempt for attempt in rivals if not attempt.withdrawn]
+        best = front(challenge, [attempt.samples for attempt in counted], columns(challenge))
+        leading = {a.handle for a, leads in zip(counted, best, strict=True) if leads}
         rank = 1
-        for group in _in_order(challenge, ranked):
-            rows += [_row(challenge, r, rank, ranked, secret) for r in group]
+        for path, group in _in_order(challenge, rivals):
+            rows += [_row(challenge, a, rank, path, a.handle in leading) for a in group]
             rank += len(group)
     return rows
 
@@ -79,32 +117,70 @@ def board(challenge: Challenge, results: Sequence[Result], secret: bytes) -> lis
 def comparable(results: Sequence[Result]) -> tuple[list[Result], int]:
     """The results graded under the newest one's conditions, and how many there are beside them.
 
-    Conditions are the challenge, its grader and reference, the secret seeds, the data set and the
-    limits: figures under other ones answer other questions. Machines may differ: what is ranked
-    doesn't depend on them or is a ratio to the same reference.
+    Machines may differ: what is ranked doesn't depend on them or is a ratio to the same reference.
     """
     if not results:
         return [], 0
     newest = max(results, key=lambda result: result.graded_at)
-    kept = [r for r in results if _conditions(r.identity) == _conditions(newest.identity)]
+    kept = [r for r in results if conditions(r.identity) == conditions(newest.identity)]
     return kept, len(results) - len(kept)
 
 
-def records(challenge: Challenge, history: Sequence[Result], secret: bytes) -> list[Record]:
-    """Who reached each tier first, the hardest last; ``history`` is in the order of grading."""
+def conditions(identity: Identity) -> Identity:
+    """What a result was graded under: figures under other conditions answer other questions.
+
+    That is the challenge, its grader and reference, the secret seeds, the data set and the limits.
+    """
+    return msgspec.structs.replace(identity, student="", submission_sha="")
+
+
+def records(challenge: Challenge, history: Sequence[Attempt]) -> list[Record]:
+    """Who reached each tier on the first day that anybody did, the easiest tier first.
+
+    Attempts without a day set no record.
+    """
     names = [tier.name for tier in challenge.tiers]
-    first: dict[str, Record] = {}
-    for result in filter(_counts, history):
-        for name in names[: names.index(result.tier) + 1]:
-            shown = handle(result.identity.student, secret)
-            first.setdefault(name, Record(name, shown, result.graded_at))
-    return [first[name] for name in names if name in first]
+    found = []
+    for place, name in enumerate(names):
+        live = [a for a in history if not a.withdrawn and names.index(a.tier) >= place]
+        there = [(a.day, a.handle) for a in live if a.day is not None]
+        if there:
+            day = min(there)[0]
+            first = sorted({handle for when, handle in there if when == day})
+            found.append(Record(name, day, tuple(first)))
+    return found
 
 
-def next_group(challenge: Challenge, rows: Sequence[Row], mine: Row) -> Row | None:
+def front(
+    challenge: Challenge, rows: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str]
+) -> list[bool]:
+    """Which rows of samples are on the Pareto front of the figures ``names``.
+
+    On it is what no other row equals in all of them and betters in one, by the estimates alone.
+    """
+    metrics = [declared(challenge, name) for name in names]
+    keys = [tuple(_sort_key(row, metric) for metric in metrics) for row in rows]
+    return [not any(_dominates(other, key) for other in keys) for key in keys]
+
+
+def next_group(rows: Sequence[Row], mine: Row) -> Row | None:
     """The last row of the tie group before ``mine`` in its division; ``None`` if it leads."""
-    before = [row for row in rows if row.division == mine.division and row.rank < mine.rank]
+    before = [
+        row
+        for row in rows
+        if row.division == mine.division and row.rank < mine.rank and not row.withdrawn
+    ]
     return before[-1] if before else None
+
+
+def separating(challenge: Challenge, one: Row, other: Row) -> str:
+    """The rank metric that put two rows of a division into different groups.
+
+    Empty if they are tied, or if only one of them meets all requirements.
+    """
+    pairs = enumerate(zip(one.group, other.group, strict=False))
+    depth = next((place for place, (a, b) in pairs if a != b), 0)
+    return challenge.rank[depth - 1] if depth else ""
 
 
 def columns(challenge: Challenge) -> list[str]:
@@ -140,8 +216,7 @@ def samples_of(result: Result, name: str) -> tuple[float, ...]:
 
 def estimate_of(challenge: Challenge, result: Result, name: str) -> Estimate | None:
     """A figure of a result with its interval; ``None`` if no run gave it."""
-    samples, metric = samples_of(result, name), declared(challenge, name)
-    return inference.estimate(samples, metric.scale, metric.resolution) if samples else None
+    return _estimate({name: samples_of(result, name)}, declared(challenge, name))
 
 
 def format_figure(metric: Metric, value: float) -> str:
@@ -160,83 +235,83 @@ def format_estimate(metric: Metric, estimate: Estimate) -> str:
     return f"{shown} ({low} to {high})"
 
 
-def _counts(result: Result) -> bool:
-    return bool(result.tier) and result.verdict != Verdict.FAULT
-
-
-def _conditions(identity: Identity) -> Identity:
-    return msgspec.structs.replace(identity, student="", submission_sha="")
-
-
-def _in_order(challenge: Challenge, results: Sequence[Result]) -> Iterator[list[Result]]:
+def _in_order(
+    challenge: Challenge, attempts: Sequence[Attempt]
+) -> Iterator[tuple[Place, list[Attempt]]]:
     """The tie groups, the best first; those that miss a requirement after all others."""
-    for wanted in (True, False):
-        alike = [result for result in results if _meets(challenge, result) == wanted]
-        yield from _groups(challenge, alike, challenge.rank)
+    for place, wanted in enumerate((True, False)):
+        alike = [attempt for attempt in attempts if _meets(challenge, attempt) == wanted]
+        yield from _groups(challenge, alike, challenge.rank, (place,))
 
 
 def _groups(
-    challenge: Challenge, results: Sequence[Result], names: Sequence[str]
-) -> Iterator[list[Result]]:
-    """Split results by the first metric, then each group by the others.
+    challenge: Challenge, attempts: Sequence[Attempt], names: Sequence[str], path: Place
+) -> Iterator[tuple[Place, list[Attempt]]]:
+    """Split attempts by the first metric, then each group by the others.
 
     A group reaches down to the first row that is apart from the group's own first row.
     """
-    if not names or len(results) < 2:
-        yield from [list(results)] if results else []
+    if not names or len(attempts) < 2:
+        yield from [(path, _by_estimates(challenge, attempts))] if attempts else []
         return
     metric = challenge.metric(names[0])
-    ordered = sorted(results, key=lambda r: _sort_key(challenge, r, metric))
-    rows = [samples_of(result, metric.name) for result in ordered]
+    ordered = sorted(attempts, key=lambda attempt: _sort_key(attempt.samples, metric))
+    rows = [attempt.samples.get(metric.name, ()) for attempt in ordered]
     apart = inference.apart(rows, metric.scale, metric.resolution)
     starts = [0]
     for place in range(1, len(ordered)):
         if (starts[-1], place) in apart:
             starts.append(place)
-    for start, end in zip(starts, [*starts[1:], len(ordered)], strict=True):
-        yield from _groups(challenge, ordered[start:end], names[1:])
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(ordered)], strict=True)):
+        yield from _groups(challenge, ordered[start:end], names[1:], (*path, number))
 
 
-def _sort_key(challenge: Challenge, result: Result, metric: Metric) -> tuple[bool, float]:
-    """Where a result stands in one metric; without a value, last."""
-    found = estimate_of(challenge, result, metric.name)
+def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """A tie group in the order that a reader looks for, which decides nothing."""
+    metrics = [challenge.metric(name) for name in challenge.rank]
+    return sorted(attempts, key=lambda a: [_sort_key(a.samples, metric) for metric in metrics])
+
+
+def _estimate(samples: Mapping[str, Sequence[float]], metric: Metric) -> Estimate | None:
+    values = samples.get(metric.name)
+    return inference.estimate(values, metric.scale, metric.resolution) if values else None
+
+
+def _sort_key(samples: Mapping[str, Sequence[float]], metric: Metric) -> tuple[bool, float]:
+    """Where samples stand in one metric; without a value, last."""
+    found = _estimate(samples, metric)
     return (found is None, metric.sign * found.value if found else 0.0)
 
 
-def _meets(challenge: Challenge, result: Result) -> bool:
+def _dominates(one: Sequence[tuple[bool, float]], other: Sequence[tuple[bool, float]]) -> bool:
+    """Whether one row of sort keys is as good in all and better in one (Pareto)."""
+    pairs = list(zip(one, other, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def _meets(challenge: Challenge, attempt: Attempt) -> bool:
     for needed in challenge.requires:
-        found, sign = (
-            estimate_of(challenge, result, needed.metric),
-            challenge.metric(needed.metric).sign,
-        )
-        if found is None or sign * found.value > sign * needed.at:
+        metric = challenge.metric(needed.metric)
+        found = _estimate(attempt.samples, metric)
+        if found is None or metric.sign * found.value > metric.sign * needed.at:
             return False
     return True
 
 
-def _row(
-    challenge: Challenge, result: Result, rank: int, rivals: Sequence[Result], secret: bytes
-) -> Row:
-    if result.withdrawal:
-        return Row(result.division, rank, "", "", False, False, result.graded_at, {}, {}, True)
-    figures = {name: estimate_of(challenge, result, name) for name in columns(challenge)}
-    return Row(
-        division=result.division,
+def _row(challenge: Challenge, attempt: Attempt, rank: int, path: Place, leads: bool) -> Row:
+    figures = {n: _estimate(attempt.samples, declared(challenge, n)) for n in columns(challenge)}
+    made = Row(
+        division=attempt.division,
         rank=rank,
-        handle=handle(result.identity.student, secret),
-        tier=result.tier,
-        meets=_meets(challenge, result),
-        front=not any(_dominates(challenge, rival, result) for rival in rivals),
-        graded_at=result.graded_at,
+        group=path,
+        handle=attempt.handle,
+        tier=attempt.tier,
+        meets=_meets(challenge, attempt),
+        front=leads,
         estimates={name: found for name, found in figures.items() if found},
-        samples={name: samples_of(result, name) for name in columns(challenge)},
+        samples=attempt.samples,
     )
-
-
-def _dominates(challenge: Challenge, one: Result, other: Result) -> bool:
-    """Whether one result is as good in all figures and better in one (Pareto)."""
-    keys = [
-        (_sort_key(challenge, one, metric), _sort_key(challenge, other, metric))
-        for metric in (declared(challenge, name) for name in columns(challenge))
-    ]
-    return all(a <= b for a, b in keys) and any(a < b for a, b in keys)
+    if not attempt.withdrawn:
+        return made
+    gone = {"handle": "", "tier": "", "front": False, "estimates": {}, "samples": {}}
+    return msgspec.structs.replace(made, withdrawn=True, **gone)

@@ -155,10 +155,13 @@ class Store:
                     )
         return list(found.values())
 
-    def latest(self, challenge: str | None = None) -> list[Result]:
-        """Each student's newest result in each challenge; a fault yields to any grade before it."""
+    def latest(self, challenge: str | None = None, *, final: bool = False) -> list[Result]:
+        """Each student's newest result in each challenge; a fault yields to any grade before it.
+
+        Those of the final grading are kept apart from all others.
+        """
         newest: dict[tuple[str, str], Result] = {}
-        for result in self.history(challenge):
+        for result in (r for r in self.history(challenge) if r.identity.final == final):
             key = (result.identity.challenge, result.identity.student)
             if key not in newest or result.verdict != Verdict.FAULT:
                 newest[key] = result
@@ -300,6 +303,7 @@ def _row(result: Result) -> dict[str, object]:
         "student": identity.student,
         "challenge": identity.challenge,
         "dataset": identity.dataset,
+        "final": identity.final,
         "verdict": str(result.verdict),
         "points": None if withdrawal else result.points,
         "max_points": result.max_points,

@@ -121,7 +121,7 @@ def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     board = (tmp_path / "graded" / "leaderboard" / "mine.ipynb").read_text()
     assert "image/png" in board
-    assert "ada" not in (tmp_path / "graded" / "leaderboard" / "mine.csv").read_text()
+    assert "ada" not in (tmp_path / "graded" / "leaderboard" / "mine.json").read_text()
     assert (tmp_path / "graded" / "leaderboard" / "mine.html").stat().st_size > 10_000
 
 

@@ -76,17 +76,17 @@ def test_what_is_proper_comes_through_unchanged_both_ways(tmp_path: Path) -> Non
     unix = (str(tmp_path / "k-1"), str(tmp_path / "k-2"))
     for place, listen in (unix, (("127.0.0.1", 0), ("127.0.0.1", 0))):
         got, problem, heard = through(sent, place, listen, said=b"a question")
-        assert (got, problem, heard) == (sent, relay.CLOSED, b"a question")
+        assert (got, problem, heard) == (sent, relay.ENDED, b"a question")
 
 
 @pytest.mark.parametrize(
     ("sent", "problem"),
     [
         (b"\x01\x00" * 2000, relay.OVERLONG),
-        (b"\x01\xff" + bytes(255) + b"\x01\xff", relay.CLOSED),
+        (b"\x01\xff" + bytes(255) + b"\x01\xff", relay.ENDED),
         (FULL.replace(b"\x02", b"\x03", 1) * 2, relay.OVERLONG),
         (b"\x02" + struct.pack(">Q", 2**62), relay.OVERLONG),
-        (b"\x02" + struct.pack(">Q", 2**20) + b"cut", relay.CLOSED),
+        (b"\x02" + struct.pack(">Q", 2**20) + b"cut", relay.ENDED),
         (b"\x08\x00", relay.GARBLED),
         (b"\x01\x03one" + READY, relay.GARBLED),
         (b"\x05\x00", relay.GARBLED),

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import challenges, classroom, machine, profiling, records
+from tinytorch_compete.cli import boards, challenges, classroom, machine, profiling, records
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -29,12 +29,12 @@ for command in (
     challenges.cap,
     classroom.grade,
     classroom.results,
-    classroom.leaderboard,
+    boards.leaderboard,
     records.audit,
     records.withdraw,
     challenges.similar,
     profiling.profile,
-    classroom.demo,
+    boards.demo,
     machine.doctor,
 ):
     app.command(name="list" if command is challenges.list_challenges else None)(command)

@@ -1,8 +1,8 @@
-"""Commands for a class: grade, results, leaderboard, and a sample class to try them on."""
+"""Commands for a class: grade, results, audit."""
 
 from __future__ import annotations
 
-import shutil
+import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,9 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import feedback, files, grading, pack, ranking, store, submission
+from tinytorch_compete import feedback, files, grading, pack, store, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
     console,
     download,
@@ -26,19 +27,18 @@ from tinytorch_compete.cli.tables import (
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission
-from tinytorch_compete.verification import samples
 
-DATABASE, SECRET, FEEDBACK, LEADERBOARD = "results.sqlite", "secret", "feedback", "leaderboard"
+DATABASE, SECRET, FEEDBACK = "results.sqlite", "secret", "feedback"
 Folder = Annotated[Path, typer.Option("--results", help="The folder of results and feedback.")]
 Dataset = Annotated[str | None, typer.Option(help="One of the challenge's data sets.")]
 Source = Annotated[Path | None, typer.Option("--data", help="A folder that has the data set.")]
+Final = Annotated[bool, typer.Option("--final", help="Of the final grading, after closing.")]
 
 
 def grade(
@@ -52,17 +52,22 @@ def grade(
     data: Source = None,
     workers: Annotated[int | None, typer.Option(min=1, help="How many to run at once.")] = None,
     again: Annotated[bool, typer.Option(help="Grade what has a grade already, too.")] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="After closing, with seeds that were never used before.")
+    ] = False,
     require_isolation: Annotated[
         bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
     ] = False,
 ) -> None:
     """Grade a class; run it again to go on."""
     entry = entry_of(context, slug)
+    if final:
+        _check_closed(entry)
     _check_isolation(require_isolation)
     works = submission.find(submissions, entry.slug)
     secret = files.secret(results / SECRET)
     with download() as progress:
-        plan = Plan(entry, secret, dataset=dataset, source=data, progress=progress)
+        plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
     kept = Store(results / DATABASE)
     todo = works if again else grading.waiting(plan, works, kept)
     if skipped := len(works) - len(todo):
@@ -73,7 +78,8 @@ def grade(
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
     students = {work.student for work in works}
-    latest = [r for r in kept.latest(entry.slug) if r.identity.student in students]
+    newest = kept.latest(entry.slug, final=final)
+    latest = [r for r in newest if r.identity.student in students]
     print_results(entry.challenge, latest)
     console.print(f"Feedback: {results / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
     _say_flags(entry.slug, latest, results)
@@ -94,13 +100,22 @@ def results(
     flags: Annotated[
         bool, typer.Option("--flags", help="What a person should look at, and nothing else.")
     ] = False,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Intervals, ranks, and how far the next group is.")
+    ] = False,
+    final: Final = False,
 ) -> None:
     """Show the results table, or write it to a file."""
     kept = stored(results)
     chosen = entry_of(context, slug).slug if slug else None
-    found = kept.history(chosen) if history else kept.latest(chosen)
+    if detailed and (history or csv or parquet):
+        raise CompeteError("--detailed is for the newest results, and for the terminal alone.")
+    found = kept.latest(chosen, final=final)
+    if history:
+        found = [result for result in kept.history(chosen) if result.identity.final == final]
     if not found:
-        raise CompeteError(f"{results}: no results{f' for {chosen!r}' if chosen else ''} yet.")
+        kind = "final results" if final else "results"
+        raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
     _write(store.frame(found), csv, parquet)
     if csv or parquet:
         return
@@ -108,51 +123,13 @@ def results(
     for name in dict.fromkeys(result.identity.challenge for result in found):
         console.print(f"[bold]{name}[/bold]")
         rows = [result for result in found if result.identity.challenge == name]
+        challenge = pack.resolve(entries, name).challenge
         if flags:
             print_flags(rows)
+        elif detailed:
+            print_details(challenge, rows, files.secret(results / SECRET))
         else:
-            print_results(pack.resolve(entries, name).challenge, rows)
-
-
-def leaderboard(
-    context: typer.Context,
-    slug: Slug,
-    results: Folder = Path("graded"),
-    html: Annotated[bool, typer.Option("--html", help="Write a page, too.")] = False,
-) -> None:
-    """Write the leaderboard as a notebook, under handles."""
-    entry = entry_of(context, slug)
-    for path in _leaderboard(entry, stored(results), results, html):
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-
-
-def demo(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),
-) -> None:
-    """Grade a sample class for real."""
-    entry = entry_of(context, "efficient-training")
-    for name, sample in samples(entry).items():
-        place = folder / "submitted" / name / entry.slug
-        if sample.folder is None:
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copy(sample.notebook, place / f"{entry.slug}.ipynb")
-        else:
-            shutil.copytree(sample.folder, place, dirs_exist_ok=True)
-    graded = folder / "graded"
-    grade(context, entry.slug, folder / "submitted", graded)
-    written = _leaderboard(entry, Store(graded / DATABASE), graded, html=True)
-    first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
-    for what, path in (
-        ("The results table", graded / DATABASE),
-        ("A student's feedback", first),
-        ("The leaderboard notebook", written[0]),
-        ("The leaderboard as a page", written[-1]),
-    ):
-        console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False
-    )
+            print_results(challenge, rows)
 
 
 def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
@@ -200,14 +177,9 @@ def _write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     executed = graded.run.notebook if graded.run else None
     surplus = graded.assembly.surplus if graded.assembly else 0
     made = feedback.make(plan.entry.challenge, graded.result, executed, surplus)
-    path = folder / FEEDBACK / identity.student / f"{identity.challenge}.ipynb"
+    name = f"{identity.challenge}-final" if identity.final else identity.challenge
+    path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
     files.write_text(path, nbformat.writes(made) + "\n")
-
-
-def _leaderboard(entry: Entry, kept: Store, folder: Path, html: bool) -> list[Path]:
-    secret = files.secret(folder / SECRET)
-    rows = ranking.board(entry.challenge, kept.latest(entry.slug), secret)
-    return publish(entry.slug, entry.challenge, rows, folder / LEADERBOARD, html=html)
 
 
 def stored(folder: Path) -> Store:
@@ -217,6 +189,16 @@ def stored(folder: Path) -> Store:
             f"{folder / DATABASE}: no results there; grade first, or name the folder by --results."
         )
     return Store(folder / DATABASE)
+
+
+def _check_closed(entry: Entry) -> None:
+    """Raise ``CompeteError`` while a challenge is open; a date without a zone is local time."""
+    closes = entry.challenge.dates.closes
+    if closes and dt.datetime.now(dt.UTC) < closes.astimezone():
+        raise CompeteError(
+            f"{entry.slug} is open until {closes:%Y-%m-%d %H:%M}: the final grading uses up its "
+            "secret seeds, so run it after that, or change dates.closes in challenge.toml."
+        )
 
 
 def _check_isolation(required: bool) -> None:

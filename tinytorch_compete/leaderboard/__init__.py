@@ -1,1 +1,1 @@
-"""Leaderboards as notebooks: data with handles, code that anyone can run again, and a picture."""
+"""Leaderboards as notebooks: data with handles, code that anyone can run again, and pictures."""

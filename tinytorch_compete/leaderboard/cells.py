@@ -2,96 +2,120 @@
 
 from __future__ import annotations
 
-import json
-
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete.model import Challenge, Metric
+from tinytorch_compete.inference import CONFIDENCE
+from tinytorch_compete.leaderboard.data import FEWEST, Board
+from tinytorch_compete.model import Challenge
 from tinytorch_compete.ranking import format_figure
 
 LOAD = """\
-import matplotlib.pyplot as plt
-import pandas as pd
+from tinytorch_compete import ranking
+from tinytorch_compete.leaderboard import data, pictures, tables
 
-CHALLENGE = {facts}
+ME = {me!r}  # your handle, such as "swift-heron-042", to see where you are
 
-FIGURES = [metric["name"] for metric in CHALLENGE["metrics"]] + ["peak_mib"]
-empty = {{name: [""] for name in FIGURES}}
-board = pd.read_csv("{slug}.csv", keep_default_na=False, na_values=empty)
-ranked = board[board["handle"] != ""]  # a line without a handle is a withdrawn result's
-print(f"{{len(ranked)}} ranked submissions, {{len(board) - len(ranked)}} withdrawn")\
+BOARD = data.read("{name}.json")
+CHALLENGE = BOARD.challenge
+rows = ranking.board(CHALLENGE, BOARD.newest)  # order, tie groups, intervals: from raw samples
+me = data.find(rows, ME)
+ranked = [row for row in rows if not row.withdrawn]
+large = len(ranked) >= data.FEWEST\
 """
 
-TABLE = """\
-def shown(rows):
-    table = rows.drop(columns=["division"]).copy()
-    for metric in CHALLENGE["metrics"]:
-        share = metric["unit"].startswith("share")
-        form = "{:.1%}" if share else "{:.0f} " + metric["unit"]
-        table[metric["name"]] = table[metric["name"]].map(form.format, na_action="ignore")
-    table.loc[table["handle"] == "", "handle"] = "(withdrawn)"
-    table = table.rename(columns={"peak_mib": "peak memory"}).style.format(na_rep="")
-    table = table.hide(axis="index")
-    return table.set_properties(subset=["handle", "tier"], **{"text-align": "left"})
-
-
-for division, rows in board.groupby("division", sort=False):
-    display(shown(rows).set_caption(f"Division: {division}" if division else CHALLENGE["title"]))\
+SUMMARY = """\
+print(f"{len(ranked)} submissions are ranked; data of {BOARD.day:%Y-%m-%d}.")
+if len(ranked) < len(rows):
+    print(f"{len(rows) - len(ranked)} withdrawn: the place stays empty.")
+if BOARD.elsewhere:
+    print(f"{BOARD.elsewhere} graded under other conditions (an older version of the challenge, "
+          "other seeds, data or limits) are not shown: their figures can't be compared.")
+if ranked and max(len(values) for row in ranked for values in row.samples.values()) < 2:
+    print("Each was run once, so that no figure has an interval and nobody can be told apart.")
+if tables.too_noisy(BOARD):
+    print("TOO NOISY TO RANK: the machine was so busy that a run says more of it than of the code. "
+          "Take the order below as unknown, and grade again on a quieter machine.")\
 """
 
-PICTURE = """\
-FIRST = CHALLENGE["metrics"][0]
-MARKERS = "osD^vP*X"
-share = FIRST["unit"].startswith("share")
+RANKED = """\
+for table in tables.ranked(CHALLENGE, rows, me):
+    display(table)\
+"""
 
-figure, axes = plt.subplots(figsize=(8, 4.5), dpi=110, layout="constrained")
-for number, (tier, rows) in enumerate(ranked.groupby("tier", sort=False)):
-    height = rows[FIRST["name"]] * (100 if share else 1)
-    axes.scatter(rows["peak_mib"], height, s=60, marker=MARKERS[number % len(MARKERS)], label=tier)
-    for x, y, handle in zip(rows["peak_mib"], height, rows["handle"]):
-        axes.annotate(handle, (x, y), xytext=(5, 5), textcoords="offset points", fontsize=8)
-for division in CHALLENGE["divisions"]:
-    axes.axvline(division["peak_mib"], color="gray", linestyle=":", linewidth=1)
-axes.set_xlabel("peak memory above the idle kernel (MiB)")
-axes.set_ylabel(FIRST["name"] + (" (%)" if share else f" ({FIRST['unit']})"))
-axes.set_title(CHALLENGE["title"] + ": further up and further left is better")
-axes.margins(x=0.12, y=0.12)
-axes.grid(alpha=0.25)
-if len(ranked):
-    axes.legend(title="tier")
-plt.show()\
+PARETO = """\
+if ranked:
+    display(pictures.pareto(CHALLENGE, ranked, me))
+    display(tables.front(CHALLENGE, ranked, pictures.trade(CHALLENGE)))
+else:
+    print("Nobody is ranked yet.")\
+"""
+
+DISTRIBUTION = """\
+if large:
+    display(pictures.distribution(CHALLENGE, ranked, me))
+else:
+    print(f"Fewer than {data.FEWEST} submissions are ranked: a picture would show who is who.")
+display(tables.tiers(BOARD, rows))\
+"""
+
+PROGRESS = """\
+if len({attempt.day for attempt in BOARD.history}) > 1:
+    display(pictures.progress(CHALLENGE, BOARD.history))
+elif large:
+    print("All were graded on one day: there is no progress to show yet.")
+if large:
+    display(tables.records(BOARD))
+else:
+    print(f"Who was when where is not shown for fewer than {data.FEWEST} submissions.")\
+"""
+
+GROUPS = """\
+groups = list(tables.differences(CHALLENGE, rows))
+for table in groups:
+    display(table)
+if not groups:
+    print("There is no second group anywhere: nothing separates them.")\
+"""
+
+NOISE = """\
+display(tables.certificate(BOARD))
+for machine in BOARD.machines:
+    print(f"Graded on: {machine}")\
 """
 
 
-def cells(slug: str, challenge: Challenge) -> list[NotebookNode]:
-    """The notebook's cells, not yet executed; the data is read from ``SLUG.csv`` beside it."""
-    facts = {
-        "title": challenge.title,
-        "metrics": [{"name": m.name, "unit": m.unit} for m in _ranked_first(challenge)],
-        "divisions": [{"name": d.name, "peak_mib": d.peak_mib} for d in challenge.divisions],
-    }
-    load = LOAD.format(facts=json.dumps(facts, indent=4), slug=slug)
-    return [
-        _numbered(number, cell)
-        for number, cell in enumerate(
-            [
-                v4.new_markdown_cell(_heading(challenge)),
-                v4.new_code_cell(load),
-                v4.new_code_cell(TABLE),
-                v4.new_code_cell(PICTURE),
-                v4.new_markdown_cell(_method(challenge)),
-            ]
-        )
+def cells(board: Board, me: str = "") -> list[NotebookNode]:
+    """The notebook's cells, not yet executed; the data is read from ``NAME.json`` beside it."""
+    made = [
+        v4.new_markdown_cell(_heading(board)),
+        v4.new_code_cell(LOAD.format(name=board.name, me=me)),
+        v4.new_code_cell(SUMMARY),
+        v4.new_markdown_cell("## Ranks"),
+        v4.new_code_cell(RANKED),
+        v4.new_markdown_cell(_method(board.challenge)),
     ]
+    for title, code in (
+        ("What it costs", PARETO),
+        ("Where everybody is", DISTRIBUTION),
+        ("Over time", PROGRESS),
+        ("What separated the groups", GROUPS),
+        ("How sure is this?", NOISE),
+    ):
+        made += [v4.new_markdown_cell(f"## {title}"), v4.new_code_cell(code)]
+    made.append(v4.new_markdown_cell(_about(board)))
+    for number, cell in enumerate(made):
+        cell.id = f"cell-{number}"
+    return made
 
 
-def _ranked_first(challenge: Challenge) -> list[Metric]:
-    ranked = [challenge.metric(name) for name in challenge.rank]
-    return [*ranked, *(metric for metric in challenge.metrics if metric.name not in challenge.rank)]
-
-
-def _heading(challenge: Challenge) -> str:
-    return f"# Leaderboard: {challenge.title}\n\n{challenge.summary}"
+def _heading(board: Board) -> str:
+    which = (
+        "**Final board**: graded after closing, with secret seeds that were used for nothing else."
+        if board.final
+        else "**Public board**: graded while the challenge is open. The final board is graded with "
+        "other secret seeds after closing, and may look different."
+    )
+    return f"# Leaderboard: {board.challenge.title}\n\n{board.challenge.summary}\n\n{which}"
 
 
 def _method(challenge: Challenge) -> str:
@@ -99,17 +123,22 @@ def _method(challenge: Challenge) -> str:
     first = challenge.metric(challenge.rank[0])
     tiers = ", ".join(f"{t.name} from {format_figure(first, t.at)}" for t in challenge.tiers)
     return (
-        "## How to read this\n\n"
-        f"Ordered by {order}; equal figures share a rank. Tiers: {tiers}. Only submissions that "
-        "reached a tier are ranked, each by its newest result; one that was withdrawn later leaves "
-        "an empty line. Memory is the operating system's "
-        "figure for the whole process tree above an idle kernel. Accuracy is measured on images "
-        "that no submission has seen, once: **neighbours whose figures differ by a few points may "
-        "well stand the other way round on other images.**\n\n"
-        "Handles are pseudonyms. The figures are in the CSV file beside this notebook."
+        f"Decided by {order}. **Submissions of one rank (marked `=`) are tied**: a paired t test "
+        "over the secret seeds, with Holm's correction for all pairs, can't tell them from the "
+        "first of their group, and within a group the order says nothing. "
+        f"In brackets stand {CONFIDENCE:.0%} confidence intervals of the mean over the runs, each "
+        "with another secret seed. Memory is the operating system's figure for the whole process "
+        f"tree above an idle kernel. Tiers: {tiers}. Only submissions that reached a tier are "
+        "ranked, each handle by its newest result."
     )
 
 
-def _numbered(number: int, cell: NotebookNode) -> NotebookNode:
-    cell.id = f"cell-{number}"
-    return cell
+def _about(board: Board) -> str:
+    return (
+        "## Run it again\n\n"
+        f"Everything here is computed from `{board.name}.json`, which has handles and the raw "
+        f"samples of each run. Open `{board.name}.ipynb` beside it, with `tinytorch_compete` "
+        "installed, set `ME` to your handle and run all cells. Handles are pseudonyms. Days are "
+        "all that is told of time, since a class is graded in the order of its names; in a class "
+        f"of fewer than {FEWEST} not even these."
+    )

@@ -1,14 +1,11 @@
-"""Write a leaderboard: a table of handles as CSV, and a notebook that is computed from it."""
+"""Write a leaderboard: its data as JSON, and a notebook that is computed from it."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -18,63 +15,37 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import files
+from tinytorch_compete import files, ranking
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.leaderboard import cells
-from tinytorch_compete.model import Challenge
-from tinytorch_compete.ranking import Row, columns
+from tinytorch_compete.leaderboard import cells, data, page
+from tinytorch_compete.leaderboard.data import Board
 
 EXECUTION_S = 300
 
 
-def publish(
-    slug: str, challenge: Challenge, rows: Sequence[Row], folder: Path, *, html: bool = False
-) -> list[Path]:
-    """Write ``SLUG.csv`` and the executed ``SLUG.ipynb`` into a folder, and the page if asked for.
+def publish(board: Board, folder: Path, *, html: bool = False, me: str = "") -> list[Path]:
+    """Write ``NAME.json`` and the executed ``NAME.ipynb`` into a folder, and the page if asked for.
 
-    Returns the files that were written, the notebook first. Raises ``StoreError`` if they can't be
-    written and ``Fault`` if the notebook can't be executed.
+    ``me`` is the handle for which "you are here" is marked. Returns the files that were written,
+    the notebook first. Raises ``StoreError`` if they can't be written or nobody has that handle,
+    and ``Fault`` if the notebook can't be executed.
     """
-    table = folder / f"{slug}.csv"
-    files.write_text(table, as_csv(challenge, rows))
+    data.find(ranking.board(board.challenge, board.newest), me)
+    table = folder / f"{board.name}.json"
+    files.write_text(table, data.encode(board))
     notebook = v4.new_notebook(
-        cells=cells.cells(slug, challenge),
+        cells=cells.cells(board, me),
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     asyncio.run(_execute(notebook, folder))
-    path = folder / f"{slug}.ipynb"
+    path = folder / f"{board.name}.ipynb"
     files.write_text(path, nbformat.writes(notebook) + "\n")
     written = [path, table]
     if html:
-        written.append(folder / f"{slug}.html")
-        files.write_text(written[-1], as_html(notebook, challenge.title))
+        written.append(folder / f"{board.name}.html")
+        title = f"{board.challenge.title}: {'final' if board.final else 'public'} leaderboard"
+        files.write_text(written[-1], page.page(notebook, title))
     return written
-
-
-def as_csv(challenge: Challenge, rows: Sequence[Row]) -> str:
-    """The board as CSV: division, rank, handle, tier and the figures.
-
-    A withdrawn result's line has its division and rank; the rest is empty.
-    """
-    names = columns(challenge)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["division", "rank", "handle", "tier", *names])
-    for row in rows:
-        figures = [
-            f"{row.estimates[name].value:.6g}" if name in row.estimates else "" for name in names
-        ]
-        writer.writerow([row.division, row.rank, row.handle, row.tier, *figures])
-    return text.getvalue()
-
-
-def as_html(notebook: NotebookNode, title: str) -> str:
-    """The notebook as a page without its code."""
-    from nbconvert import HTMLExporter  # costs 0.5 s to import, and only this function needs it
-
-    exporter = HTMLExporter(exclude_input=True, exclude_output_prompt=True, embed_images=True)
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
-    return str(body)
 
 
 class _ThisPython(KernelSpecManager):  # type: ignore[misc]

@@ -49,7 +49,8 @@ def run(
 ) -> tuple[Profile, Run]:
     """The profile of an assembled notebook and the run that it comes from.
 
-    The arguments are those of ``Sandbox.run``; a timed probe asks one question. Grading cells run too, but only what they call of
+    The arguments are those of ``Sandbox.run``; a timed probe asks one question. Grading cells run
+    too, but only what they call of
     the student's is in the profile. Memory may go ``ALLOWANCE_MIB`` over the limit, and time
     ``SLOWER`` times as far. Raises ``EvidenceError`` if the run ended before the profile was sent,
     and ``Fault`` as the sandbox does.

@@ -64,6 +64,8 @@ class Channel:
             return
         if self._serving:
             await asyncio.wait({self._serving}, timeout=GRACE_S)
+            if not self._serving.done():
+                self._broken[self._open] = "it was cut off when its cell ended"
             await self._cancel()  # a cell that has ended is asked nothing more
         answered = self._serving and not self._serving.cancelled()
         answer = self._serving.result() if self._serving and answered else None

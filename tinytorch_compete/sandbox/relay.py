@@ -28,7 +28,7 @@ RETRY_S = 0.005
 FLOODED = f"sent more than {FLOOD_BYTES // MIB} MiB in messages and outputs"
 OVERLONG = f"sent a message of more than {MAX_MESSAGE_BYTES // MIB} MiB or {MAX_PARTS} parts"
 GARBLED = "the kernel sent what is no message"
-CLOSED = "the kernel ended or closed its channels"
+ENDED = "the kernel ended before the cell did"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Address = str | tuple[str, int]  # of a Unix socket, or of TCP
@@ -106,7 +106,7 @@ class Relay:
         except Refusal as refusal:
             self.problem = self.problem or str(refusal)
         except (asyncio.IncompleteReadError, ConnectionError):
-            self.problem = self.problem or CLOSED
+            self.problem = self.problem or ENDED
         finally:
             client.write_eof()
 

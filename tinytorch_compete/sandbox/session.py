@@ -23,7 +23,7 @@ from tinytorch_compete.sandbox.channel import Channel, Compete
 from tinytorch_compete.sandbox.client import BoundedClient, QuietClient
 from tinytorch_compete.sandbox.contender import UNANSWERED, Clock
 from tinytorch_compete.sandbox.provisioner import NAME
-from tinytorch_compete.sandbox.relay import Address, Relay
+from tinytorch_compete.sandbox.relay import ENDED, Address, Relay
 
 # What reading a message raises when its signature, its JSON or its fields are wrong.
 UNINTELLIGIBLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -169,7 +169,7 @@ class Session:
             self._check_memory()
             running.result()
         except DeadKernelError:
-            raise self._ended("the kernel ended") from None
+            raise self._ended(ENDED) from None
         except UNINTELLIGIBLE as error:  # a forged or broken message: the kernel's, not ours
             reason = f"the kernel sent what is no message ({type(error).__name__})"
             raise Stop(Verdict.ERROR, reason) from None
@@ -191,7 +191,7 @@ class Session:
             self._check_memory()
             self._note_memory()
             if not await self._manager.is_alive():
-                raise self._ended("the kernel process ended before the cell did")
+                raise self._ended(ENDED)
             if self._clock.elapsed_s() > self._deadline_s:
                 raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
             if self._relay.problem:

@@ -1,0 +1,260 @@
+"""What a reader of a leaderboard sees, and what nobody must see."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nbformat
+import pytest
+from classes import CHALLENGE, NAMES, SECRET, SLUG, attempt, history
+
+from tinytorch_compete import ranking
+from tinytorch_compete.errors import StoreError
+from tinytorch_compete.leaderboard import data, page, picture, tables
+from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.leaderboard.publish import publish
+from tinytorch_compete.model import Result
+from tinytorch_compete.sandbox import noise, race
+
+
+def collected(results: list[Result], **options: Any) -> Board:
+    latest = list({result.identity.student: result for result in results}.values())
+    return data.collect(SLUG, CHALLENGE, latest, results, SECRET, **options)
+
+
+ME = ranking.handle("turing", SECRET)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a published board of ten, for one of them."""
+    folder = tmp_path_factory.mktemp("large")
+    publish(collected(history()), folder, html=True, me=ME)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a published board of four."""
+    folder = tmp_path_factory.mktemp("small")
+    publish(collected(history(4)), folder, html=True)
+    return folder
+
+
+def outputs(folder: Path) -> str:
+    notebook = nbformat.read(folder / f"{SLUG}.ipynb", 4)
+    found = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "\n".join(
+        output.get("text") or "\n".join(output.get("data", {}).values()) for output in found
+    )
+
+
+def test_all_cells_were_run_and_none_failed(large: Path) -> None:
+    notebook = nbformat.read(large / f"{SLUG}.ipynb", 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    kinds = {output.output_type for cell in code for output in cell.outputs}
+    assert kinds <= {"display_data", "stream"}
+
+
+def test_ranks_from_the_exported_data_are_the_boards(large: Path) -> None:
+    results = history()[len(NAMES) :]
+    expected = ranking.board(CHALLENGE, ranking.published(CHALLENGE, results, SECRET))
+    exported = data.read(large / f"{SLUG}.json")
+    assert ranking.board(exported.challenge, exported.newest) == expected
+    assert len({row.rank for row in expected}) > 2
+    shown = re.findall(r'<td>(\d+)=?</td><th scope="row">([a-z0-9-]+)', outputs(large))
+    assert shown == [(str(row.rank), row.handle) for row in expected]
+
+
+def test_a_reader_can_run_it_again_from_the_data_beside_it(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (f"{SLUG}.json", f"{SLUG}.ipynb"):
+        shutil.copy(large / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    mine = ranking.handle("curie", SECRET)
+    shown: list[Any] = []
+    scope: dict[str, Any] = {"display": shown.append}
+    for cell in nbformat.read(f"{SLUG}.ipynb", 4).cells:
+        if cell.cell_type == "code":
+            source = cell.source.replace(f"ME = {ME!r}", f"ME = {mine!r}")
+            exec(source, scope)  # noqa: S102  (as the reader's kernel does)
+    assert f"{mine} (you)" in repr(shown[0])
+    assert any("Yours is" in getattr(thing, "alt", "") for thing in shown)
+
+
+def test_the_reader_is_marked(large: Path) -> None:
+    assert f"{ME} (you)" in outputs(large)
+    assert "you are here" in outputs(large)
+
+
+def test_no_name_and_no_time_of_day_is_in_any_file(large: Path, small: Path) -> None:
+    written = [path for folder in (large, small) for path in folder.iterdir()]
+    assert len(written) == 6
+    for path in written:
+        text = path.read_text().lower()
+        assert not [name for name in NAMES if name in text]
+        assert "09:0" not in text
+
+
+def test_a_small_class_shows_nobodys_history_and_no_distribution(small: Path) -> None:
+    exported = data.read(small / f"{SLUG}.json")
+    assert exported.history == ()
+    assert {attempt.day for attempt in exported.newest} == {None}
+    shown = outputs(small)
+    assert "against memory" in shown
+    for hidden in ("How many reached which", "over time", "First to reach"):
+        assert hidden not in shown
+    assert "Fewer than 5" in shown
+
+
+def test_a_large_class_shows_them(large: Path) -> None:
+    shown = outputs(large)
+    for words in ("How many reached which", "over time", "First to reach", "The first group"):
+        assert words in shown
+
+
+class Reader(HTMLParser):
+    """Walks through a page as a screen reader would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.bare: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        needed = {"th": "scope", "svg": "aria-label", "html": "lang"}
+        if tag in needed and not dict(attrs).get(needed[tag]):
+            self.bare.append(tag)
+
+
+def test_the_page_needs_nothing_from_elsewhere(large: Path) -> None:
+    text = (large / f"{SLUG}.html").read_text()
+    reader = Reader()
+    reader.feed(text)
+    assert "http" not in text
+    assert not {"script", "link", "iframe", "img"} & reader.tags.keys()
+    links = [v for _, name, v in reader.attributes if name in ("src", "href", "xlink:href")]
+    assert all(link.startswith("#") for link in links)
+    assert all(link.startswith("#") for link in re.findall(r"url\(([^)]*)\)", text))
+
+
+def test_the_page_can_be_read_aloud(large: Path) -> None:
+    reader = Reader()
+    reader.feed((large / f"{SLUG}.html").read_text())
+    assert reader.bare == []
+    assert reader.tags["table"] == reader.tags["caption"] > 4
+    assert reader.tags["svg"] == reader.tags["figcaption"] == 3
+    said = [value for tag, name, value in reader.attributes if (tag, name) == ("svg", "aria-label")]
+    assert "are on the front" in said[0]
+    assert "The median speedup of 10 submissions" in said[1]
+    assert "The best speedup went from" in said[2]
+    ids = Counter(value for _, name, value in reader.attributes if name == "id")
+    assert [name for name, count in ids.items() if count > 1] == []
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance by WCAG 2.2."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [picture.COLOURS, page.DARK], ids=["light", "dark"])
+def test_words_and_marks_stand_out_in_both_themes(theme: dict[str, str]) -> None:
+    assert theme.keys() == picture.COLOURS.keys()
+    paper = luminance(theme["paper"])
+    for name in ("ink", "muted", "accent", "second"):
+        darker, lighter = sorted((paper, luminance(theme[name])))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, name
+
+
+def test_text_of_a_challenge_is_shown_and_never_obeyed(tmp_path: Path) -> None:
+    evil = msgspec.structs.replace(CHALLENGE, title="<script>alert(1)</script>", summary="<b>")
+    board = msgspec.structs.replace(collected(history(2)), challenge=evil)
+    publish(board, tmp_path, html=True)
+    text = (tmp_path / f"{SLUG}.html").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_handle_that_has_no_row_is_one_clear_error_and_nothing_is_written(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StoreError, match=r"'nobody-at-all' is not on this board"):
+        publish(collected(history()), tmp_path / "out", me="nobody-at-all")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_graded_under_other_conditions_is_counted_and_not_shown() -> None:
+    new = attempt("erdos", 2.0, 9)
+    identity = msgspec.structs.replace(new.identity, grader_sha="newer")
+    board = collected([*history(), msgspec.structs.replace(new, identity=identity)])
+    assert [a.handle for a in board.newest] == [ranking.handle("erdos", SECRET)]
+    assert board.elsewhere == len(NAMES) - 1
+
+
+def test_who_reached_no_tier_is_counted_and_not_named() -> None:
+    board = collected([*history(), attempt("galois", 0.01)])
+    assert board.unranked == 1
+    assert ranking.handle("galois", SECRET) not in data.encode(board)
+    rows = ranking.board(CHALLENGE, board.newest)
+    assert tables.tiers(board, rows).groups[0][-1][2] == "1"
+
+
+def test_a_withdrawn_result_leaves_an_empty_line() -> None:
+    board = collected(history())
+    gone = msgspec.structs.replace(board.newest[0], handle="", withdrawn=True)
+    rows = ranking.board(CHALLENGE, (gone, *board.newest[1:]))
+    (table,) = tables.ranked(CHALLENGE, rows)
+    (line,) = [row for group in table.groups for row in group if row[1] == "(withdrawn)"]
+    assert set(line[2:]) == {""}
+
+
+@pytest.mark.parametrize(("spread", "said"), [(0.3, True), (noise.LOUDEST, False), (0.05, False)])
+def test_a_machine_that_was_too_noisy_to_rank_on_is_said(spread: float, said: bool) -> None:
+    board = collected([attempt(name, 1.0, spread=spread) for name in NAMES])
+    assert tables.too_noisy(board) == said
+
+
+def test_the_loudest_spread_leaves_a_run_a_standard_deviation_of_3_per_cent() -> None:
+    left = noise.LOUDEST / race.MOST**0.5
+    assert left == pytest.approx(0.03, rel=0.05)
+
+
+def test_the_board_says_whether_it_is_the_final_one(tmp_path: Path) -> None:
+    final = [attempt(name, 1.0, final=True) for name in NAMES[:2]]
+    paths = publish(collected(final, final=True), tmp_path, html=True)
+    assert [path.name for path in paths] == [f"{SLUG}-final.{e}" for e in ("ipynb", "json", "html")]
+    assert "Final board" in paths[2].read_text()
+
+
+def test_the_public_board_says_so(large: Path) -> None:
+    assert "Public board" in (large / f"{SLUG}.html").read_text()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"slug": 3}'])
+def test_data_that_is_none_is_said(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(StoreError, match="not the data of a leaderboard"):
+        data.read(path)
+
+
+def test_data_that_is_missing_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="must lie beside the notebook"):
+        data.read(tmp_path / "x.json")
+
+
+def test_letters_go_on_after_z() -> None:
+    assert [tables.letter(n) for n in (0, 25, 26, 27, 52)] == ["A", "Z", "AA", "AB", "BA"]

@@ -1,0 +1,99 @@
+"""Commands that show a class its standing: the leaderboard, and a sample class to try it on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinytorch_compete import files, pack
+from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.cli.classroom import DATABASE, FEEDBACK, SECRET, Final, Folder, grade, stored
+from tinytorch_compete.cli.tables import console
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.leaderboard import data
+from tinytorch_compete.leaderboard.publish import publish
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.store import Store
+from tinytorch_compete.verification import samples
+
+LEADERBOARD = "leaderboard"
+
+
+def leaderboard(
+    context: typer.Context,
+    slug: Annotated[
+        str | None, typer.Argument(metavar="[SLUG]", help="The challenge, by its slug or alias.")
+    ] = None,
+    results: Folder = Path("graded"),
+    every: Annotated[
+        bool, typer.Option("--all", help="Of every challenge that has results.")
+    ] = False,
+    html: Annotated[bool, typer.Option("--html", help="Write a page, too.")] = False,
+    me: Annotated[str, typer.Option(metavar="HANDLE", help="Mark where this handle is.")] = "",
+    final: Final = False,
+) -> None:
+    """Write the leaderboard as a notebook, under handles."""
+    if (slug is None) != every:
+        raise CompeteError("name one challenge, or say --all.")
+    if every and me:
+        raise CompeteError("--me marks a handle on one board: name its challenge instead of --all.")
+    kept = None if slug is None else entry_of(context, slug)
+    store = stored(results)
+    entries = [kept] if kept else _graded(context, store, final)
+    if not entries:
+        raise CompeteError(f"{results}: no {'final ' if final else ''}results yet.")
+    for entry in entries:
+        for path in _publish(entry, store, results, html=html, me=me, final=final):
+            console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _graded(context: typer.Context, store: Store, final: bool) -> list[Entry]:
+    slugs = dict.fromkeys(result.identity.challenge for result in store.latest(final=final))
+    entries = pack.find(context.obj)
+    return [pack.resolve(entries, slug) for slug in slugs]
+
+
+def _publish(
+    entry: Entry, store: Store, folder: Path, *, html: bool, me: str = "", final: bool = False
+) -> list[Path]:
+    latest = store.latest(entry.slug, final=final)
+    if not latest:
+        raise CompeteError(
+            f"{folder}: no {'final ' if final else ''}results for {entry.slug!r} yet; grade first."
+        )
+    secret = files.secret(folder / SECRET)
+    history = store.history(entry.slug)
+    board = data.collect(entry.slug, entry.challenge, latest, history, secret, final=final)
+    return publish(board, folder / LEADERBOARD, html=html, me=me)
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),
+) -> None:
+    """Grade a sample class for real."""
+    entry = entry_of(context, "efficient-training")
+    for name, sample in samples(entry).items():
+        place = folder / "submitted" / name / entry.slug
+        if sample.folder is None:
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sample.notebook, place / f"{entry.slug}.ipynb")
+        else:
+            shutil.copytree(sample.folder, place, dirs_exist_ok=True)
+    graded = folder / "graded"
+    grade(context, entry.slug, folder / "submitted", graded)
+    written = _publish(entry, Store(graded / DATABASE), graded, html=True)
+    first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
+    for what, path in (
+        ("The results table", graded / DATABASE),
+        ("A student's feedback", first),
+        ("The leaderboard notebook", written[0]),
+        ("The leaderboard as a page", written[-1]),
+    ):
+        console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False
+    )

@@ -1,0 +1,99 @@
+"""Each student's standing in words: figures with intervals, and how far it is to the next group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tinytorch_compete import inference, ranking
+from tinytorch_compete.cli.tables import console, plain, table
+from tinytorch_compete.leaderboard.tables import difference
+from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.ranking import Row
+
+Line = tuple[str, str]
+
+
+def print_details(challenge: Challenge, results: Sequence[Result], secret: bytes) -> None:
+    """A block for each student, in the order of the board; then those who have no rank."""
+    alike, elsewhere = ranking.comparable(results)
+    rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
+    by_handle = {ranking.handle(r.identity.student, secret): r for r in results}
+    placed = [(by_handle[row.handle], row) for row in rows if row.handle]
+    for result, row in placed:
+        _print(f"{result.identity.student}  {row.handle}", _standing(challenge, rows, row))
+    ranked = {result.identity.student for result, _ in placed}
+    for result in (r for r in alike if r.identity.student not in ranked):
+        why = f"{result.verdict}. {result.message}".replace("\n", " ").rstrip()
+        _print(result.identity.student, [("not ranked", why)])
+    if elsewhere:
+        console.print(
+            f"{elsewhere} graded under other conditions have no rank: grade them again.",
+            highlight=False,
+        )
+
+
+def _print(title: str, lines: Sequence[Line]) -> None:
+    console.print(f"[bold]{plain(title)}[/bold]", highlight=False)
+    console.print(table("", ["!", ""], [[f"  {name}", text] for name, text in lines]))
+
+
+def _standing(challenge: Challenge, rows: Sequence[Row], row: Row) -> list[Line]:
+    own = [other for other in rows if other.division == row.division]
+    tied = sum(other.rank == row.rank for other in own) - 1
+    where = f" in division {row.division}" if row.division else ""
+    place = f"{row.rank} of {len(own)}{where}" + (f", tied with {tied} more" if tied else "")
+    missed = "" if row.meets else ", a requirement is missed"
+    lines = [("rank", place), ("tier", row.tier + missed)]
+    for name, found in row.estimates.items():
+        runs = f"{found.n} run" if found.n == 1 else f"{found.n} runs"
+        shown = ranking.format_estimate(ranking.declared(challenge, name), found)
+        lines.append((name, f"{shown}, {runs}"))
+    return [*lines, *_next_group(challenge, rows, row), *_neighbour(challenge, own, row)]
+
+
+def _next_group(challenge: Challenge, rows: Sequence[Row], row: Row) -> Iterator[Line]:
+    """How far it is to the last row of the group above, in the metric that separates them."""
+    above = ranking.next_group(rows, row)
+    if above is None:
+        yield "next group", "none: this is the first"
+        return
+    if row.meets != above.meets:
+        yield "next group", "meets all requirements"
+        return
+    metric = challenge.metric(ranking.separating(challenge, row, above))
+    yield (
+        "next group",
+        f"{_gap(metric, row, above)} from {above.handle}: {_telling(metric, row, above)}",
+    )
+
+
+def _neighbour(challenge: Challenge, own: Sequence[Row], row: Row) -> Iterator[Line]:
+    """What it would take to tell a tied row from the one above it in its group."""
+    before = [other for other in own[: own.index(row)] if other.rank == row.rank and other.handle]
+    metric = challenge.metric(challenge.rank[0])
+    if before and metric.name in row.estimates and metric.name in before[-1].estimates:
+        above = before[-1]
+        yield (
+            "tied",
+            f"{_gap(metric, row, above)} from {above.handle}: {_telling(metric, row, above)}",
+        )
+
+
+def _gap(metric: Metric, row: Row, other: Row) -> str:
+    if metric.name not in row.estimates or metric.name not in other.estimates:
+        return f"no {metric.name}"
+    values = (r.estimates[metric.name].value for r in (row, other))
+    return f"{difference(metric, *values)} in {metric.name}"
+
+
+def _telling(metric: Metric, row: Row, other: Row) -> str:
+    """Whether these two alone are told apart, or about how many more runs would do it."""
+    mine, theirs = (r.samples.get(metric.name, ()) for r in (row, other))
+    if len(mine) != len(theirs) or len(mine) < 2:
+        return "too few runs of the same seeds to say more"
+    if inference.paired_p(mine, theirs, metric.scale, metric.resolution) <= inference.ALPHA:
+        return "told apart"
+    needed = inference.runs_to_tell(mine, theirs, metric.scale, metric.resolution)
+    if needed is None:
+        return f"not even {inference.MOST_RUNS} runs would tell"
+    return f"about {max(1, needed - len(mine))} more runs each would tell"

@@ -1,0 +1,250 @@
+"""The tables of a leaderboard, as HTML that a screen reader can walk through and as plain text."""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tinytorch_compete import inference, ranking
+from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.model import Challenge, Metric
+from tinytorch_compete.ranking import Row
+from tinytorch_compete.sandbox import noise
+
+# What each figure of a noise certificate means (see ``sandbox.noise``), and how it is shown.
+SIGNS = {
+    "reference_spread": ("spread of the reference's CPU time", "{:.1%}"),
+    "waiting": ("time in which the reference had no core", "{:.1%}"),
+    "load": ("runnable processes", "{:.1f}"),
+    "steal": ("CPU time that a hypervisor gave to others", "{:.1%}"),
+    "swapped_mib": ("swapped (MiB)", "{:.0f}"),
+    "slowed": ("below the highest frequency", "{:.0%}"),
+    "smt": ("cores share a physical one", "{:.0f}"),
+    "powersave": ("frequency may be lowered to save power", "{:.0f}"),
+}
+MOST_HOLDERS = 3
+Cells = Sequence[str]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table with a caption; ``groups`` are its rows in blocks, the column ``label`` names a row.
+
+    Jupyter shows it as HTML: headings say what they head, and a line stands between the blocks.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    groups: tuple[tuple[tuple[str, ...], ...], ...]
+    label: int = 0
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{_shown(cell)}</th>' for cell in self.head)
+        bodies = "\n".join(self._body(group) for group in self.groups)
+        return (
+            f"<table>\n<caption><span>{_shown(self.caption)}</span></caption>\n"
+            f"<thead><tr>{head}</tr></thead>\n{bodies}\n</table>"
+        )
+
+    def _body(self, group: Sequence[Cells]) -> str:
+        rows = (
+            "".join(
+                _label(cell) if place == self.label else f"<td>{_shown(cell)}</td>"
+                for place, cell in enumerate(row)
+            )
+            for row in group
+        )
+        body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+        return f'<tbody style="border-top: 1px solid">\n{body}\n</tbody>'
+
+    def __repr__(self) -> str:
+        rows = [self.head, *(row for group in self.groups for row in group)]
+        return "\n".join([self.caption, *("  ".join(row) for row in rows)])
+
+
+def _label(text: str) -> str:
+    """A row's name; a page may break it into lines if it is a phrase."""
+    phrase = ' class="phrase"' if len(text.split()) > 3 else ""
+    return f'<th scope="row"{phrase}>{_shown(text)}</th>'
+
+
+def _shown(text: str) -> str:
+    return html.escape(text)
+
+
+def table(caption: str, head: Iterable[str], rows: Iterable[Cells], label: int = 0) -> Table:
+    """A table in one block."""
+    return Table(caption, tuple(head), (tuple(tuple(row) for row in rows),), label)
+
+
+def ranked(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Iterator[Table]:
+    """A table for each division that has rows, with a block for each tie group."""
+    names = ranking.columns(challenge)
+    head = ["rank", "handle", "tier", *(heading(challenge, name) for name in names), "runs"]
+    head += ["requirements"] if challenge.requires else []
+    for division in dict.fromkeys(row.division for row in rows):
+        own = [row for row in rows if row.division == division]
+        groups = tuple(
+            tuple(_ranked_row(challenge, row, own, me) for row in own if row.rank == rank)
+            for rank in dict.fromkeys(row.rank for row in own)
+        )
+        where = f"Division {division}: " if division else ""
+        caption = f"{where}{_counted(len(own), 'submission')} in {_counted(len(groups), 'group')}"
+        yield Table(caption, tuple(head), groups, label=1)
+
+
+def _ranked_row(
+    challenge: Challenge, row: Row, rivals: Sequence[Row], me: Row | None
+) -> tuple[str, ...]:
+    tied = sum(other.rank == row.rank for other in rivals) > 1
+    rank = f"{row.rank}=" if tied else f"{row.rank}"
+    cells = [rank, "(withdrawn)" if row.withdrawn else shown_handle(row, me), row.tier]
+    cells += [figure(challenge, row, name) for name in ranking.columns(challenge)]
+    cells.append(f"{max((e.n for e in row.estimates.values()), default='')}")
+    if challenge.requires:
+        cells.append("" if row.withdrawn else "met" if row.meets else "missed")
+    return tuple(cells)
+
+
+def shown_handle(row: Row, me: Row | None) -> str:
+    """A handle, with a word at the reader's own."""
+    return f"{row.handle} (you)" if me is not None and row.handle == me.handle else row.handle
+
+
+def heading(challenge: Challenge, name: str) -> str:
+    """A figure's name with its unit."""
+    unit = ranking.declared(challenge, name).unit
+    return name if unit.startswith("share") else f"{name} ({unit})"
+
+
+def figure(challenge: Challenge, row: Row, name: str) -> str:
+    """A row's estimate with its interval, without the unit, which is in the heading."""
+    metric, found = ranking.declared(challenge, name), row.estimates.get(name)
+    shown = ranking.format_estimate(metric, found) if found else ""
+    return shown.replace(f" {metric.unit}", "")
+
+
+def front(challenge: Challenge, rows: Sequence[Row], names: Sequence[str]) -> Table:
+    """Those that no other row betters in all the figures ``names``: the picture in words."""
+    live = [row for row in rows if row.estimates.keys() >= set(names)]
+    best = ranking.front(challenge, [row.samples for row in live], names)
+    on = [row for row, leads in zip(live, best, strict=True) if leads]
+    on.sort(key=lambda row: tuple(row.estimates[name].value for name in names))
+    return table(
+        f"The front: nobody is better in {' and '.join(names)} than these",
+        ["", "handle", *(heading(challenge, name) for name in names)],
+        (
+            [letter(number), row.handle, *(figure(challenge, row, name) for name in names)]
+            for number, row in enumerate(on)
+        ),
+        label=1,
+    )
+
+
+def letter(number: int) -> str:
+    """A, B, C and so on, then AA, AB: what a place on the front is called in its picture."""
+    return (letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
+
+
+def tiers(board: Board, rows: Sequence[Row]) -> Table:
+    """How many reached each tier."""
+    challenge = board.challenge
+    first = challenge.metric(challenge.rank[0])
+    live = [row for row in rows if not row.withdrawn]
+    counts = [(t.name, t.at, sum(row.tier == t.name for row in live)) for t in challenge.tiers]
+    total = len(live) + board.unranked
+    found = [
+        [name, f"{first.name} {ranking.format_figure(first, at)}", f"{n}", f"{n / total:.0%}"]
+        for name, at, n in reversed(counts)
+        if total
+    ]
+    if board.unranked:
+        none = ["none, or not graded", "", f"{board.unranked}", f"{board.unranked / total:.0%}"]
+        found.append(none)
+    return table(
+        "The tier that each submission reached", ["tier", "from", "how many", "of all"], found
+    )
+
+
+def records(board: Board) -> Table:
+    """Who reached each tier on the first day that anybody did."""
+    found = ranking.records(board.challenge, board.history)
+    return table(
+        "First to reach each tier, by the day of grading (UTC)",
+        ["tier", "day", "by"],
+        ([r.tier, f"{r.day:%Y-%m-%d}", _holders(r)] for r in reversed(found)),
+    )
+
+
+def _holders(record: ranking.Record) -> str:
+    """Who holds a record; many who reached it on one day share it as a number."""
+    many = len(record.handles) > MOST_HOLDERS
+    return _counted(len(record.handles), "handle") if many else ", ".join(record.handles)
+
+
+def differences(challenge: Challenge, rows: Sequence[Row]) -> Iterator[Table]:
+    """For each division of several groups: the first group's figures against the last one's."""
+    for division in dict.fromkeys(row.division for row in rows):
+        own = [row for row in rows if row.division == division and not row.withdrawn]
+        first, last = ([r for r in own if own and r.rank == own[end].rank] for end in (0, -1))
+        if not own or first == last:
+            continue
+        where = f" in division {division}" if division else ""
+        yield table(
+            f"The first group ({_counted(len(first), 'submission')}) and the last "
+            f"({len(last)}){where}",
+            ["figure", "first group", "last group", "difference"],
+            _differences(challenge, first, last),
+        )
+
+
+def _differences(
+    challenge: Challenge, first: Sequence[Row], last: Sequence[Row]
+) -> Iterator[Cells]:
+    for name in ranking.columns(challenge):
+        metric = ranking.declared(challenge, name)
+        means = [_mean(metric, group) for group in (first, last)]
+        one, other = means
+        if one is not None and other is not None:
+            shown = [ranking.format_figure(metric, value) for value in (one, other)]
+            yield [name, *shown, difference(metric, one, other)]
+
+
+def _mean(metric: Metric, group: Sequence[Row]) -> float | None:
+    values = [r.estimates[metric.name].value for r in group if metric.name in r.estimates]
+    return inference.estimate(values, metric.scale).value if values else None
+
+
+def difference(metric: Metric, one: float, other: float) -> str:
+    """How far two values of a metric are apart: points for shares, per cent or times for ratios."""
+    if metric.scale == "log":
+        ratio = max(one, other) / min(one, other)
+        return f"{ratio - 1:.1%}" if ratio < 2 else f"{ratio:.3g} times"
+    if metric.unit.startswith("share"):
+        return f"{abs(one - other) * 100:.1f} points"
+    return ranking.format_figure(metric, abs(one - other))
+
+
+def certificate(board: Board) -> Table:
+    """How quiet the machine was: the median and the worst submission, by each sign of noise."""
+    return table(
+        "How quiet the machine was; of each submission's runs the noisiest",
+        ["sign", "median", "worst"],
+        (
+            [what, form.format(statistics.median(values)), form.format(max(values))]
+            for name, (what, form) in SIGNS.items()
+            if (values := board.noise.get(name))
+        ),
+    )
+
+
+def too_noisy(board: Board) -> bool:
+    """Whether most submissions had a run in which the reference varied beyond ``noise.LOUDEST``."""
+    spreads = board.noise.get("reference_spread", ())
+    return bool(spreads) and statistics.median(spreads) > noise.LOUDEST
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
