@@ -67,14 +67,16 @@ def rerun(
     ``secret`` is the course's, ``source`` a folder that holds the data set already; which data set
     it was is in the result. Raises ``CompeteError``.
     """
-    plans: dict[tuple[str, str], grading.Plan] = {}
+    plans: dict[tuple[str, str, bool], grading.Plan] = {}
     for result in results:
         slug = result.identity.challenge
         dataset = result.identity.dataset.partition(":")[0]
-        if (slug, dataset) not in plans:
-            entry = pack.resolve(entries, slug)
-            plans[slug, dataset] = grading.Plan(entry, secret, dataset=dataset, source=source)
-        yield _again(plans[slug, dataset], result, root, sandbox)
+        key = (slug, dataset, result.identity.final)
+        if key not in plans:
+            plans[key] = grading.Plan(
+                pack.resolve(entries, slug), secret, dataset=dataset, source=source, final=key[2]
+            )
+        yield _again(plans[key], result, root, sandbox)
 
 
 def _again(plan: grading.Plan, old: Result, root: Path, sandbox: Sandbox) -> Recount:

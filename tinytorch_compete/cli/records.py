@@ -66,7 +66,7 @@ def withdraw(
 
 def _compare_files(kept: Store, root: Path) -> None:
     """Raise ``CompeteError`` that names the results whose files aren't those that were graded."""
-    latest = kept.latest()
+    latest = [*kept.latest(), *kept.latest(final=True)]
     changed = []
     for slug in dict.fromkeys(result.identity.challenge for result in latest):
         works = {work.student: work for work in submission.find(root, slug)}
@@ -90,7 +90,7 @@ def _rerun(
     """Grade some results again and show each; raise ``CompeteError`` if any differs."""
     if not (folder / SECRET).is_file():
         raise StoreError(f"{folder / SECRET}: not there; results come out again under it alone.")
-    able = auditing.candidates(kept.latest())
+    able = auditing.candidates([*kept.latest(), *kept.latest(final=True)])
     drawn = random.SystemRandom().sample(able, min(wanted, len(able)))
     secret, entries = files.secret(folder / SECRET), pack.find(context.obj)
     console.print(f"Grading {len(drawn)} of {len(able)} results again; no row is added.")
