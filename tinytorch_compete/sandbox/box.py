@@ -186,7 +186,8 @@ class Box:
         if self.group:
             self.group.forget_peak()
         # What was copied for the student is in memory by now, and part of what the student uses.
-        self.baseline = self._memory() - (self._copied_bytes() if self.group else 0)
+        counted = self.group or self.walled
+        self.baseline = self._memory() - (self._copied_bytes() if counted else 0)
         self._peak_seen = self.baseline
         if self.group:
             self.group.cap(self.baseline + int(self._budget * (1 + MARGIN)))
@@ -286,7 +287,18 @@ class Box:
         return sum(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes)
 
     def _memory(self) -> int:
-        return self.group.usage() if self.group else watch.memory_bytes(self._tree())
+        if self.group:
+            return self.group.usage()
+        tree = self._tree()
+        return watch.memory_bytes(tree) + (self._scratch_bytes(tree) if self.walled else 0)
+
+    def _scratch_bytes(self, tree: list[Any]) -> int:
+        """What the files in the box's scratch folders take, which are in memory.
+
+        Seen through the eyes of the first process behind the walls; 0 when it is gone.
+        """
+        folders = ("/tmp", "/dev/shm", INSIDE)
+        return watch.used_bytes(tree[1].pid, folders) if len(tree) > 1 else 0
 
     def _path(self, folder: str) -> str:
         return f"/opt/compete/{folder}" if self.walled else str(PACKAGE / folder)
