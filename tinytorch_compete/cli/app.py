@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import challenges, classroom, machine, records
+from tinytorch_compete.cli import challenges, classroom, course, machine, records
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -37,6 +37,7 @@ for command in (
     machine.doctor,
 ):
     app.command(name="list" if command is challenges.list_challenges else None)(command)
+app.add_typer(course.app, name="course")
 
 
 def _version(wanted: bool) -> None:
