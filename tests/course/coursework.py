@@ -44,4 +44,6 @@ def submit(course: Path, student: str, *answers: str, name: str = "target") -> P
         for number, answer in enumerate(answers)
     ]
     path.write_text(nbformat.writes(v4.new_notebook(cells=cells)))
+    (path.parent / "timestamp.txt").write_text("2026-01-31 12:00:00.000000 UTC")
+    (path.parent / "submission_secret.txt").write_text(f"the secret of {student}")
     return path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from coursework import compete, nbgrader
+from coursework import compete
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -35,10 +35,12 @@ def test_a_second_run_changes_nothing(course: Path) -> None:
 def test_an_existing_course_keeps_all_that_it_has(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert nbgrader(tmp_path, "quickstart", "old").returncode == 0
     old = tmp_path / "old"
     config = old / "nbgrader_config.py"
-    own = config.read_text() + "\nc.Autograde.autograde_preprocessors = []\n"
+    (old / "source" / "ps1").mkdir(parents=True)
+    (old / "source" / "ps1" / "problem1.ipynb").write_text("{}")
+    own = "c = get_config()\nc.CourseDirectory.course_id = 'old'\n"
+    own += "c.Autograde.autograde_preprocessors = []\n"
     config.write_text(own)
     before = files(old)
     assert compete("course", "init", old, "target") == 0
