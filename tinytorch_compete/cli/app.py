@@ -30,6 +30,7 @@ for command in (
     classroom.grade,
     classroom.results,
     classroom.leaderboard,
+    course.export,
     records.audit,
     records.withdraw,
     challenges.similar,

@@ -1,4 +1,4 @@
-"""Commands for a course that uses nbgrader: init and release."""
+"""Commands for a course that uses nbgrader: init, release, and exports to other systems."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import pack
+from tinytorch_compete import files, pack, store
 from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.classroom import Folder, stored
 from tinytorch_compete.cli.tables import console, download
+from tinytorch_compete.course import export as exports
 from tinytorch_compete.course import folder as courses
+from tinytorch_compete.course.results import FOLDER
 from tinytorch_compete.data import prepare
 from tinytorch_compete.errors import CompeteError
 
@@ -73,3 +76,34 @@ def nbgrader(course: Path, *words: str) -> None:
         raise CompeteError(
             f"nbgrader {' '.join(words)} failed in {course}; what it said stands above."
         )
+
+
+def export(
+    context: typer.Context,
+    slug: Slug,
+    results: Folder = Path(FOLDER),
+    canvas: Annotated[Path | None, typer.Option(help="A CSV file for Canvas.")] = None,
+    moodle: Annotated[Path | None, typer.Option(help="A CSV file for Moodle.")] = None,
+    gradescope: Annotated[
+        Path | None, typer.Option(help="A folder of STUDENT/results.json for Gradescope.")
+    ] = None,
+) -> None:
+    """Write grades as Canvas, Moodle or Gradescope read them."""
+    if not (canvas or moodle or gradescope):
+        raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
+    challenge = entry_of(context, slug)
+    found = exports.scored(stored(results).latest(challenge.slug))
+    facts = challenge.challenge
+    written = []
+    for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):
+        if path:
+            table = store.harmless(made(facts, found))
+            files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+            written.append(path)
+    if gradescope:
+        for result in found:
+            path = gradescope / result.identity.student / "results.json"
+            files.write_text(path, exports.gradescope(facts, result))
+        written.append(gradescope)
+    for path in written:
+        console.print(f"{path}: {len(found)} grades", markup=False, highlight=False, soft_wrap=True)

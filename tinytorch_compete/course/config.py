@@ -22,7 +22,11 @@ _BLOCK = re.compile(
 )
 _CHALLENGES = re.compile(r"^c\.CompeteCourse\.challenges = (\[.*\])$", re.MULTILINE)
 # What the block assigns; a course that sets one of these itself is told that the block wins.
-OVERRIDDEN = ("Autograde.exporter_class", "Autograde.autograde_preprocessors")
+OVERRIDDEN = (
+    "Autograde.exporter_class",
+    "Autograde.autograde_preprocessors",
+    "ZipCollectApp.extractor_plugin",
+)
 BODY = """\
 # Add settings of your own outside of this block: a block that was changed is not written again.
 c = get_config()
@@ -39,6 +43,8 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+# Archives from an LMS are unpacked with suspicion.
+c.ZipCollectApp.extractor_plugin = "tinytorch_compete.course.plugins.SafeExtractor"
 # Students bring these files themselves; their graded copies keep their own.
 c.Autograde.exclude_overwriting.update({kept})
 """
