@@ -62,7 +62,7 @@ class Plan:
         final: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.entry, self.secret = entry, secret
+        self.entry, self.secret, self.final = entry, secret, final
         self.master, self.reference = entry.master(), entry.reference()
         self.points = notebook.points(self.master)
         self.grader = Grader(entry.grader_folder / "grader.py")

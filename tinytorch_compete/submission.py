@@ -81,7 +81,7 @@ def find(root: Path, slug: str) -> list[Submission]:
     if not root.is_dir():
         raise CompeteError(f"{root}: no such folder of submissions.")
     folders = sorted(path / slug for path in root.iterdir() if not path.name.startswith("."))
-    found = [_submission(folder, slug) for folder in folders if folder.is_dir()]
+    found = [at(folder, slug) for folder in folders if folder.is_dir()]
     if not found:
         raise CompeteError(
             f"{root}: no submissions for {slug!r}. They are looked for in nbgrader's layout: "
@@ -90,7 +90,7 @@ def find(root: Path, slug: str) -> list[Submission]:
     return found
 
 
-def _submission(folder: Path, slug: str) -> Submission:
+def at(folder: Path, slug: str) -> Submission:
     """The submission in a folder: the notebook named after the challenge, or else the only one."""
     named = folder / f"{slug}.ipynb"
     others = sorted(folder.glob("*.ipynb"))

@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import boards, challenges, classroom, machine, profiling, records
+from tinytorch_compete.cli import (
+    boards,
+    challenges,
+    classroom,
+    course,
+    machine,
+    profiling,
+    records,
+)
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -30,6 +38,7 @@ for command in (
     classroom.grade,
     classroom.results,
     boards.leaderboard,
+    course.export,
     records.audit,
     records.withdraw,
     challenges.similar,
@@ -38,6 +47,7 @@ for command in (
     machine.doctor,
 ):
     app.command(name="list" if command is challenges.list_challenges else None)(command)
+app.add_typer(course.app, name="course")
 
 
 def _version(wanted: bool) -> None:

@@ -10,8 +10,9 @@ import typer
 
 from tinytorch_compete import files, pack
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.classroom import DATABASE, FEEDBACK, SECRET, Final, Folder, grade, stored
+from tinytorch_compete.cli.classroom import Final, Folder, grade, stored
 from tinytorch_compete.cli.tables import console
+from tinytorch_compete.course.results import DATABASE, FEEDBACK, SECRET
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.leaderboard import data
 from tinytorch_compete.leaderboard.publish import publish
@@ -84,7 +85,7 @@ def demo(
         else:
             shutil.copytree(sample.folder, place, dirs_exist_ok=True)
     graded = folder / "graded"
-    grade(context, entry.slug, folder / "submitted", graded)
+    grade(context, entry.slug, folder / "submitted", results=graded)
     written = _publish(entry, Store(graded / DATABASE), graded, html=True)
     first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
     for what, path in (

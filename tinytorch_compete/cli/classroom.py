@@ -6,14 +6,13 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import nbformat
 import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import feedback, files, grading, pack, store, submission
+from tinytorch_compete import files, grading, pack, store, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
@@ -23,6 +22,13 @@ from tinytorch_compete.cli.tables import (
     print_flags,
     print_results,
     verdict,
+)
+from tinytorch_compete.course.results import (
+    DATABASE,
+    FEEDBACK,
+    FOLDER,
+    SECRET,
+    write_feedback,
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
@@ -34,7 +40,9 @@ from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission
 
-DATABASE, SECRET, FEEDBACK = "results.sqlite", "secret", "feedback"
+if TYPE_CHECKING:
+    from tinytorch_compete.course.gradebook import CourseGradebook
+
 Folder = Annotated[Path, typer.Option("--results", help="The folder of results and feedback.")]
 Dataset = Annotated[str | None, typer.Option(help="One of the challenge's data sets.")]
 Source = Annotated[Path | None, typer.Option("--data", help="A folder that has the data set.")]
@@ -45,9 +53,13 @@ def grade(
     context: typer.Context,
     slug: Slug,
     submissions: Annotated[
-        Path, typer.Argument(help="A folder laid out as STUDENT/SLUG/SLUG.ipynb.")
-    ],
-    results: Folder = Path("graded"),
+        Path | None, typer.Argument(help="A folder laid out as STUDENT/SLUG/SLUG.ipynb.")
+    ] = None,
+    course: Annotated[
+        Path | None,
+        typer.Option(help="Instead: an nbgrader course; grades go into its gradebook, too."),
+    ] = None,
+    results: Folder = Path(FOLDER),
     dataset: Dataset = None,
     data: Source = None,
     workers: Annotated[int | None, typer.Option(min=1, help="How many to run at once.")] = None,
@@ -60,29 +72,62 @@ def grade(
     ] = False,
 ) -> None:
     """Grade a class; run it again to go on."""
+    gradebook = _gradebook(course) if course else None
+    if gradebook:
+        context.obj = (*context.obj, *gradebook.packs)
+        submissions, results = submissions or gradebook.submitted, gradebook.results
+    if submissions is None:
+        raise CompeteError("name a folder of submissions, or a course by --course.")
     entry = entry_of(context, slug)
     if final:
         _check_closed(entry)
     _check_isolation(require_isolation)
-    works = submission.find(submissions, entry.slug)
+    works = submission.find(submissions.resolve(), entry.slug)
     secret = files.secret(results / SECRET)
     with download() as progress:
         plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
+    if gradebook:
+        gradebook.check(plan)
     kept = Store(results / DATABASE)
-    todo = works if again else grading.waiting(plan, works, kept)
+    todo = works if again else _waiting(plan, works, kept, gradebook)
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
     try:
-        new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits))
+        new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits), gradebook)
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
+    _show(plan, works, new, kept, results)
+
+
+def _gradebook(course: Path) -> CourseGradebook:
+    # nbgrader takes two seconds to import, which every other command would pay too.
+    from tinytorch_compete.course.gradebook import CourseGradebook
+
+    return CourseGradebook(course)
+
+
+def _waiting(
+    plan: Plan, works: Sequence[Submission], kept: Store, gradebook: CourseGradebook | None
+) -> list[Submission]:
+    """The submissions without a grade, or whose grade is in no gradebook yet."""
+    todo = grading.waiting(plan, works, kept)
+    slug = plan.entry.slug
+    unrecorded = gradebook and [work for work in works if not gradebook.has(work, slug)]
+    return [work for work in works if work in todo or work in (unrecorded or ())]
+
+
+def _show(
+    plan: Plan, works: Sequence[Submission], new: Sequence[Result], kept: Store, folder: Path
+) -> None:
+    """Print what a class earned; raises ``CompeteError`` if this time's grading had faults."""
+    slug = plan.entry.slug
     students = {work.student for work in works}
-    newest = kept.latest(entry.slug, final=final)
+    newest = kept.latest(slug, final=plan.final)
     latest = [r for r in newest if r.identity.student in students]
-    print_results(entry.challenge, latest)
-    console.print(f"Feedback: {results / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
-    _say_flags(entry.slug, latest, results)
+    print_results(plan.challenge, latest)
+    console.print(f"Feedback: {folder / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
+    _say_flags(slug, latest, folder)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
         raise CompeteError(
             f"{len(faults)} of {len(works)} could not be graded, which is our fault and scores "
@@ -93,7 +138,7 @@ def grade(
 def results(
     context: typer.Context,
     slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
-    results: Folder = Path("graded"),
+    results: Folder = Path(FOLDER),
     csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
     history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
@@ -137,18 +182,25 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     if not (count := sum(bool(result.flags) for result in found)):
         return
     has = "result has" if count == 1 else "results have"
-    where = "" if folder == Path("graded") else f" --results {folder}"
+    where = "" if folder == Path(FOLDER) else f" --results {folder}"
     text = f"{count} {has} flags for you to read: tito compete results {slug} --flags{where}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _grade(
-    plan: Plan, works: Sequence[Submission], kept: Store, folder: Path, workers: int
+    plan: Plan,
+    works: Sequence[Submission],
+    kept: Store,
+    folder: Path,
+    workers: int,
+    gradebook: CourseGradebook | None,
 ) -> list[Result]:
     """Grade with a progress bar that counts verdicts; the results of this time."""
 
     def keep(graded: Graded) -> None:
-        _write_feedback(plan, graded, folder)
+        write_feedback(plan, graded, folder)
+        if gradebook:
+            gradebook.record(plan, graded)
 
     found: list[Result] = []
     counts: Counter[str] = Counter()
@@ -170,16 +222,6 @@ def _grade(
             )
             progress.update(bar, advance=1, description=shown)
     return found
-
-
-def _write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
-    identity = graded.result.identity
-    executed = graded.run.notebook if graded.run else None
-    surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.entry.challenge, graded.result, executed, surplus)
-    name = f"{identity.challenge}-final" if identity.final else identity.challenge
-    path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
-    files.write_text(path, nbformat.writes(made) + "\n")
 
 
 def stored(folder: Path) -> Store:

@@ -11,8 +11,9 @@ import typer
 from tinytorch_compete import audit as auditing
 from tinytorch_compete import files, pack, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.classroom import SECRET, Folder, Source, stored
+from tinytorch_compete.cli.classroom import Folder, Source, stored
 from tinytorch_compete.cli.tables import console, print_results, table
+from tinytorch_compete.course.results import FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -21,7 +22,7 @@ from tinytorch_compete.store import Store
 
 def audit(
     context: typer.Context,
-    results: Folder = Path("graded"),
+    results: Folder = Path(FOLDER),
     submissions: Annotated[
         Path | None, typer.Option(help="Compare the newest results' files with this folder's.")
     ] = None,
@@ -50,7 +51,7 @@ def withdraw(
     student: Annotated[str, typer.Argument(help="As the folder of submissions is named.")],
     slug: Slug,
     reason: Annotated[str, typer.Option(help="What was found, for whoever asks later.")],
-    results: Folder = Path("graded"),
+    results: Folder = Path(FOLDER),
 ) -> None:
     """Mark a student's newest result as withdrawn; nothing is deleted.
 

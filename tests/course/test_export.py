@@ -1,0 +1,52 @@
+"""Grades as other systems read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from coursework import GOLD, compete, nbgrader, submit
+
+ZEROS = "def predict(images):\n    return np.zeros(len(images), int)\n"
+
+
+def test_each_format_is_what_its_documentation_says(course: Path) -> None:
+    submit(course, "ada", GOLD)
+    submit(course, "bob", "raise ValueError('=cmd()')")
+    submit(course, "=1+1", ZEROS)
+    assert compete("grade", "target", "--course", course) == 0
+    place = course.parent
+    words = ("--canvas", place / "c.csv", "--moodle", place / "m.csv", "--gradescope", place / "g")
+    assert compete("export", "target", "--results", course / "graded", *words) == 0
+
+    canvas = pd.read_csv(place / "c.csv", keep_default_na=False)
+    fixed = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    assert list(canvas.columns) == [*fixed, "Target"]
+    assert canvas["Student"].tolist() == ["    Points Possible", "'=1+1", "ada", "bob"]
+    assert canvas["SIS Login ID"].tolist()[2:] == ["ada", "bob"]
+    assert canvas["Target"].tolist() == [10, 0, 10, 0]
+
+    moodle = pd.read_csv(place / "m.csv")
+    title = "Assignment: Target"
+    assert list(moodle.columns) == ["ID number", f"{title} (Real)", f"{title} (Feedback)"]
+    assert moodle[f"{title} (Real)"].tolist() == [0, 10, 0]
+    assert "ValueError" in moodle[f"{title} (Feedback)"][2]
+
+    found = json.loads((place / "g" / "ada" / "results.json").read_text())
+    assert found["score"] == 10
+    assert [test["score"] for test in found["tests"]] == [5, 5]
+    assert [column["name"] for column in found["leaderboard"]] == ["accuracy"]
+    assert json.loads((place / "g" / "bob" / "results.json").read_text())["leaderboard"] == []
+
+    plugin = "--exporter=tinytorch_compete.course.plugins.ResultsExport"
+    done = nbgrader(course, "export", plugin, "--to", "table.csv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(course / "table.csv")
+    assert table["student"].tolist() == ["'=1+1", "ada", "bob"]
+    assert table["score"].tolist() == table["points"].tolist() == [0, 10, 0]
+
+
+def test_without_a_format_nothing_is_written(course: Path) -> None:
+    assert compete("export", "target", "--results", course / "graded") == 1
+    assert not (course / "graded").exists()

@@ -1,0 +1,109 @@
+"""Commands for a course that uses nbgrader: init, release, and exports to other systems."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinytorch_compete import files, pack, store
+from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.classroom import Folder, stored
+from tinytorch_compete.cli.tables import console, download
+from tinytorch_compete.course import export as exports
+from tinytorch_compete.course import folder as courses
+from tinytorch_compete.course.results import FOLDER
+from tinytorch_compete.data import prepare
+from tinytorch_compete.errors import CompeteError
+
+app = typer.Typer(help="A course that uses nbgrader.", no_args_is_help=True, rich_markup_mode=None)
+Course = Annotated[Path, typer.Option("--course", help="The course's folder.")]
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The course's folder; made if it isn't there.")],
+    slugs: Annotated[
+        list[str] | None, typer.Argument(metavar="[SLUG]...", help="All challenges, if left out.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+) -> None:
+    """Make an nbgrader course with challenges, or add them to one."""
+    entries = pack.find(context.obj)
+    named = [pack.resolve(entries, slug).slug for slug in slugs or ()]
+    before = courses.chosen(folder)
+    wanted = dict.fromkeys([*before, *named]) or dict.fromkeys(entries)
+    with download() as progress:
+        found = []
+        for entry in (pack.resolve(entries, slug) for slug in wanted):
+            choice = entry.choice(None)
+            train, public = choice.train, choice.public
+            made = prepare(choice.name, train=train, public=public, source=data, progress=progress)
+            found.append((entry, made.folder))
+    for line in courses.init(folder, found, context.obj):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"Next: tito compete course release {next(iter(wanted))} --course {folder}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def release(context: typer.Context, slug: Slug, course: Course = Path()) -> None:
+    """Run nbgrader's generate_assignment and release_assignment."""
+    entry = entry_of(context, slug)
+    if entry.slug not in courses.chosen(course):
+        raise CompeteError(
+            f"{course}: no course with {entry.slug!r}; run: "
+            f"tito compete course init {course} {entry.slug}"
+        )
+    courses.check_source(entry, course.resolve())
+    for step in ("generate_assignment", "release_assignment"):
+        nbgrader(course, step, entry.slug)
+
+
+def nbgrader(course: Path, *words: str) -> None:
+    """Run one of nbgrader's commands in a course, where it says what it does itself."""
+    command = [sys.executable, "-m", "nbgrader", *words]
+    done = subprocess.run(command, cwd=course, env=courses.environment())
+    if done.returncode:
+        raise CompeteError(
+            f"nbgrader {' '.join(words)} failed in {course}; what it said stands above."
+        )
+
+
+def export(
+    context: typer.Context,
+    slug: Slug,
+    results: Folder = Path(FOLDER),
+    canvas: Annotated[Path | None, typer.Option(help="A CSV file for Canvas.")] = None,
+    moodle: Annotated[Path | None, typer.Option(help="A CSV file for Moodle.")] = None,
+    gradescope: Annotated[
+        Path | None, typer.Option(help="A folder of STUDENT/results.json for Gradescope.")
+    ] = None,
+) -> None:
+    """Write grades as Canvas, Moodle or Gradescope read them."""
+    if not (canvas or moodle or gradescope):
+        raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
+    challenge = entry_of(context, slug)
+    found = exports.scored(stored(results).latest(challenge.slug))
+    facts = challenge.challenge
+    written = []
+    for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):
+        if path:
+            table = store.harmless(made(facts, found))
+            files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+            written.append(path)
+    if gradescope:
+        for result in found:
+            path = gradescope / result.identity.student / "results.json"
+            files.write_text(path, exports.gradescope(facts, result))
+        written.append(gradescope)
+    for path in written:
+        console.print(f"{path}: {len(found)} grades", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,116 @@
+"""The one block that this package writes into a course's ``nbgrader_config.py``."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete import files
+from tinytorch_compete.errors import StoreError
+
+NAME = "nbgrader_config.py"
+BEGIN = "# >>> tinytorch-compete, written by: tito compete course init >>>"
+END = "# <<< tinytorch-compete {digest} <<<"
+_BLOCK = re.compile(
+    rf"^{re.escape(BEGIN)}\n(?P<body>.*?)^# <<< tinytorch-compete (?P<digest>\S*) <<<\n?",
+    re.DOTALL | re.MULTILINE,
+)
+_CHALLENGES = re.compile(r"^c\.CompeteCourse\.challenges = (\[.*\])$", re.MULTILINE)
+# What the block assigns; a course that sets one of these itself is told that the block wins.
+OVERRIDDEN = (
+    "Autograde.exporter_class",
+    "Autograde.autograde_preprocessors",
+    "ZipCollectApp.extractor_plugin",
+)
+BODY = """\
+# Add settings of your own outside of this block: a block that was changed is not written again.
+c = get_config()
+c.CompeteCourse.challenges = {challenges}
+c.CompeteCourse.packs = {packs}
+# Submissions are read, run and judged outside of nbgrader's process, which gets the points.
+c.Autograde.exporter_class = "tinytorch_compete.course.autograde.CompeteExporter"
+c.Autograde.autograde_preprocessors = [
+    "tinytorch_compete.course.autograde.CompeteJudge",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+# Archives from an LMS are unpacked with suspicion.
+c.ZipCollectApp.extractor_plugin = "tinytorch_compete.course.plugins.SafeExtractor"
+# Students bring these files themselves; their graded copies keep their own.
+c.Autograde.exclude_overwriting.update({kept})
+"""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What writing the block did: ``changed`` is whether the file is another now.
+
+    ``overridden`` names settings of the course's own that the block, which comes later, replaces.
+    """
+
+    changed: bool
+    overridden: tuple[str, ...] = ()
+
+
+def challenges(path: Path) -> list[str]:
+    """The challenges that the block in a configuration file names; none if there is no block."""
+    found = _CHALLENGES.search(_text(path))
+    return list(ast.literal_eval(found[1])) if found else []
+
+
+def write(
+    path: Path, slugs: Sequence[str], packs: Sequence[str], kept: Mapping[str, Sequence[str]]
+) -> Written:
+    """Put the block into the file, in place of an older one of ours; all else stays as it is.
+
+    A file that isn't there is made, with the folder's name as the course's. Raises ``StoreError``
+    for a block that somebody changed, which stays.
+    """
+    text = _text(path)
+    block = _block(slugs, packs, kept)
+    if not path.exists():
+        course = path.parent.name
+        text = f"c = get_config()\nc.CourseDirectory.course_id = {course!r}\n"
+    old = _BLOCK.search(text)
+    if old and old["digest"] != _digest(old["body"]):
+        raise StoreError(
+            f"{path}: its tinytorch-compete block was changed by hand and is left as it is. Move "
+            "your own settings out of it, delete the block, and run the same command again."
+        )
+    made = text[: old.start()] + block + text[old.end() :] if old else _joined(text, block)
+    outside = text[: old.start()] + text[old.end() :] if old else text
+    own = tuple(name for name in OVERRIDDEN if f"c.{name}" in outside)
+    if made == text:
+        return Written(False, own)
+    files.write_text(path, made)
+    return Written(True, own)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: can't be read ({error}).") from None
+
+
+def _joined(text: str, block: str) -> str:
+    return f"{text.rstrip()}\n\n{block}" if text.strip() else block
+
+
+def _block(slugs: Sequence[str], packs: Sequence[str], kept: Mapping[str, Sequence[str]]) -> str:
+    lines = [f"    {slug!r}: {list(names)!r}," for slug, names in kept.items()]
+    shown = "\n".join(["{", *lines, "}"])
+    body = BODY.format(challenges=list(slugs), packs=list(packs), kept=shown)
+    return f"{BEGIN}\n{body}{END.format(digest=_digest(body))}\n"
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:16]

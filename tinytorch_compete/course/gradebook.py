@@ -1,0 +1,132 @@
+"""nbgrader's gradebook, written by nbgrader's own code from grades that are ready."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.apps import NbGrader
+from nbgrader.converters.base import NbGraderException
+
+from tinytorch_compete.course import config, folder
+from tinytorch_compete.course.autograde import CompeteCourse, Ready, released
+from tinytorch_compete.errors import StoreError
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.submission import Submission
+
+
+class CourseGradebook:
+    """The gradebook and the graded copies of one course; use it from one thread.
+
+    nbgrader works in the course's folder, so the process's current folder changes for as long as a
+    grade is recorded: paths that other threads use have to be absolute. Raises ``StoreError`` if
+    the folder is no course.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        if not (self.root / config.NAME).exists():
+            raise StoreError(
+                f"{root}: no course; it has no {config.NAME}. Make one: "
+                f"tito compete course init {root}"
+            )
+        self._app = NbGrader()
+        self._app.initialize([], root=str(self.root))
+        self._app.log.handlers.clear()
+        self._app.log.propagate = False
+        self._settings = CompeteCourse(parent=self._app)
+        self._coursedir = self._app.coursedir
+
+    @property
+    def packs(self) -> list[Path]:
+        """The packs that the course's configuration names."""
+        return [self.root / name for name in self._settings.packs]
+
+    @property
+    def results(self) -> Path:
+        """The course's folder of results."""
+        return self._settings.place(self.root)
+
+    @property
+    def submitted(self) -> Path:
+        """The folder that ``nbgrader collect`` fills."""
+        return self.root / str(self._coursedir.submitted_directory)
+
+    def check(self, plan: Plan) -> None:
+        """Raise ``CompeteError`` if the challenge isn't released, or other than it was."""
+        slug = plan.entry.slug
+        try:
+            with _environment():
+                released(self._coursedir.db_url, plan)
+        except MissingEntry:
+            raise StoreError(
+                f"{self.root}: its gradebook doesn't know {slug!r} yet; run: "
+                f"tito compete course release {slug} --course {self.root}"
+            ) from None
+
+    def has(self, work: Submission, slug: str) -> bool:
+        """Whether the submission has a graded copy."""
+        return self._graded_copy(work.student, slug).exists()
+
+    def record(self, plan: Plan, graded: Graded) -> None:
+        """Write the graded copy and all that ``nbgrader autograde`` writes into the gradebook.
+
+        A result without points, which is a fault of ours, is not written. Raises ``StoreError``.
+        """
+        if graded.result.points is None:
+            return
+        self._coursedir.student_id = graded.result.identity.student
+        self._coursedir.assignment_id = plan.entry.slug
+        converter = Ready(coursedir=self._coursedir, parent=self._app)
+        converter.plan, converter.graded = plan, graded
+        said = _Last()
+        self._app.log.addHandler(said)
+        try:
+            converter.start()
+        except NbGraderException:
+            raise StoreError(
+                f"{self.root}: nbgrader could not take the grade of "
+                f"{graded.result.identity.student!r} in {plan.entry.slug!r}: {said.words}"
+            ) from None
+        finally:
+            self._app.log.removeHandler(said)
+
+    def scores(self, slug: str) -> dict[tuple[str, str], float | None]:
+        """The automatic score of each student's cells, as the gradebook has it."""
+        with Gradebook(self._coursedir.db_url) as gradebook:
+            return {
+                (submitted.student_id, grade.cell.name): grade.auto_score
+                for submitted in gradebook.assignment_submissions(slug)
+                for notebook in submitted.notebooks
+                for grade in notebook.grades
+            }
+
+    def _graded_copy(self, student: str, slug: str) -> Path:
+        place = self._coursedir.format_path(self._coursedir.autograded_directory, student, slug)
+        return Path(place) / f"{slug}.ipynb"
+
+
+class _Last(logging.Handler):
+    """Keeps the last line of the last traceback that nbgrader logged."""
+
+    words = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().strip()
+        if text.startswith("Traceback"):
+            self.words = text.rpartition("\n")[2]
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """Let nbgrader find its helpers by name for a while; see ``folder.environment``."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = folder.environment()["PATH"]
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before

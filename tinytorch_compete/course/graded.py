@@ -1,0 +1,45 @@
+"""The graded copy of a submission: what nbgrader reads points from, and makes its pages of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from nbformat import NotebookNode, v4
+
+from tinytorch_compete import feedback, notebook
+from tinytorch_compete.course.release import student_version
+from tinytorch_compete.errors import Fault
+from tinytorch_compete.grading import Graded, Plan
+
+
+def graded_notebook(plan: Plan, graded: Graded, checksums: Mapping[str, str]) -> NotebookNode:
+    """The feedback notebook, with each grading cell's points as that cell's one result.
+
+    nbgrader reads a cell's points from its first ``execute_result``; here that is written by us,
+    long after the kernel is gone, and every other output was made harmless. ``checksums`` are
+    nbgrader's of the released cells, by which it knows an answer that was never begun. Work that
+    couldn't be run is shown as the released notebook. Raises ``Fault`` for a result without points.
+    """
+    if graded.result.points is None:
+        raise Fault(graded.result.message)
+    executed = graded.run.notebook if graded.run else student_version(plan.master)
+    surplus = graded.assembly.surplus if graded.assembly else 0
+    made = feedback.make(plan.challenge, graded.result, executed, surplus)
+    earned = {cell.grade_id: cell for cell in graded.result.cells}
+    for cell in made.cells:
+        name = notebook.grade_id(cell)
+        if name in checksums:
+            cell.metadata["nbgrader"]["checksum"] = checksums[name]
+        if name in plan.points:
+            found = earned.get(name)
+            score(cell, found.points if found else 0.0, plan.points[name])
+    return made
+
+
+def score(cell: NotebookNode, points: float, most: float) -> None:
+    """Make the points a grading cell's one output; rounding never lifts them above the most."""
+    shown = repr(min(points, most))
+    assert math.isfinite(float(shown)) and float(shown) >= 0
+    cell.outputs = [v4.new_output("execute_result", {"text/plain": shown}, execution_count=1)]
+    cell.execution_count = 1

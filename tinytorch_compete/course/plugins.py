@@ -1,0 +1,77 @@
+"""Plug-ins that a course names to nbgrader: unpacking what an LMS hands out, and exporting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.plugins import ExportPlugin, ExtractorPlugin
+
+from tinytorch_compete import store
+from tinytorch_compete.course import results, zips
+from tinytorch_compete.course.autograde import CompeteCourse
+from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.store import Store
+
+
+class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]
+    """Unpacks ``downloaded/ASSIGNMENT/archive`` for ``nbgrader zip_collect``, with suspicion.
+
+    An archive that is refused is named in one line and left out; the others are collected.
+    """
+
+    def extract(self, archive_path: str, extracted_path: str) -> None:
+        """Unpack each zip into a folder of its name, and copy every other plain file."""
+        for folder, _, names in os.walk(archive_path):
+            place = Path(extracted_path, os.path.relpath(folder, archive_path))
+            place.mkdir(parents=True, exist_ok=True)
+            for path in (Path(folder, name) for name in sorted(names)):
+                if path.suffix == zips.ENDING:
+                    self._unpack(path, place / path.stem)
+                elif path.is_symlink() or not path.is_file():
+                    self.log.error("Refused: %s: a link or special file", path)
+                else:
+                    shutil.copy(path, place)
+
+    def _unpack(self, path: Path, place: Path) -> None:
+        try:
+            zips.extract(path, place)
+        except NotebookError as error:
+            self.log.error("Refused: %s", error)
+
+
+class ResultsExport(ExportPlugin):  # type: ignore[misc]
+    """``nbgrader export`` of the results table, with the gradebook's score beside each row.
+
+    ``score`` is nbgrader's, manual grading included, with ``late_submission_penalty`` taken off;
+    both are empty where the gradebook has no such submission.
+    """
+
+    def export(self, gradebook: Gradebook) -> None:
+        """Write the table as CSV to the file that ``--to`` names, or ``results.csv``."""
+        root = Path(self.parent.coursedir.root)
+        kept = Store(CompeteCourse(parent=self).place(root) / results.DATABASE)
+        chosen = [
+            result
+            for result in kept.latest()
+            if result.identity.student in (self.student or [result.identity.student])
+            and result.identity.challenge in (self.assignment or [result.identity.challenge])
+        ]
+        table = store.frame(chosen)
+        rows = [_score(gradebook, r.identity.challenge, r.identity.student) for r in chosen]
+        scores = pd.DataFrame(rows, columns=["score", "late_submission_penalty"])
+        place = self.to or "results.csv"
+        self.log.info("Exporting the results table to %s", place)
+        store.harmless(pd.concat([table, scores], axis=1)).to_csv(place, index=False)
+
+
+def _score(gradebook: Gradebook, slug: str, student: str) -> tuple[float | None, float | None]:
+    try:
+        found = gradebook.find_submission(slug, student)
+    except MissingEntry:
+        return None, None
+    penalty = found.late_submission_penalty or 0.0
+    return max(0.0, found.score - penalty), penalty

@@ -1,0 +1,33 @@
+"""One submission graded by one call, for scripts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tinytorch_compete import grading, pack
+from tinytorch_compete import submission as submissions
+from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.model import Result
+from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submission import Submission
+
+
+def grade(
+    submission: str | Path,
+    challenge: str,
+    *,
+    packs: Iterable[Path] = (),
+    secret: bytes | None = None,
+) -> Result:
+    """See ``tinytorch_compete.grade``."""
+    entry = pack.resolve(pack.find(packs), challenge)
+    place = Path(submission).resolve()
+    if not place.exists():
+        raise NotebookError(f"{submission}: no such notebook or folder.")
+    work = (
+        submissions.at(place, entry.slug) if place.is_dir() else Submission(place.stem, place, None)
+    )
+    plan = grading.Plan(entry, secret or os.urandom(32))
+    return grading.grade(plan, work, LocalSandbox()).result
