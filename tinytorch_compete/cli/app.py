@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import boards, challenges, classroom, machine, profiling, records
+from tinytorch_compete.cli import (
+    boards,
+    challenges,
+    classroom,
+    machine,
+    profiling,
+    records,
+    student,
+)
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -23,6 +31,8 @@ app = typer.Typer(
 )
 for command in (
     challenges.list_challenges,
+    student.join,
+    student.leave,
     challenges.new,
     challenges.release,
     challenges.verify,

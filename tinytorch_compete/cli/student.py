@@ -1,0 +1,63 @@
+"""Commands for students: join, leave, check, submit, hint, guide, and their own results."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from tinytorch_compete import desk
+from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.tables import console, download, plain, table
+from tinytorch_compete.desk import Panel, Wishes
+
+
+def show(panel: Panel) -> None:
+    """Print a panel; nothing in it but its Markdown is markup."""
+    if panel.title:
+        console.print(plain(panel.title), style="bold", markup=False, highlight=False)
+    if panel.rows:
+        console.print(table("", panel.columns, panel.rows))
+    for line in panel.lines:
+        console.print(plain(line), markup=False, highlight=False)
+    if panel.markdown:
+        console.print(Markdown(panel.markdown))
+
+
+def join(
+    context: typer.Context,
+    slug: Slug,
+    handle: Annotated[
+        str | None, typer.Option(help="Your name on the leaderboard; '' for a pseudonym.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The folder that takes submissions, where the course has no exchange."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to put it; a new folder SLUG, if left out.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+) -> None:
+    """Take part in a challenge, or change how you do."""
+    entry = entry_of(context, slug)
+    _, before = desk.joined(entry, Path(), folder)
+    if handle is None and before is None and sys.stdin.isatty():
+        console.print(
+            "The leaderboard shows a pseudonym, your figures and your tier. If you want a name of "
+            "your own there, say it; you can change it later."
+        )
+        handle = typer.prompt("Handle (Enter for a pseudonym)", default="", show_default=False)
+    wishes = Wishes(folder, handle, to, dataset, data)
+    with download() as progress:
+        panel = desk.join(entry, Path(), wishes, progress)
+    show(panel)
+
+
+def leave(context: typer.Context, slug: Slug) -> None:
+    """Leave a challenge; your work stays."""
+    show(desk.leave(entry_of(context, slug), Path()))
