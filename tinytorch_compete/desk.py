@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import entrant
-from tinytorch_compete.course import release
+from tinytorch_compete import checking, entrant, pack
+from tinytorch_compete.course import parcel, release
+from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, DataError
+from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.sandbox.contract import Sandbox
 
 Progress = Callable[[int, int], None]
 
@@ -140,3 +143,86 @@ def _data(entry: Entry, wanted: Entrant, progress: Progress | None) -> tuple[Dat
         return found, str(problem).partition(";")[0] if problem else ""
     assert problem
     raise problem
+
+
+def check(
+    entries: Mapping[str, Entry],
+    here: Path,
+    slug: str | None,
+    path: Path | None,
+    sandbox: Sandbox,
+    progress: Progress | None = None,
+) -> Panel:
+    """Grade a student's notebook on the public images, as the course will on hidden ones.
+
+    Raises ``CompeteError``.
+    """
+    entry, folder, who, path = _work(entries, here, slug, path)
+    with parcel.packed(entry, folder, path, who) as made:
+        plan = checking.plan(entry, who, progress)
+        result = checking.check(plan, made.work, sandbox)
+    lines = [*_said(result), *form(made), f"Not checked: {_not_checked(entry.challenge, who)}"]
+    return Panel(
+        f"{path.name}: {_score(result)}, on public images",
+        ("", ">points", ""),
+        tuple(
+            (cell.grade_id, f"{cell.points:g}/{cell.max_points:g}", cell.message)
+            for cell in result.cells
+        ),
+        tuple(lines),
+    )
+
+
+def form(made: Parcel) -> list[str]:
+    """What a look at the answer cells shows that a student may want to know before sending."""
+    lines = []
+    if made.missing:
+        lines += [f"Answer cells that are missing and count as empty: {', '.join(made.missing)}."]
+    if made.unchanged:
+        lines += [f"Answer cells that are as you got them: {', '.join(made.unchanged)}."]
+    if made.surplus:
+        lines += [f"Code cells of your own, which grading doesn't run: {made.surplus}."]
+    return lines
+
+
+def _work(
+    entries: Mapping[str, Entry], here: Path, slug: str | None, path: Path | None
+) -> tuple[Entry, Path, Entrant, Path]:
+    """The challenge, its folder, the entrant and the notebook that a student means."""
+    if path is not None and slug is None:
+        here = path.resolve().parent
+    named = pack.resolve(entries, slug).slug if slug else None
+    folder, who = entrant.of(here, named)
+    entry = pack.resolve(entries, who.challenge)
+    return entry, folder, who, path or parcel.notebook_in(folder, entry.slug)
+
+
+def _score(result: Result) -> str:
+    if result.points is None:
+        return f"{result.verdict}, not scored"
+    tier = f", tier {result.tier}" if result.tier else ""
+    return f"{result.verdict}, {result.points:g} of {result.max_points:g} points{tier}"
+
+
+def _said(result: Result) -> list[str]:
+    """Why it ended as it did, and what it took."""
+    lines = [result.message] if result.message else []
+    if result.layers:
+        limits = result.identity.limits
+        lines += [
+            f"{result.wall_s:.1f} of {limits.wall_s:g} s, peak {result.peak_mib:.0f} of "
+            f"{limits.memory_mib} MiB. Held by: {', '.join(result.layers)}."
+        ]
+    if result.verdict == Verdict.FAULT:
+        lines += ["That is no fault of your code. See: tito compete doctor"]
+    return lines
+
+
+def _not_checked(challenge: Challenge, who: Entrant) -> str:
+    first = challenge.datasets[0].name
+    other = f" of {first}, for you have {who.dataset}" if who.dataset != first else ""
+    seeds = f"{challenge.seeds} secret seeds" if challenge.seeds > 1 else "a secret seed"
+    return (
+        f"the hidden images{other}; {seeds}, where this was one run with a seed of your own; the "
+        "speed of the machine that grades. You have seen the public images: expect a little less."
+    )

@@ -20,7 +20,7 @@ from tinytorch_compete import notebook, outcome, review, submission
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
-from tinytorch_compete.exam import Exam
+from tinytorch_compete.exam import Exam, PublicExam
 from tinytorch_compete.model import (
     Challenge,
     Evidence,
@@ -71,7 +71,9 @@ class Plan:
             choice.name, train=choice.train, public=choice.public, source=source, progress=progress
         )
         keys = [_seed(secret, entry.slug, k, final) for k in range(seeds or self.challenge.seeds)]
-        self.exams = tuple(Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys)
+        self.exams: tuple[Exam, ...] = tuple(
+            Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys
+        )
         self._same = Identity(
             student="",
             challenge=entry.slug,
@@ -105,6 +107,13 @@ class Plan:
         limits = msgspec.structs.replace(self.limits, memory_mib=memory_mib)
         challenge = msgspec.structs.replace(self.challenge, limits=limits, divisions=())
         other.entry = msgspec.structs.replace(self.entry, challenge=challenge)
+        return other
+
+    def public(self) -> Plan:
+        """This plan with one run, in which the public images stand in for the hidden ones."""
+        other = copy.copy(self)
+        data = self.exams[0].data
+        other.exams = (PublicExam(data, self.exams[0].seed, len(data.public()[1])),)
         return other
 
     def identity(self, work: Submission, files: Mapping[str, str]) -> Identity:

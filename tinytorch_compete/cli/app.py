@@ -33,6 +33,7 @@ for command in (
     challenges.list_challenges,
     student.join,
     student.leave,
+    student.check,
     challenges.new,
     challenges.release,
     challenges.verify,

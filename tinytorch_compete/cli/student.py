@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from tinytorch_compete import desk
+from tinytorch_compete import desk, pack
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, download, plain, table
+from tinytorch_compete.cli.tables import console, download, errors, plain, table
 from tinytorch_compete.desk import Panel, Wishes
+from tinytorch_compete.sandbox.local import LocalSandbox
 
 
 def show(panel: Panel) -> None:
@@ -55,6 +56,26 @@ def join(
     wishes = Wishes(folder, handle, to, dataset, data)
     with download() as progress:
         panel = desk.join(entry, Path(), wishes, progress)
+    show(panel)
+
+
+Notebook = Annotated[
+    Path | None, typer.Argument(metavar="[NOTEBOOK]", help="The one of the folder, if left out.")
+]
+Challenge = Annotated[
+    str | None, typer.Option(help="Which one, if you joined several; by its slug or alias.")
+]
+
+
+def check(context: typer.Context, path: Notebook = None, challenge: Challenge = None) -> None:
+    """Grade your notebook on the public images before you send it."""
+    sandbox = LocalSandbox()
+    try:
+        with download() as progress, console.status("running it in a sandbox; Ctrl-C stops it"):
+            panel = desk.check(pack.find(context.obj), Path(), challenge, path, sandbox, progress)
+    except KeyboardInterrupt:
+        errors.print("Stopped; nothing was sent or kept.")
+        raise typer.Exit(130) from None
     show(panel)
 
 
