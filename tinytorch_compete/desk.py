@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import checking, entrant, pack
-from tinytorch_compete.course import parcel, release
+from tinytorch_compete import admission, checking, entrant, pack
+from tinytorch_compete.course import exchange, parcel, release
 from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
-from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.entrant import Entrant, Receipt
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 
 Progress = Callable[[int, int], None]
+SHOWN_FILES = 5
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -171,6 +173,71 @@ def check(
         ),
         tuple(lines),
     )
+
+
+def submit(
+    entries: Mapping[str, Entry],
+    here: Path,
+    slug: str | None,
+    path: Path | None,
+    to: Path | None,
+    agreed: Callable[[Panel], bool],
+) -> Panel | None:
+    """Send a student's notebook to the course, and keep and return the receipt.
+
+    ``agreed`` is shown what will be sent, and to where. If it says no, nothing is sent and ``None``
+    comes back. Raises ``CompeteError``.
+    """
+    entry, folder, who, path = _work(entries, here, slug, path)
+    dates, now = entry.challenge.dates, dt.datetime.now(dt.UTC)
+    if why := admission.refusal(dates, now, who.sent_on(now.date())):
+        raise CompeteError(f"{entry.slug}: it would not be graded: {why}.")
+    config = None if to else exchange.configured()
+    target = to or (Path(who.to) if who.to else None)
+    if config is None and target is None:
+        raise CompeteError(
+            "there is nowhere to send it to: no nbgrader_config.py names a course "
+            "(c.CourseDirectory.course_id), and no folder was named. Ask the staff; then: "
+            f"tito compete submit --challenge {entry.slug} --to FOLDER"
+        )
+    place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
+    with parcel.packed(entry, folder, path, who) as made:
+        if not agreed(_preview(made, path, place)):
+            return None
+        sent = made.work.notebook.parent
+        sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
+        receipt = Receipt(made.sha256, sent_at, place)
+    now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
+    entrant.write(folder, now_who)
+    return _receipt(entry, now_who, receipt)
+
+
+def _preview(made: Parcel, path: Path, place: str) -> Panel:
+    """What will be sent: the notebook, the largest files by name, and the rest by number."""
+    first = made.work.notebook.name
+    sizes = sorted(made.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
+    rows = [(name, f"{size / 1024:.0f} KiB") for name, size in sizes[:SHOWN_FILES]]
+    if rest := sizes[SHOWN_FILES:]:
+        total = sum(size for _, size in rest)
+        rows.append((f"and {len(rest)} smaller files", f"{total / 1024:.0f} KiB"))
+    saved = dt.datetime.fromtimestamp(path.stat().st_mtime)
+    lines = [f"To: {place}", f"The notebook as it was saved: {saved:%Y-%m-%d %H:%M:%S}."]
+    return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), (*lines, *form(made)))
+
+
+def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:
+    rows = [
+        ("sha256", receipt.sha256),
+        ("sent", f"{receipt.sent_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("to", receipt.place),
+    ]
+    dates = entry.challenge.dates
+    if dates.per_day:
+        left = dates.per_day - who.sent_on(receipt.sent_at.date())
+        rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC"))
+    if dates.closes:
+        rows.append(("closes", admission.shown(dates.closes)))
+    return Panel(f"Receipt: {entry.slug}", ("!", ""), tuple(rows))
 
 
 def form(made: Parcel) -> list[str]:

@@ -143,6 +143,14 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     tier isn't repeated with other seeds. What fails on our side is tried again, ``ATTEMPTS`` times
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
+    graded = _grade(plan, work, sandbox)
+    sent_at = submission.sent_at(work)
+    return Graded(
+        msgspec.structs.replace(graded.result, submitted_at=sent_at), graded.run, graded.assembly
+    )
+
+
+def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     try:
         files = _retried(work.files)
         assembly = _retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))

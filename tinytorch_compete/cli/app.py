@@ -34,6 +34,7 @@ for command in (
     student.join,
     student.leave,
     student.check,
+    student.submit,
     challenges.new,
     challenges.release,
     challenges.verify,

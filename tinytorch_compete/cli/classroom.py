@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinytorch_compete import feedback, files, grading, pack, store, submission
+from tinytorch_compete.admission import admit
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
@@ -64,11 +65,12 @@ def grade(
     if final:
         _check_closed(entry)
     _check_isolation(require_isolation)
-    works = submission.find(submissions, entry.slug)
+    found = submission.find(submissions, entry.slug)
     secret = files.secret(results / SECRET)
     with download() as progress:
         plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
     kept = Store(results / DATABASE)
+    works = _admitted(entry, found, kept)
     todo = works if again else grading.waiting(plan, works, kept)
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
@@ -77,7 +79,7 @@ def grade(
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
-    students = {work.student for work in works}
+    students = {work.student for work in found}
     newest = kept.latest(entry.slug, final=final)
     latest = [r for r in newest if r.identity.student in students]
     print_results(entry.challenge, latest)
@@ -140,6 +142,18 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     where = "" if folder == Path("graded") else f" --results {folder}"
     text = f"{count} {has} flags for you to read: tito compete results {slug} --flags{where}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _admitted(entry: Entry, found: Sequence[Submission], kept: Store) -> Sequence[Submission]:
+    """The submissions that the challenge's dates and quota let in; says what they don't."""
+    admission = admit(entry.challenge.dates, found, kept.history(entry.slug))
+    for work, why in admission.refused:
+        line = f"not graded: {work.student}: {why}."
+        errors.print(line, markup=False, highlight=False, soft_wrap=True)
+    if undated := admission.undated:
+        line = f"no time of sending, so dates and quota can't be checked: {', '.join(undated)}"
+        errors.print(line, markup=False, highlight=False, soft_wrap=True)
+    return admission.admitted
 
 
 def _grade(

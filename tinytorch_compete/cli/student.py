@@ -79,6 +79,29 @@ def check(context: typer.Context, path: Notebook = None, challenge: Challenge = 
     show(panel)
 
 
+def submit(
+    context: typer.Context,
+    path: Notebook = None,
+    challenge: Challenge = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder to send to, instead of the exchange.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send without being asked.")] = False,
+) -> None:
+    """Send your notebook to the course; prints a receipt."""
+
+    def agreed(panel: Panel) -> bool:
+        show(panel)
+        return yes or not sys.stdin.isatty() or typer.confirm("Send it?", default=True)
+
+    receipt = desk.submit(pack.find(context.obj), Path(), challenge, path, to, agreed)
+    if receipt is None:
+        console.print("Nothing was sent.")
+        raise typer.Exit(1)
+    console.print()
+    show(receipt)
+
+
 def leave(context: typer.Context, slug: Slug) -> None:
     """Leave a challenge; your work stays."""
     show(desk.leave(entry_of(context, slug), Path()))
