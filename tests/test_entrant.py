@@ -57,5 +57,5 @@ def test_a_challenge_is_found_from_inside_from_above_and_from_beside(tmp_path: P
     assert entrant.of(tmp_path, "two")[1].challenge == "two"
     with pytest.raises(CompeteError, match="which challenge"):
         entrant.of(tmp_path, None)
-    with pytest.raises(CompeteError, match="three was not joined here"):
+    with pytest.raises(CompeteError, match="three wasn't joined here"):
         entrant.of(tmp_path, "three")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,27 +14,14 @@ from tinytorch_compete.course import exchange, parcel, release
 from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
 from tinytorch_compete.entrant import Entrant, Receipt
-from tinytorch_compete.errors import CompeteError, DataError
+from tinytorch_compete.errors import CompeteError, DataError, PackError
 from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
 
 Progress = Callable[[int, int], None]
 SHOWN_FILES = 5
-
-
-class Panel(msgspec.Struct, frozen=True):
-    """An answer: a title, a table, sentences below it, and a text in Markdown from a pack.
-
-    ``columns`` are headings as ``cli.tables.table`` takes them: ``>`` for figures, ``!`` for words
-    that aren't broken, ``~`` for what may be cut.
-    """
-
-    title: str = ""
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    lines: tuple[str, ...] = ()
-    markdown: str = ""
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -240,6 +228,33 @@ def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:
     return Panel(f"Receipt: {entry.slug}", ("!", ""), tuple(rows))
 
 
+def hint(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
+    """One more hint than before, the mildest first, counted in the student's record; then all."""
+    entry, folder, who = _entered(entries, here, slug)
+    hints = _hints(entry)
+    number = min(who.hints + 1, len(hints))
+    if number > who.hints:
+        entrant.write(folder, msgspec.structs.replace(who, hints=number))
+    left = len(hints) - number
+    after = f"{left} more: ask again." if left else "That was the last one. They are in hints.md."
+    return Panel(f"Hint {number} of {len(hints)}", (), (), (after,), hints[number - 1])
+
+
+def guide(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
+    """A challenge's guide; it needn't have been joined if it is named."""
+    entry = pack.resolve(entries, slug) if slug else _entered(entries, here, None)[0]
+    return Panel(markdown=(entry.folder / "guide.md").read_text("utf-8"))
+
+
+def _hints(entry: Entry) -> list[str]:
+    """The hints of a challenge, each with its heading; raises ``PackError`` if there are none."""
+    path = entry.folder / "hints.md"
+    parts = re.split(r"^(?=# )", path.read_text("utf-8"), flags=re.MULTILINE)
+    if not (found := [part.strip() for part in parts if part.startswith("# ")]):
+        raise PackError(f"{path}: no hints; each starts with a heading: # A heading")
+    return found
+
+
 def form(made: Parcel) -> list[str]:
     """What a look at the answer cells shows that a student may want to know before sending."""
     lines = []
@@ -258,10 +273,17 @@ def _work(
     """The challenge, its folder, the entrant and the notebook that a student means."""
     if path is not None and slug is None:
         here = path.resolve().parent
+    entry, folder, who = _entered(entries, here, slug)
+    return entry, folder, who, path or parcel.notebook_in(folder, entry.slug)
+
+
+def _entered(
+    entries: Mapping[str, Entry], here: Path, slug: str | None
+) -> tuple[Entry, Path, Entrant]:
+    """The challenge that a student means, its folder and the entrant."""
     named = pack.resolve(entries, slug).slug if slug else None
     folder, who = entrant.of(here, named)
-    entry = pack.resolve(entries, who.challenge)
-    return entry, folder, who, path or parcel.notebook_in(folder, entry.slug)
+    return pack.resolve(entries, who.challenge), folder, who
 
 
 def _score(result: Result) -> str:

@@ -117,10 +117,10 @@ def of(here: Path, slug: str | None) -> tuple[Path, Entrant]:
     else:
         chosen = [found[slug]] if slug in found else []
     if not chosen:
-        name = slug or "SLUG"
+        what = f"{slug} wasn't" if slug else "nothing was"
         raise CompeteError(
-            f"{here.resolve()}: {name if slug else 'nothing'} was not joined here. "
-            f"Go to the folder where you did, or run: tito compete join {name}"
+            f"{here.resolve()}: {what} joined here. Go to the folder where you did, or run: "
+            f"tito compete join {slug or 'SLUG'}"
         )
     return chosen[0], read(chosen[0])
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import notebook, outcome, review, submission
+from tinytorch_compete import entrant, notebook, outcome, review, submission
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
@@ -144,10 +144,13 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
     graded = _grade(plan, work, sandbox)
-    sent_at = submission.sent_at(work)
-    return Graded(
-        msgspec.structs.replace(graded.result, submitted_at=sent_at), graded.run, graded.assembly
+    handle = ""
+    with contextlib.suppress(CompeteError):  # no entry, or a damaged one: a pseudonym then
+        handle = entrant.read(work.notebook.parent).handle
+    result = msgspec.structs.replace(
+        graded.result, submitted_at=submission.sent_at(work), handle=handle
     )
+    return Graded(result, graded.run, graded.assembly)
 
 
 def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:

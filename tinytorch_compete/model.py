@@ -323,7 +323,8 @@ class Result(msgspec.Struct, frozen=True):
     Times are sums over the runs, the peak is the highest.
 
     ``flags`` are sentences on what a person should look at. They are for staff alone and change
-    nothing else. ``submitted_at`` is what the submission says of itself, if it does.
+    nothing else. ``submitted_at`` and ``handle``, a name that was chosen for the
+    leaderboard, are what the submission says of itself, if it does.
     ``withdrawal`` is what was found later; it is a row of its own in the store, never
     part of this.
     """
@@ -352,6 +353,7 @@ class Result(msgspec.Struct, frozen=True):
     withdrawal: Withdrawal | None = None
     flags: tuple[str, ...] = ()
     submitted_at: dt.datetime | None = None
+    handle: str = ""
 
 
 class LineCost(msgspec.Struct, frozen=True):

@@ -77,5 +77,5 @@ def test_leaving_removes_the_record_and_keeps_the_work(entry: Entry, home: Path)
     desk.leave(entry, home)
     assert not (home / "mine" / entrant.FILE).exists()
     assert (home / "mine" / "mine.ipynb").is_file()
-    with pytest.raises(CompeteError, match="mine was not joined here"):
+    with pytest.raises(CompeteError, match="mine wasn't joined here"):
         desk.leave(entry, home)

@@ -15,10 +15,11 @@ from student.conftest import GOLD, write_answer
 from tinytorch_compete import desk, entrant, submission
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
-from tinytorch_compete.desk import Panel, Wishes
+from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import CompeteError, PackError
 from tinytorch_compete.model import Dates
 from tinytorch_compete.pack import Entry, read_challenge
+from tinytorch_compete.panel import Panel
 from tinytorch_compete.store import Store
 
 UTC = dt.UTC

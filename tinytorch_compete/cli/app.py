@@ -35,6 +35,8 @@ for command in (
     student.leave,
     student.check,
     student.submit,
+    student.hint,
+    student.guide,
     challenges.new,
     challenges.release,
     challenges.verify,

@@ -13,8 +13,9 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import feedback, files, grading, pack, store, submission
+from tinytorch_compete import entrant, feedback, files, grading, pack, ranking, store, submission
 from tinytorch_compete.admission import admit
+from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
@@ -106,8 +107,12 @@ def results(
         bool, typer.Option("--detailed", help="Intervals, ranks, and how far the next group is.")
     ] = False,
     final: Final = False,
+    came: student.Came = None,
 ) -> None:
-    """Show the results table, or write it to a file."""
+    """Show the results table, or write it to a file; in a student's folder, the student's own."""
+    if not (results / DATABASE).is_file() and entrant.find(Path()):
+        student.own_results(context, slug, came, detailed)
+        return
     kept = stored(results)
     chosen = entry_of(context, slug).slug if slug else None
     if detailed and (history or csv or parquet):
@@ -190,7 +195,8 @@ def _write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     identity = graded.result.identity
     executed = graded.run.notebook if graded.run else None
     surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.entry.challenge, graded.result, executed, surplus)
+    handle = ranking.handle(identity.student, plan.secret, graded.result.handle)
+    made = feedback.make(plan.entry.challenge, graded.result, executed, surplus, handle)
     name = f"{identity.challenge}-final" if identity.final else identity.challenge
     path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
     files.write_text(path, nbformat.writes(made) + "\n")

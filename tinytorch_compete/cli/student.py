@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from tinytorch_compete import desk, pack
+from tinytorch_compete import desk, pack, standing
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.tables import console, download, errors, plain, table
-from tinytorch_compete.desk import Panel, Wishes
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 
@@ -100,6 +101,33 @@ def submit(
         raise typer.Exit(1)
     console.print()
     show(receipt)
+
+
+Own = Annotated[
+    str | None, typer.Argument(metavar="[SLUG]", help="The one joined here, if left out.")
+]
+Came = Annotated[
+    Path | None,
+    typer.Option("--from", help="Students: the folder in which the course leaves its feedback."),
+]
+
+
+def own_results(
+    context: typer.Context, slug: str | None, came: Path | None, detailed: bool
+) -> None:
+    """Show a student's own results; see ``results``."""
+    for panel in standing.panels(pack.find(context.obj), Path(), slug, came, detailed):
+        show(panel)
+
+
+def hint(context: typer.Context, slug: Own = None) -> None:
+    """See one more hint, the mildest first."""
+    show(desk.hint(pack.find(context.obj), Path(), slug))
+
+
+def guide(context: typer.Context, slug: Own = None) -> None:
+    """Read the guide of a challenge."""
+    show(desk.guide(pack.find(context.obj), Path(), slug))
 
 
 def leave(context: typer.Context, slug: Slug) -> None:
