@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import admission, checking, entrant, pack
+from tinytorch_compete import admission, checking, entrant, pack, ranking
 from tinytorch_compete.course import exchange, parcel, release
 from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
@@ -32,6 +32,19 @@ class Wishes(msgspec.Struct, frozen=True):
     to: Path | None = None
     dataset: str | None = None
     source: Path | None = None
+
+
+def challenges(entries: Mapping[str, Entry], here: Path) -> Panel:
+    """The challenges in a table, and where those are that were joined near here."""
+    places = entrant.find(here)
+    rows = []
+    for slug, entry in entries.items():
+        facts = entry.challenge
+        metric = facts.metric(facts.rank[0])
+        goals = [f"{tier.name} {ranking.format_figure(metric, tier.at)}" for tier in facts.tiers]
+        limits = f"{facts.limits.memory_mib} MiB, {facts.limits.wall_s:g} s"
+        rows.append((slug, facts.summary, ", ".join(goals), limits, str(places.get(slug, ""))))
+    return Panel("Challenges", ("!challenge", "what", "tiers", "!limits", "joined in"), tuple(rows))
 
 
 def join(entry: Entry, here: Path, wishes: Wishes, progress: Progress | None = None) -> Panel:
