@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,9 @@ def grade(
     from tinytorch_compete import single  # two seconds of imports, which this package alone isn't
 
     return single.grade(submission, challenge, packs=packs, secret=secret)
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Register the magics with a running kernel: ``%load_ext tinytorch_compete``."""
+    # By name: nobody else needs IPython, and what is below the magics imports this file.
+    importlib.import_module("tinytorch_compete.magics").load_ipython_extension(shell)

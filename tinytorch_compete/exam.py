@@ -59,3 +59,19 @@ class Exam:
     def training_seed(self) -> int:
         """The seed that a submission is told to train with, at most 2**31 - 1."""
         return int(self.rng(2).integers(2**31))
+
+
+class PublicExam(Exam):
+    """The questions that students can ask at home: the public images stand in for all others."""
+
+    @functools.cached_property
+    def holdout(self) -> Pair:
+        """The first ``holdout_n`` public images and their labels."""
+        images, labels = self.data.public()
+        return images[: self.holdout_n], labels[: self.holdout_n]
+
+    @functools.cached_property
+    def check(self) -> Pair:
+        """The first ``CHECK_N`` public images and their labels."""
+        images, labels = self.data.public()
+        return images[:CHECK_N], labels[:CHECK_N]

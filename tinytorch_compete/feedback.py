@@ -7,7 +7,7 @@ import re
 import nbformat
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import notebook, ranking
+from tinytorch_compete import notebook, ranking, returned
 from tinytorch_compete.model import CellResult, Challenge, Result, Verdict
 
 # What to do next, by how the run ended.
@@ -29,18 +29,22 @@ _MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$&<>]|:(?=//)|@")
 
 
 def make(
-    challenge: Challenge, result: Result, executed: NotebookNode | None, surplus: int = 0
+    challenge: Challenge,
+    result: Result,
+    executed: NotebookNode | None,
+    surplus: int = 0,
+    handle: str = "",
 ) -> NotebookNode:
     """The feedback for one result; ``executed`` is the run's notebook, ``None`` if it never ran.
 
-    Hidden tests and their output are taken out; outputs are text and pictures only; all that the
-    student wrote is escaped in our own cells.
+    ``handle`` is the student's name on the leaderboard. Hidden tests and their output are taken
+    out; outputs are text and pictures only; all that the student wrote is escaped in our own cells.
     """
     shown = v4.new_notebook()
     if executed is not None:
         shown = notebook.with_plain_outputs(notebook.without_hidden_tests(executed))
     by_id = {cell.grade_id: cell for cell in result.cells}
-    cells = [_cell("summary", _summary(challenge, result, surplus))]
+    cells = [_cell("summary", _summary(challenge, result, surplus, handle))]
     for cell in shown.cells:
         cells.append(cell)
         name = notebook.grade_id(cell)
@@ -63,7 +67,7 @@ def _cell(name: str, text: str) -> NotebookNode:
     return v4.new_markdown_cell(text, metadata={"tinytorch_compete": {"feedback": name}})
 
 
-def _summary(challenge: Challenge, result: Result, surplus: int) -> str:
+def _summary(challenge: Challenge, result: Result, surplus: int, handle: str) -> str:
     lines = [f"# Feedback: {challenge.title}", "", f"**{_score(result)}**", ""]
     if result.message:
         lines += [f"*{escape(result.message)}*", ""]
@@ -76,7 +80,7 @@ def _summary(challenge: Challenge, result: Result, surplus: int) -> str:
             "",
             f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells.",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", returned.line(result, handle)])
 
 
 def _score(result: Result) -> str:

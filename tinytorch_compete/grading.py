@@ -16,11 +16,11 @@ from typing import TypeVar
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import notebook, outcome, review, submission
+from tinytorch_compete import entrant, notebook, outcome, review, submission
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
-from tinytorch_compete.exam import Exam
+from tinytorch_compete.exam import Exam, PublicExam
 from tinytorch_compete.model import (
     Challenge,
     Evidence,
@@ -71,7 +71,9 @@ class Plan:
             choice.name, train=choice.train, public=choice.public, source=source, progress=progress
         )
         keys = [_seed(secret, entry.slug, k, final) for k in range(seeds or self.challenge.seeds)]
-        self.exams = tuple(Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys)
+        self.exams: tuple[Exam, ...] = tuple(
+            Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys
+        )
         self._same = Identity(
             student="",
             challenge=entry.slug,
@@ -107,6 +109,13 @@ class Plan:
         other.entry = msgspec.structs.replace(self.entry, challenge=challenge)
         return other
 
+    def public(self) -> Plan:
+        """This plan with one run, in which the public images stand in for the hidden ones."""
+        other = copy.copy(self)
+        data = self.exams[0].data
+        other.exams = (PublicExam(data, self.exams[0].seed, len(data.public()[1])),)
+        return other
+
     def identity(self, work: Submission, files: Mapping[str, str]) -> Identity:
         """What a result of this work under this plan is about."""
         return msgspec.structs.replace(
@@ -134,6 +143,17 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     tier isn't repeated with other seeds. What fails on our side is tried again, ``ATTEMPTS`` times
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
+    graded = _grade(plan, work, sandbox)
+    handle = ""
+    with contextlib.suppress(CompeteError):  # no entry, or a damaged one: a pseudonym then
+        handle = entrant.read(work.notebook.parent).handle
+    result = msgspec.structs.replace(
+        graded.result, submitted_at=submission.sent_at(work), handle=handle
+    )
+    return Graded(result, graded.run, graded.assembly)
+
+
+def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     try:
         files = _retried(work.files)
         assembly = _retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))

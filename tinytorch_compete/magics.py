@@ -1,19 +1,29 @@
-"""Magics for Jupyter: ``%load_ext tinytorch_compete.magics``, then ``%%compete_profile``."""
+"""Magics for Jupyter: ``%load_ext tinytorch_compete``, then ``%compete``, ``%%compete_profile``."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from IPython.display import HTML, display
+import msgspec
+from IPython.display import HTML, Markdown, display
 
+from tinytorch_compete import desk, entrant, pack, ranking, returned, standing
 from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.leaderboard import data as boards
+from tinytorch_compete.leaderboard import tables
 from tinytorch_compete.model import Profile
+from tinytorch_compete.panel import Panel, as_html, error_html
 from tinytorch_compete.profile.page import fragment
 from tinytorch_compete.profile.report import parse
+from tinytorch_compete.sandbox.local import LocalSandbox
 
 THIS = "this one"
 
@@ -26,6 +36,8 @@ def load_ipython_extension(shell: Any) -> None:
         display(HTML(fragment(profile_cell(shell, cell))))
 
     shell.register_magic_function(compete_profile, "cell")
+    shell.register_magic_function(Student().compete, "line")
+    shell.set_hook("complete_command", complete, str_key="%compete")
 
 
 def profile_cell(shell: Any, cell: str) -> Profile:
@@ -61,3 +73,151 @@ def _texts(shell: Any, earlier: Mapping[str, str]) -> dict[str, str]:
     inputs = shell.user_ns.get("In", [])
     named = {f"cell:[{number}]": text for number, text in enumerate(inputs)}
     return {name: named[name] for name in earlier.values() if name in named}
+
+
+class _Words(argparse.ArgumentParser):
+    """The words of one ``%compete`` line; wrong ones are an error in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CompeteError(f"{message}. {self.format_usage().strip()}")
+
+
+class Student:
+    """``%compete WORD``: what students do, in a notebook; one method for each word.
+
+    Each gets the words after its own, and what the command line's ``tito compete WORD`` takes.
+    """
+
+    def compete(self, line: str) -> None:
+        """Take part in challenges: list, join, check, submit, results, hint, guide, leaderboard."""
+        try:
+            word, *rest = shlex.split(line) or ["list"]
+            if word not in WORDS:
+                raise CompeteError(f"there is no %compete {word}; known are: {', '.join(WORDS)}.")
+            getattr(self, word)(rest)
+        except (CompeteError, ValueError) as error:  # shlex: a quote without its other half
+            display(HTML(error_html(str(error))))
+
+    def list(self, words: Sequence[str]) -> None:
+        """Show the challenges, and which of them were joined near here."""
+        self._parse("list", words)
+        show(desk.challenges(pack.find(), Path()))
+
+    def join(self, words: Sequence[str]) -> None:
+        """Bring a challenge's files here, or change how one takes part."""
+        names = ["slug", "--handle", "--to", "--folder", "--dataset", "--data"]
+        said = self._parse("join", words, *names)
+        entry = pack.resolve(pack.find(), said.slug)
+        wishes = Wishes(
+            _path(said.folder), said.handle, _path(said.to), said.dataset, _path(said.data)
+        )
+        show(desk.join(entry, Path(), wishes))
+
+    def check(self, words: Sequence[str]) -> None:
+        """Grade the open notebook, as it was saved, on the public images."""
+        said = self._parse("check", words, "notebook?", "--challenge")
+        status = display(HTML("Running it in a sandbox; interrupt to stop."), display_id=True)
+        try:
+            path = self._notebook(said)
+            panel = desk.check(pack.find(), Path(), said.challenge, path, LocalSandbox())
+            status.update(HTML(as_html(panel)))
+        except KeyboardInterrupt:
+            status.update(HTML("Stopped; nothing was sent or kept."))
+        except CompeteError as error:
+            status.update(HTML(error_html(str(error))))
+
+    def submit(self, words: Sequence[str]) -> None:
+        """Send the open notebook, as it was saved, to the course."""
+        said = self._parse("submit", words, "notebook?", "--challenge", "--to")
+
+        def agreed(panel: Panel) -> bool:
+            show(panel)
+            return True
+
+        path = self._notebook(said)
+        to = _path(said.to)
+        if receipt := desk.submit(pack.find(), Path(), said.challenge, path, to, agreed):
+            show(receipt)
+
+    def results(self, words: Sequence[str]) -> None:
+        """Show one's own results."""
+        said = self._parse("results", words, "slug?", "--from", "--detailed!")
+        came = _path(getattr(said, "from"))
+        for panel in standing.panels(pack.find(), Path(), said.slug, came, said.detailed):
+            show(panel)
+
+    def hint(self, words: Sequence[str]) -> None:
+        """Show one more hint."""
+        show(desk.hint(pack.find(), Path(), self._parse("hint", words, "slug?").slug))
+
+    def guide(self, words: Sequence[str]) -> None:
+        """Show a challenge's guide."""
+        show(desk.guide(pack.find(), Path(), self._parse("guide", words, "slug?").slug))
+
+    def leaderboard(self, words: Sequence[str]) -> None:
+        """Show a leaderboard from the data that the course published, one's own line marked."""
+        board = boards.read(self._parse("leaderboard", words, "file").file)
+        rows = ranking.board(board.challenge, board.newest)
+        told = []
+        if folder := entrant.find(Path()).get(board.slug):
+            told = returned.history(folder / "feedback", board.slug)
+        own = told[-1][1].handle if told else ""
+        me = next((row for row in rows if own and row.handle == own), None)
+        for table in tables.ranked(board.challenge, rows, me):
+            display(table)
+
+    def _parse(self, word: str, words: Sequence[str], *names: str) -> argparse.Namespace:
+        """The words as named; ``?`` marks one that may be left out, ``!`` a flag."""
+        parser = _Words(prog=f"%compete {word}", add_help=False, allow_abbrev=False)
+        for name in names:
+            if name.endswith("!"):
+                parser.add_argument(name[:-1], action="store_true")
+            elif name.endswith("?"):
+                parser.add_argument(name[:-1], nargs="?")
+            else:
+                parser.add_argument(name)
+        return parser.parse_args(words)
+
+    def _notebook(self, said: argparse.Namespace) -> Path | None:
+        """The notebook that was named, or the open one if that is of a challenge."""
+        if said.notebook or said.challenge:
+            return _path(said.notebook)
+        session = Path(os.environ.get("JPY_SESSION_NAME", ""))  # set by Jupyter's server
+        here = Path.cwd() / session.name
+        joined = (here.parent / entrant.FILE).is_file()
+        return here if joined and session.suffix == ".ipynb" and here.is_file() else None
+
+
+WORDS = ("list", "join", "check", "submit", "results", "hint", "guide", "leaderboard")
+
+
+def show(panel: Panel) -> None:
+    """Display a panel below the cell."""
+    if panel.markdown:
+        title = f"**{panel.title}**\n\n" if panel.title else ""
+        display(Markdown(title + panel.markdown))
+        panel = msgspec.structs.replace(panel, title="")
+    if panel.title or panel.rows or panel.lines:
+        display(HTML(as_html(panel)))
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """What may follow on a ``%compete`` line: its words, then challenges, options and notebooks."""
+    words = event.line.split()
+    if len(words) < 2 or (len(words) == 2 and event.symbol == words[1]):
+        return [word for word in WORDS if word.startswith(event.symbol)]
+    options = {
+        "join": ["--handle", "--to", "--folder", "--dataset", "--data"],
+        "check": ["--challenge"],
+        "submit": ["--challenge", "--to"],
+        "results": ["--detailed", "--from"],
+    }.get(words[1], [])
+    names = [] if words[1] in ("list", "leaderboard") else list(pack.find())
+    files = (
+        [path.name for path in Path().glob("*.ipynb")] if words[1] in ("check", "submit") else []
+    )
+    return [word for word in [*names, *files, *options] if word.startswith(event.symbol)]
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

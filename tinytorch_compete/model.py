@@ -100,10 +100,19 @@ class DatasetChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When submissions are taken, as TOML date-times; each end may be left open."""
+    """When submissions are taken, as TOML date-times; each end may be left open.
+
+    A date-time without a zone is in UTC. ``per_day`` is how many of a student's submissions are
+    graded that were sent on one day, in UTC; ``None`` sets no bound.
+    """
 
     opens: dt.datetime | None = None
     closes: dt.datetime | None = None
+    per_day: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_day is not None and self.per_day < 1:
+            raise ValueError("dates.per_day must be positive")
 
 
 class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -314,7 +323,9 @@ class Result(msgspec.Struct, frozen=True):
     Times are sums over the runs, the peak is the highest.
 
     ``flags`` are sentences on what a person should look at. They are for staff alone and change
-    nothing else. ``withdrawal`` is what was found later; it is a row of its own in the store, never
+    nothing else. ``submitted_at`` and ``handle``, a name that was chosen for the
+    leaderboard, are what the submission says of itself, if it does.
+    ``withdrawal`` is what was found later; it is a row of its own in the store, never
     part of this.
     """
 
@@ -341,6 +352,8 @@ class Result(msgspec.Struct, frozen=True):
     machine: str = ""
     withdrawal: Withdrawal | None = None
     flags: tuple[str, ...] = ()
+    submitted_at: dt.datetime | None = None
+    handle: str = ""
 
 
 class LineCost(msgspec.Struct, frozen=True):

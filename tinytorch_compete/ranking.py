@@ -78,17 +78,20 @@ class Record(msgspec.Struct, frozen=True):
 
 def published(challenge: Challenge, results: Sequence[Result], secret: bytes) -> list[Attempt]:
     """What may be published of results: those that reached a tier, in the order of handles."""
+    counted = [r for r in results if r.tier and r.verdict != Verdict.FAULT]
+    chosen = {r.identity.student: r.handle for r in counted}  # the newest one's, for all
     found = [
         Attempt(
-            handle="" if result.withdrawal else handle(result.identity.student, secret),
+            handle=""
+            if result.withdrawal
+            else handle(result.identity.student, secret, chosen[result.identity.student]),
             division=result.division,
             tier=result.tier,
             day=result.graded_at.astimezone(dt.UTC).date(),
             samples={name: samples_of(result, name) for name in columns(challenge)},
             withdrawn=result.withdrawal is not None,
         )
-        for result in results
-        if result.tier and result.verdict != Verdict.FAULT
+        for result in counted
     ]
     return sorted(found, key=lambda attempt: attempt.handle)
 
@@ -194,16 +197,17 @@ def declared(challenge: Challenge, name: str) -> Metric:
     return known.get(name) or Metric(name, "MiB", "lower")
 
 
-def handle(student: str, secret: bytes) -> str:
+def handle(student: str, secret: bytes, chosen: str = "") -> str:
     """A pseudonym such as ``swift-heron-042``, which only the holder of ``secret`` can trace back.
 
-    HMAC-SHA256 (RFC 2104) of the student's name picks the words.
+    HMAC-SHA256 (RFC 2104) of the student's name picks the words. A name that the student chose
+    takes their place and gets the same number, so that nobody passes for another.
     """
     digest = hmac.new(secret, student.encode(), hashlib.sha256).digest()
     number = int.from_bytes(digest[:8])
     number, adjective = divmod(number, len(ADJECTIVES))
     number, animal = divmod(number, len(ANIMALS))
-    return f"{ADJECTIVES[adjective]}-{ANIMALS[animal]}-{number % 1000:03d}"
+    return f"{chosen or f'{ADJECTIVES[adjective]}-{ANIMALS[animal]}'}-{number % 1000:03d}"
 
 
 def samples_of(result: Result, name: str) -> tuple[float, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
+import stat
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from tinytorch_compete.model import MIB
 
 SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
 DATA = "data"  # the student's copy of the data set: the grader brings its own
+TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we
+SENT = "%Y-%m-%d %H:%M:%S.%f %Z"  # nbgrader's format
 MAX_FILES = 500
 MAX_NAME = 200
 MAX_MIB = 64
@@ -71,6 +76,31 @@ def digest(files: Mapping[str, str]) -> str:
     """One sha256 for a submission's files: their names and contents."""
     lines = "".join(f"{name}\0{sha}\n" for name, sha in sorted(files.items()))
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
+
+
+def sent_at(work: Submission) -> dt.datetime | None:
+    """When a submission was sent, by its ``timestamp.txt``; ``None`` if that doesn't say."""
+    path = work.notebook.parent / TIMESTAMP
+    try:
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_NAME:
+            return None
+        return parse_time(path.read_text("utf-8", errors="replace"))
+    except OSError:
+        return None
+
+
+def parse_time(text: str) -> dt.datetime | None:
+    """A time in nbgrader's format, its zone a name, an offset or missing for UTC; else ``None``."""
+    day, _, rest = text.strip().partition(" ")
+    clock, _, zone = rest.partition(" ")
+    try:
+        time = dt.datetime.fromisoformat(f"{day} {clock}{zone if zone[:1] in ('+', '-') else ''}")
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=dt.UTC if zone in ("", "UTC") else zoneinfo.ZoneInfo(zone))
+        return time.astimezone(dt.UTC)
+    except (ValueError, OverflowError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return None
 
 
 def find(root: Path, slug: str) -> list[Submission]:

@@ -147,11 +147,12 @@ def test_a_frozen_tree_uses_no_cpu_until_it_goes_on(by: str) -> None:
         for process in tree if group else []:
             for file in group.entry:  # type: ignore[union-attr]
                 file.write_text(f"{process.pid}\n")
-        assert group.freeze(True) if group else watch.stop(child.pid) is None
+        stopped = set() if group else watch.stop(child.pid)
+        assert group.freeze(True) if group else len(stopped) == 8
         frozen_s = watch.cpu_s(tree)
         sum(range(3_000_000))
         assert watch.cpu_s(tree) == frozen_s
-        assert group.freeze(False) if group else watch.go_on(child.pid) is None
+        assert group.freeze(False) if group else watch.go_on(stopped) is None
         end = time.monotonic() + 30
         while watch.cpu_s(tree) == frozen_s and time.monotonic() < end:
             sum(range(100_000))

@@ -18,6 +18,7 @@ from tinytorch_compete.cli import (
     machine,
     profiling,
     records,
+    student,
 )
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
@@ -31,6 +32,12 @@ app = typer.Typer(
 )
 for command in (
     challenges.list_challenges,
+    student.join,
+    student.leave,
+    student.check,
+    student.submit,
+    student.hint,
+    student.guide,
     challenges.new,
     challenges.release,
     challenges.verify,

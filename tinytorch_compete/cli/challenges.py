@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from tinytorch_compete import capping, notebook, pack, similarity, submission, verification
+from tinytorch_compete.admission import shown
 from tinytorch_compete.cli.tables import console, download, errors, plain, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
@@ -125,7 +126,8 @@ def similar(
 def _dates(entry: Entry) -> list[str]:
     dates = entry.challenge.dates
     named = [("opens", dates.opens), ("closes", dates.closes)]
-    return [f"{word} {date:%Y-%m-%d %H:%M}" for word, date in named if date]
+    lines = [f"{word} {shown(date)}" for word, date in named if date]
+    return lines + ([f"{dates.per_day} a day are graded"] if dates.per_day else [])
 
 
 def _goal(entry: Entry, value: float) -> str:

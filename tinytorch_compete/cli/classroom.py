@@ -12,7 +12,9 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import files, grading, pack, store, submission
+from tinytorch_compete import entrant, files, grading, pack, store, submission
+from tinytorch_compete.admission import admit
+from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
@@ -82,13 +84,14 @@ def grade(
     if final:
         _check_closed(entry)
     _check_isolation(require_isolation)
-    works = submission.find(submissions.resolve(), entry.slug)
+    found = submission.find(submissions.resolve(), entry.slug)
     secret = files.secret(results / SECRET)
     with download() as progress:
         plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
     if gradebook:
         gradebook.check(plan)
     kept = Store(results / DATABASE)
+    works = _admitted(entry, found, kept)
     todo = works if again else _waiting(plan, works, kept, gradebook)
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
@@ -97,7 +100,7 @@ def grade(
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
-    _show(plan, works, new, kept, results)
+    _show(plan, found, new, kept, results)
 
 
 def _gradebook(course: Path) -> CourseGradebook:
@@ -149,8 +152,12 @@ def results(
         bool, typer.Option("--detailed", help="Intervals, ranks, and how far the next group is.")
     ] = False,
     final: Final = False,
+    came: student.Came = None,
 ) -> None:
-    """Show the results table, or write it to a file."""
+    """Show the results table, or write it to a file; in a student's folder, the student's own."""
+    if not (results / DATABASE).is_file() and entrant.find(Path()):
+        student.own_results(context, slug, came, detailed)
+        return
     kept = stored(results)
     chosen = entry_of(context, slug).slug if slug else None
     if detailed and (history or csv or parquet):
@@ -185,6 +192,18 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     where = "" if folder == Path(FOLDER) else f" --results {folder}"
     text = f"{count} {has} flags for you to read: tito compete results {slug} --flags{where}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _admitted(entry: Entry, found: Sequence[Submission], kept: Store) -> Sequence[Submission]:
+    """The submissions that the challenge's dates and quota let in; says what they don't."""
+    admission = admit(entry.challenge.dates, found, kept.history(entry.slug))
+    for work, why in admission.refused:
+        line = f"not graded: {work.student}: {why}."
+        errors.print(line, markup=False, highlight=False, soft_wrap=True)
+    if undated := admission.undated:
+        line = f"no time of sending, so dates and quota can't be checked: {', '.join(undated)}"
+        errors.print(line, markup=False, highlight=False, soft_wrap=True)
+    return admission.admitted
 
 
 def _grade(

@@ -17,7 +17,7 @@ def print_details(challenge: Challenge, results: Sequence[Result], secret: bytes
     """A block for each student, in the order of the board; then those who have no rank."""
     alike, elsewhere = ranking.comparable(results)
     rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
-    by_handle = {ranking.handle(r.identity.student, secret): r for r in results}
+    by_handle = {ranking.handle(r.identity.student, secret, r.handle): r for r in results}
     placed = [(by_handle[row.handle], row) for row in rows if row.handle]
     for result, row in placed:
         _print(f"{result.identity.student}  {row.handle}", _standing(challenge, rows, row))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -43,6 +45,36 @@ def release(entry: Entry, data: Path, folder: Path) -> None:
     """
     if folder.exists():
         raise StoreError(f"{folder}: exists already; name a new folder, so that no work is lost.")
+    with _made(entry, data, folder) as made:
+        made.rename(folder)
+
+
+def bring(entry: Entry, data: Path, folder: Path, *, replace_data: bool = False) -> list[str]:
+    """Write what a student's folder lacks, and keep what it has; the names of what was kept.
+
+    With ``replace_data`` the data set there gives way to this one. Raises as ``release`` does.
+    """
+    if not folder.exists():
+        release(entry, data, folder)
+        return []
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: not a folder; name another one.")
+    kept = []
+    with _made(entry, data, folder) as made:
+        for part in sorted(made.iterdir()):
+            place = folder / part.name
+            if place.exists() and part.name == "data" and replace_data:
+                place.rename(made.parent / "old")
+            if place.exists():
+                kept.append(part.name)
+            else:
+                part.rename(place)
+    return kept
+
+
+@contextlib.contextmanager
+def _made(entry: Entry, data: Path, folder: Path) -> Iterator[Path]:
+    """All that a student gets, in a temporary folder beside ``folder``, to be moved from there."""
     notebook = student_version(entry.master())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +88,6 @@ def release(entry: Entry, data: Path, folder: Path) -> None:
             )
             for name in ("hints.md", "guide.md"):
                 shutil.copy(entry.folder / name, made)
-            made.rename(folder)
+            yield made
     except OSError as error:
         raise StoreError(f"{folder}: can't be written ({error.strerror}).") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from tinytorch_compete import feedback, files
+from tinytorch_compete import feedback, files, ranking
 from tinytorch_compete.grading import Graded, Plan
 
 FOLDER, DATABASE, SECRET, FEEDBACK = "graded", "results.sqlite", "secret", "feedback"
@@ -17,7 +17,8 @@ def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     identity = graded.result.identity
     executed = graded.run.notebook if graded.run else None
     surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.challenge, graded.result, executed, surplus)
+    handle = ranking.handle(identity.student, plan.secret, graded.result.handle)
+    made = feedback.make(plan.challenge, graded.result, executed, surplus, handle)
     name = f"{identity.challenge}-final" if identity.final else identity.challenge
     path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
     files.write_text(path, nbformat.writes(made) + "\n")

@@ -81,6 +81,7 @@ class Box:
             )
         self.uid = FIRST_UID + next(_slots) % 10_000 if self._can_change_user() else None
         self.pid: int | None = None
+        self._stopped: set[int] = set()
         self.said = ""
         self.baseline = 0
         self._peak_seen = 0
@@ -236,12 +237,12 @@ class Box:
     def freeze(self) -> None:
         """Stop the whole tree where it is."""
         if not (self.group and self.group.freeze(True)) and self.pid:
-            watch.stop(self.pid)
+            self._stopped = watch.stop(self.pid)
 
     def thaw(self) -> None:
         """Let the tree go on."""
-        if not (self.group and self.group.freeze(False)) and self.pid:
-            watch.go_on(self.pid)
+        if not (self.group and self.group.freeze(False)):
+            watch.go_on(self._stopped)
 
     def bind(self, cores: lanes.Cores) -> None:
         """Let the tree run on these cores only."""

@@ -111,8 +111,8 @@ class Racer:
         """
         question = EMPTY if inputs is None else await self._contender.release(inputs)
         counted = self._instructions.read()
-        self._clock.go_on()
         self._box.thaw()
+        self._clock.go_on()
         try:
             arrays, wall_s = await self._contender.exchange(question)
         finally:
@@ -131,8 +131,8 @@ class Racer:
         self._box.thaw()
 
     def _freeze(self) -> None:
-        self._box.freeze()
         self._clock.pause()
+        self._box.freeze()
 
 
 async def line_of(reader: asyncio.StreamReader) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+STOP_S = 1.0
 LARGE_BYTES = 4 * 2**20  # the box's own helpers are smaller
 
 
@@ -64,17 +65,24 @@ def cpu_s(processes: list[psutil.Process]) -> float:
     return total
 
 
-def stop(pid: int) -> None:
-    """Stop a whole tree: again and again, until no process in it is new."""
+def stop(pid: int) -> set[int]:
+    """Stop a whole tree: again and again, until no process in it is new; which ones they are.
+
+    Returns when all of them stand still, or after ``STOP_S``.
+    """
     stopped: set[int] = set()
     while new := {process.pid for process in tree(pid)} - stopped:
         _send(new, signal.SIGSTOP)
         stopped |= new
+    end = time.monotonic() + STOP_S
+    while not all(_stands_still(one) for one in stopped) and time.monotonic() < end:
+        time.sleep(0.0001)
+    return stopped
 
 
-def go_on(pid: int) -> None:
-    """Let a stopped tree go on."""
-    _send([process.pid for process in tree(pid)], signal.SIGCONT)
+def go_on(stopped: Iterable[int]) -> None:
+    """Let stopped processes go on."""
+    _send(stopped, signal.SIGCONT)
 
 
 def threads(processes: Iterable[psutil.Process]) -> list[int]:
@@ -90,6 +98,14 @@ def _send(pids: Iterable[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def _stands_still(pid: int) -> bool:
+    try:
+        still = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return psutil.Process(pid).status() in still
+    except psutil.Error:
+        return True
 
 
 def _own_cpu_s(pid: int, ticked_s: float) -> float:

@@ -1,0 +1,113 @@
+"""The check that students run themselves: the grader's route on the public images."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from student.conftest import GOLD, write_answer
+
+from tinytorch_compete import checking, desk, entrant
+from tinytorch_compete.course import parcel
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.fake import FakeSandbox
+
+
+@pytest.fixture
+def folder(entry: Entry, home: Path) -> Path:
+    """A folder in which the challenge was joined and solved."""
+    desk.join(entry, home, Wishes())
+    write_answer(home / "mine")
+    return home / "mine"
+
+
+def test_a_good_answer_is_told_its_points_and_what_was_not_checked(
+    entry: Entry, folder: Path
+) -> None:
+    panel = desk.check({"mine": entry}, folder, None, None, FakeSandbox())
+    assert "OK" in panel.title
+    assert "public images" in panel.title
+    assert any(line.startswith("Not checked: the hidden images") for line in panel.lines)
+
+
+def test_an_answer_that_was_not_begun_is_named(entry: Entry, home: Path) -> None:
+    desk.join(entry, home, Wishes())
+    panel = desk.check({"mine": entry}, home, "mine", None, FakeSandbox())
+    assert "ERROR, 0 of 10 points" in panel.title
+    assert "Answer cells that are as you got them: predict." in panel.lines
+
+
+def test_a_check_asks_about_public_images_alone(entry: Entry, folder: Path) -> None:
+    plan = checking.plan(entry, entrant.read(folder))
+    (exam,) = plan.exams
+    images, labels = exam.data.public()
+    assert (exam.holdout[0] == images).all()
+    assert (exam.holdout[1] == labels).all()
+    assert len(exam.check[1]) <= len(labels)
+    assert all((image == images).all(axis=(1, 2)).any() for image in exam.check[0])
+
+
+def test_it_runs_in_a_real_sandbox_under_the_challenges_own_caps(
+    entry: Entry, folder: Path, real_sandbox: Sandbox
+) -> None:
+    write_answer(folder, GOLD.replace("    means", "    held = np.ones(10**9)\n    means"))
+    panel = desk.check({"mine": entry}, folder, None, None, real_sandbox)
+    assert "OVER_MEMORY" in panel.title
+
+
+def test_an_interruption_ends_the_run_and_leaves_nothing(
+    entry: Entry, folder: Path, walled_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(path for path in folder.rglob("*"))
+    marker = folder.parent / "temporary"
+    marker.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(marker))
+    write_answer(folder, "import time\ntime.sleep(600)\n")
+    timer = threading.Timer(2.0, signal.raise_signal, [signal.SIGINT])
+    started = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        desk.check({"mine": entry}, folder, None, None, walled_sandbox)
+    assert time.monotonic() - started < entry.challenge.limits.wall_s
+    assert list(marker.iterdir()) == []
+    assert sorted(path for path in folder.rglob("*")) == before
+
+
+def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(entry: Entry, folder: Path) -> None:
+    (folder / "tinytorch" / "mine.py").write_text("x = 1")
+    (folder / "draft.ipynb").write_text("{}")
+    (folder / "feedback").mkdir()
+    (folder / "feedback" / "old.html").write_text("")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("")
+    with parcel.packed(entry, folder, folder / "mine.ipynb", entrant.read(folder)) as made:
+        names = set(made.files)
+        sent = entrant.read(made.work.notebook.parent)
+    assert {"mine.ipynb", "tinytorch/mine.py", entrant.FILE} <= names
+    assert {name.split("/")[0] for name in names} == {"mine.ipynb", "tinytorch", entrant.FILE}
+    assert sent == entrant.Entrant("mine", "digits")
+
+
+def test_a_link_in_the_folder_is_refused(entry: Entry, folder: Path) -> None:
+    (folder / "passwords").symlink_to("/etc/passwd")
+    with (
+        pytest.raises(NotebookError, match="link"),
+        parcel.packed(entry, folder, folder / "mine.ipynb", entrant.read(folder)),
+    ):
+        pass
+
+
+def test_too_much_is_refused_before_it_is_copied(entry: Entry, folder: Path) -> None:
+    with (folder / "weights.bin").open("wb") as file:
+        file.truncate(70 * 2**20)
+    with (
+        pytest.raises(NotebookError, match=r"largest is weights\.bin"),
+        parcel.packed(entry, folder, folder / "mine.ipynb", entrant.read(folder)),
+    ):
+        pass

@@ -1,0 +1,81 @@
+"""Joining and leaving: what a student's folder holds afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from student.conftest import write_answer
+
+from tinytorch_compete import desk, entrant
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.errors import CompeteError, DataError
+from tinytorch_compete.model import DatasetChoice
+from tinytorch_compete.pack import Entry
+
+
+def test_joining_brings_all_that_is_needed_and_nothing_hidden(entry: Entry, home: Path) -> None:
+    desk.join(entry, home, Wishes(handle="Ada Lo"))
+    folder = home / "mine"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"mine.ipynb", "data", "tinytorch", "hints.md", "guide.md", entrant.FILE}
+    assert "HIDDEN" not in (folder / "mine.ipynb").read_text()
+    assert entrant.read(folder).handle == "Ada Lo"
+
+
+def test_joining_again_changes_what_is_said_and_keeps_the_work(entry: Entry, home: Path) -> None:
+    desk.join(entry, home, Wishes(handle="Ada Lo"))
+    write_answer(home / "mine")
+    work = (home / "mine" / "mine.ipynb").read_bytes()
+    desk.join(entry, home / "mine", Wishes(to=home / "drop"))
+    found = entrant.read(home / "mine")
+    assert (found.handle, found.to) == ("Ada Lo", str(home / "drop"))
+    desk.join(entry, home, Wishes(handle=""))
+    assert entrant.read(home / "mine").handle == ""
+    assert (home / "mine" / "mine.ipynb").read_bytes() == work
+
+
+def test_a_folder_with_work_in_it_is_adopted(entry: Entry, home: Path) -> None:
+    (home / "own").mkdir()
+    (home / "own" / "mine.ipynb").write_text("my work")
+    panel = desk.join(entry, home, Wishes(folder=home / "own"))
+    assert (home / "own" / "mine.ipynb").read_text() == "my work"
+    assert "Kept as they were: mine.ipynb." in panel.lines
+    assert (home / "own" / "data" / "train_images.npy").is_file()
+
+
+def test_another_challenges_folder_is_refused(entry: Entry, home: Path) -> None:
+    entrant.write(home, entrant.Entrant("other", "digits"))
+    with pytest.raises(CompeteError, match="other was joined there"):
+        desk.join(entry, home, Wishes(folder=home))
+
+
+def test_a_handle_with_markup_is_refused_and_nothing_is_made(entry: Entry, home: Path) -> None:
+    with pytest.raises(CompeteError, match="won't do: a handle is"):
+        desk.join(entry, home, Wishes(handle="<script>"))
+    assert list(home.iterdir()) == []
+
+
+def test_a_data_set_that_cannot_be_had_gives_way_to_the_next_and_that_is_said(
+    entry: Entry, home: Path
+) -> None:
+    absent = DatasetChoice("cifar10", train=100, public=10, holdout=10)
+    datasets = (absent, *entry.challenge.datasets)
+    both = msgspec.structs.replace(
+        entry, challenge=msgspec.structs.replace(entry.challenge, datasets=datasets)
+    )
+    panel = desk.join(both, home, Wishes(source=home / "nowhere"))
+    assert entrant.read(home / "mine").dataset == "digits"
+    assert "cifar10 can't be had here now" in panel.lines[0]
+    with pytest.raises(DataError):
+        desk.join(both, home, Wishes(dataset="cifar10", source=home / "nowhere"))
+
+
+def test_leaving_removes_the_record_and_keeps_the_work(entry: Entry, home: Path) -> None:
+    desk.join(entry, home, Wishes())
+    desk.leave(entry, home)
+    assert not (home / "mine" / entrant.FILE).exists()
+    assert (home / "mine" / "mine.ipynb").is_file()
+    with pytest.raises(CompeteError, match="mine wasn't joined here"):
+        desk.leave(entry, home)

@@ -1,0 +1,134 @@
+"""A student's own results, hints and guide."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from student.conftest import GOLD, write_answer
+
+from tinytorch_compete import desk, entrant, returned, standing, submission
+from tinytorch_compete.cli.app import run
+from tinytorch_compete.course import exchange
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.panel import Panel
+
+WRONG = "def predict(train_images, train_labels, images):\n    return np.zeros(len(images), int)\n"
+
+
+@pytest.fixture
+def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the challenge was joined, with a place to send to."""
+    (home.parent / "drop").mkdir()
+    desk.join(entry, home, Wishes(handle="Ada Lo", to=home.parent / "drop"))
+    monkeypatch.chdir(home / "mine")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
+    monkeypatch.setenv("COLUMNS", "80")
+    return home / "mine"
+
+
+def send_and_grade(entry: Entry, folder: Path, answer: str) -> None:
+    top = folder.parent.parent
+    write_answer(folder, answer)
+    assert desk.submit({"mine": entry}, folder, None, None, None, lambda _: True)
+    words = ["--pack", str(top / "pack"), "grade", "mine", str(top / "drop")]
+    assert run([*words, "--results", str(top / "graded")], "tito compete") == 0
+
+
+def own(entry: Entry, folder: Path, *, detailed: bool = False) -> Panel:
+    came = folder.parent.parent / "graded" / "feedback"
+    (panel,) = standing.panels({"mine": entry}, folder, None, came, detailed)
+    return panel
+
+
+def test_results_show_what_came_back_what_changed_and_what_is_waiting(
+    entry: Entry, folder: Path
+) -> None:
+    assert own(entry, folder).lines == ("No feedback has come back yet.",)
+    send_and_grade(entry, folder, WRONG)
+    assert [row[1] for row in own(entry, folder).rows] == ["WRONG"]
+    send_and_grade(entry, folder, GOLD)
+    assert desk.submit({"mine": entry}, folder, None, None, None, lambda _: True)
+    panel = own(entry, folder, detailed=True)
+    assert [row[1] for row in panel.rows] == ["WRONG", "OK", "sent"]
+    text = "\n".join(panel.lines)
+    assert "Since the one before: accuracy 10.0% → " in text
+    assert "tier none → " in text
+    assert "On the leaderboard you are Ada Lo-" in text
+    assert "Hints taken: 0." in text
+    assert "feedback/" in text
+    (work,) = submission.find(folder.parent.parent / "drop", "mine")
+    assert submission.sent_at(work) == entrant.read(folder).receipts[-1].sent_at
+
+
+def test_the_results_command_is_the_students_own_where_an_entry_is(
+    entry: Entry, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = ["--pack", str(folder.parent.parent / "pack")]
+    assert run([*pack, "results", "--detailed"], "tito compete") == 0
+    assert "Your results: mine" in capsys.readouterr().out
+    desk.leave(entry, folder)
+    assert run([*pack, "results"], "tito compete") == 1
+    assert "no results there; grade first" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_leaderboard_shows_the_handle_that_was_chosen(entry: Entry, folder: Path) -> None:
+    send_and_grade(entry, folder, GOLD)
+    top = folder.parent.parent
+    words = ["--pack", str(top / "pack"), "leaderboard", "mine", "--results", str(top / "graded")]
+    assert run(words, "tito compete") == 0
+    board = (top / "graded" / "leaderboard" / "mine.ipynb").read_text()
+    assert "Ada Lo-" in board
+    assert f'"{exchange.username()}"' not in board
+
+
+def test_a_damaged_entry_in_a_submission_leaves_a_pseudonym(entry: Entry, folder: Path) -> None:
+    write_answer(folder)
+    (folder / "compete.json").write_text('{"handle": "<b>x"}')
+    exchange.put(folder.parent.parent / "drop", folder)
+    top = folder.parent.parent
+    words = ["--pack", str(top / "pack"), "grade", "mine", str(top / "drop")]
+    assert run([*words, "--results", str(top / "graded")], "tito compete") == 0
+    ((_, told),) = returned.history(top / "graded" / "feedback", "mine")
+    assert told.verdict == "OK"
+    assert "<" not in told.handle
+
+
+@pytest.mark.parametrize("text", ["e30=", "AAAA", "W1tbW1tb"])
+def test_feedback_that_is_not_ours_tells_of_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.html"
+    path.write_text(f"<p>x</p><!-- tinytorch-compete {text} -->")
+    assert returned.read(path) is None
+    assert returned.history(tmp_path, "mine") == []
+
+
+def test_a_result_is_read_from_a_page_as_from_a_notebook(entry: Entry, folder: Path) -> None:
+    send_and_grade(entry, folder, GOLD)
+    ((path, told),) = returned.history(folder.parent.parent / "graded" / "feedback", "mine")
+    page = folder / "feedback" / "2026" / "mine.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(path.read_text())
+    assert returned.history(folder / "feedback", "mine") == [(page, told)]
+    assert told.graded_at.tzinfo is dt.UTC
+
+
+def test_hints_come_one_at_a_time_and_are_counted(entry: Entry, folder: Path) -> None:
+    (entry.folder / "hints.md").write_text("# Mild\n\nlook\n\n# Strong\n\n## inner\n\ndo\n")
+    first, second, third = (desk.hint({"mine": entry}, folder, None) for _ in range(3))
+    assert first.markdown == "# Mild\n\nlook"
+    assert first.lines == ("1 more: ask again.",)
+    assert second.markdown.startswith("# Strong")
+    assert "## inner" in second.markdown
+    assert third == second
+    assert entrant.read(folder).hints == 2
+
+
+def test_a_guide_can_be_read_by_name_or_from_inside(entry: Entry, folder: Path) -> None:
+    text = (entry.folder / "guide.md").read_text()
+    assert desk.guide({"mine": entry}, folder.parent.parent, "mine").markdown == text
+    assert desk.guide({"mine": entry}, folder, None).markdown == text
+    with pytest.raises(CompeteError, match="nothing was joined here"):
+        desk.guide({"mine": entry}, folder.parent.parent / "pack", None)

@@ -1,0 +1,234 @@
+"""Sending work to a course: by nbgrader's real exchange, or into a folder; and what is taken."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from student.conftest import GOLD, write_answer
+
+from tinytorch_compete import desk, entrant, submission
+from tinytorch_compete.cli.app import run
+from tinytorch_compete.course import exchange
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.errors import CompeteError, PackError
+from tinytorch_compete.model import Dates
+from tinytorch_compete.pack import Entry, read_challenge
+from tinytorch_compete.panel import Panel
+from tinytorch_compete.store import Store
+
+UTC = dt.UTC
+
+
+@pytest.fixture
+def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the challenge was joined and solved; the student is in it."""
+    desk.join(entry, home, Wishes())
+    write_answer(home / "mine")
+    monkeypatch.chdir(home / "mine")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
+    return home / "mine"
+
+
+@pytest.fixture
+def course(folder: Path, tmp_path: Path) -> Path:
+    """The teacher's folder of a course whose exchange the student's nbgrader knows."""
+    root = tmp_path / "exchange"
+    for name in ("inbound", "outbound/mine", "feedback"):
+        (root / "c1" / name).mkdir(parents=True)
+    (root / "c1" / "inbound").chmod(0o733)
+    (root / "c1" / "outbound" / "mine" / "mine.ipynb").write_bytes(
+        (folder / "mine.ipynb").read_bytes()
+    )
+    text = (
+        "c = get_config()\n"
+        "c.CourseDirectory.course_id = 'c1'\n"
+        f"c.Exchange.root = {str(root)!r}\n"
+        f"c.Exchange.cache = {str(tmp_path / 'cache')!r}\n"
+    )
+    teacher = tmp_path / "teacher"
+    for place in (folder.parent / "config", teacher):
+        place.mkdir()
+        (place / "nbgrader_config.py").write_text(text)
+    return teacher
+
+
+def nbgrader(course: Path, *words: str) -> str:
+    # nbgrader calls alembic by its name.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JUPYTER_CONFIG_DIR": str(course / "none"), "PATH": path},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def submit(entry: Entry, folder: Path, to: Path | None = None) -> Panel:
+    panel = desk.submit({"mine": entry}, folder, None, None, to, lambda _: True)
+    assert panel is not None
+    return panel
+
+
+def dated(entry: Entry, dates: Dates) -> Entry:
+    challenge = msgspec.structs.replace(entry.challenge, dates=dates)
+    return msgspec.structs.replace(entry, challenge=challenge)
+
+
+def test_nbgrader_lists_and_collects_what_was_sent(
+    entry: Entry, folder: Path, course: Path
+) -> None:
+    shown = dict(submit(entry, folder).rows)
+    assert "nbgrader's exchange, course c1" in shown["to"]
+    assert "c1" in nbgrader(course, "list", "--inbound")
+    nbgrader(course, "collect", "mine")
+    (work,) = submission.find(course / "submitted", "mine")
+    names = set(work.files())
+    assert {"mine.ipynb", "timestamp.txt", "tinytorch/__init__.py"} <= names
+    assert not names & {"hints.md", "guide.md"}
+    assert not (work.notebook.parent / "data").exists()
+    (receipt,) = entrant.read(folder).receipts
+    assert submission.sent_at(work) == receipt.sent_at
+    sent = {n: s for n, s in work.files().items() if not n.endswith(".txt")}
+    assert submission.digest(sent) == receipt.sha256 == shown["sha256"]
+
+
+def test_a_second_submission_takes_the_place_of_the_first(
+    entry: Entry, folder: Path, course: Path
+) -> None:
+    submit(entry, folder)
+    nbgrader(course, "collect", "mine")
+    write_answer(folder, GOLD + "# better\n")
+    submit(entry, folder)
+    nbgrader(course, "collect", "mine", "--update")
+    (work,) = submission.find(course / "submitted", "mine")
+    assert "# better" in work.notebook.read_text()
+    assert len(entrant.read(folder).receipts) == 2
+
+
+def test_what_the_exchange_refuses_is_said_and_gives_no_receipt(
+    entry: Entry, folder: Path, course: Path
+) -> None:
+    released = course.parent / "exchange" / "c1" / "outbound" / "mine"
+    (released / "mine.ipynb").unlink()
+    released.rmdir()
+    with pytest.raises(CompeteError, match="the exchange refused: Assignment not found"):
+        submit(entry, folder)
+    assert entrant.read(folder).receipts == ()
+
+
+def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path) -> None:
+    drop = folder.parent / "drop"
+    drop.mkdir()
+    desk.join(entry, folder, Wishes(to=drop))
+    submit(entry, folder)
+    submit(entry, folder)
+    (work,) = submission.find(drop, "mine")
+    assert work.student == exchange.username()
+    assert submission.sent_at(work) == entrant.read(folder).receipts[-1].sent_at
+    assert [path.name for path in work.notebook.parent.parent.iterdir()] == ["mine"]
+
+
+def test_nowhere_to_send_to_is_said(entry: Entry, folder: Path) -> None:
+    with pytest.raises(CompeteError, match="nowhere to send it to"):
+        submit(entry, folder)
+    with pytest.raises(CompeteError, match="no such folder to send to"):
+        submit(entry, folder, folder / "absent")
+
+
+def test_what_will_be_sent_is_shown_first_and_can_be_refused(entry: Entry, folder: Path) -> None:
+    shown: list[Panel] = []
+
+    def refuse(panel: Panel) -> bool:
+        shown.append(panel)
+        return False
+
+    drop = folder.parent
+    assert desk.submit({"mine": entry}, folder, None, None, drop, refuse) is None
+    assert "mine.ipynb" in [name for name, _ in shown[0].rows]
+    assert f"To: {drop}" in shown[0].lines
+    assert not (drop / exchange.username()).exists()
+
+
+def test_the_client_says_beforehand_what_the_course_would_refuse(
+    entry: Entry, folder: Path
+) -> None:
+    closed = dated(entry, Dates(closes=dt.datetime(2020, 1, 1)))
+    with pytest.raises(CompeteError, match=r"after the challenge closed: 2020-01-01 00:00 UTC"):
+        submit(closed, folder, folder.parent)
+    early = dated(entry, Dates(opens=dt.datetime(2999, 1, 1, tzinfo=UTC)))
+    with pytest.raises(CompeteError, match="before the challenge opens"):
+        submit(early, folder, folder.parent)
+    once = dated(entry, Dates(per_day=1))
+    assert ("left today", "0 of 1, until midnight UTC") in submit(once, folder, folder.parent).rows
+    with pytest.raises(CompeteError, match="1 a day are allowed"):
+        submit(once, folder, folder.parent)
+
+
+def test_grading_enforces_dates_and_quota_whatever_the_client_did(
+    entry: Entry, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = entry.folder / "challenge.toml"
+    toml.write_text(toml.read_text() + "\n[dates]\ncloses = 2026-03-31T00:00:00Z\nper_day = 1\n")
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    words = ["--pack", str(tmp_path / "pack"), "grade", "mine", str(drop)]
+    words += ["--results", str(tmp_path / "graded")]
+
+    def sent(when: str, answer: str) -> list[str]:
+        write_answer(folder, answer)
+        exchange.put(drop, folder)
+        (work,) = submission.find(drop, "mine")
+        stamp = work.notebook.parent / "timestamp.txt"
+        stamp.unlink() if not when else stamp.write_text(when)
+        assert run(words, "tito compete") == 0
+        said.append(capsys.readouterr().err)
+        store = Store(tmp_path / "graded" / "results.sqlite")
+        return [str(result.submitted_at) for result in store.history("mine")]
+
+    said: list[str] = []
+    first = sent("2026-03-02 10:00:00.000000 UTC", GOLD)
+    assert first == ["2026-03-02 10:00:00+00:00"]
+    assert sent("2026-03-02 23:00:00.000000 UTC", GOLD + "# 2") == first
+    assert "1 were taken on 2026-03-02 (UTC) already" in said[-1]
+    assert len(sent("2026-03-03 00:01:00.000000 UTC", GOLD + "# 3")) == 2
+    assert len(sent("2026-04-01 00:00:00.000000 UTC", GOLD + "# 4")) == 2
+    assert "after the challenge closed" in said[-1]
+    assert len(sent("2026-03-03 00:01:00.000000 UTC", GOLD + "# 3")) == 2
+    assert run([*words, "--again"], "tito compete") == 0
+    assert "not graded" not in capsys.readouterr().err  # the same files cost no quota
+    assert len(sent("", GOLD + "# 5")) == 4
+    assert "no time of sending" in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-02 10:00:00.250000 UTC", dt.datetime(2026, 3, 2, 10, 0, 0, 250000, UTC)),
+        ("2026-03-02 10:00:00 EST\n", dt.datetime(2026, 3, 2, 15, tzinfo=UTC)),
+        ("2026-03-02 10:00:00 +0100", dt.datetime(2026, 3, 2, 9, tzinfo=UTC)),
+        ("2026-03-02 10:00:00", dt.datetime(2026, 3, 2, 10, tzinfo=UTC)),
+        ("yesterday", None),
+        ("", None),
+        ("2026-03-02 10:00:00 ../../etc/passwd", None),
+        ("0001-01-01 00:00:00 +2300", None),
+    ],
+)
+def test_the_times_that_nbgrader_writes_are_read(text: str, expected: dt.datetime | None) -> None:
+    assert submission.parse_time(text) == expected
+
+
+def test_a_quota_of_nothing_is_refused_in_the_challenge(entry: Entry) -> None:
+    toml = entry.folder / "challenge.toml"
+    toml.write_text(toml.read_text() + "\n[dates]\nper_day = 0\n")
+    with pytest.raises(PackError, match="per_day must be positive"):
+        read_challenge(toml)

@@ -1,0 +1,61 @@
+"""The file that says who joined what: strict when read, found from where the student stands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from tinytorch_compete import entrant
+from tinytorch_compete.entrant import Entrant, Receipt
+from tinytorch_compete.errors import CompeteError, StoreError
+
+
+def test_an_entrant_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    sent = Receipt("ab" * 32, dt.datetime(2026, 3, 1, 23, 30, tzinfo=dt.UTC), "the exchange")
+    kept = Entrant("mine", "digits", "Ada Lo", hints=2, receipts=(sent,))
+    entrant.write(tmp_path, kept)
+    assert entrant.read(tmp_path) == kept
+    assert kept.sent_on(dt.date(2026, 3, 1)) == 1
+    assert kept.sent_on(dt.date(2026, 3, 2)) == 0
+    assert kept.shown() == Entrant("mine", "digits", "Ada Lo")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"challenge": "a"}', '{"challenge":"a","dataset":"b","x":1}', "[" * 9999]
+)
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / entrant.FILE).write_text(text)
+    with pytest.raises(StoreError, match="not an entry"):
+        entrant.read(tmp_path)
+
+
+@pytest.mark.parametrize("handle", ["Ada", "R2 D2", "Jo-Ann O'Hara", "Zoë", "李小龙", "x" * 24])
+def test_plain_names_are_handles(handle: str) -> None:
+    assert entrant.check_handle(handle) == handle
+
+
+@pytest.mark.parametrize(
+    "handle",
+    ["a", "x" * 25, "<b>x", "[red]x", "a  b", " ab", "=1+1", "a\x1b[1m", "a\u202eb", "a\nb", "a_b"],
+)
+def test_markup_escapes_and_long_names_are_no_handles(handle: str) -> None:
+    with pytest.raises(ValueError, match="a handle is"):
+        entrant.check_handle(handle)
+    with pytest.raises(ValueError, match="a handle is"):
+        Entrant("mine", "digits", handle)
+
+
+def test_a_challenge_is_found_from_inside_from_above_and_from_beside(tmp_path: Path) -> None:
+    for slug in ("one", "two"):
+        (tmp_path / slug / "tinytorch").mkdir(parents=True)
+        entrant.write(tmp_path / slug, Entrant(slug, "digits"))
+    inside = tmp_path / "one" / "tinytorch"
+    assert entrant.of(inside, None)[0] == tmp_path / "one"
+    assert entrant.of(inside, "two")[0] == tmp_path / "two"
+    assert entrant.of(tmp_path, "two")[1].challenge == "two"
+    with pytest.raises(CompeteError, match="which challenge"):
+        entrant.of(tmp_path, None)
+    with pytest.raises(CompeteError, match="three wasn't joined here"):
+        entrant.of(tmp_path, "three")

@@ -1,0 +1,135 @@
+"""Commands for students: join, leave, check, submit, hint, guide, and their own results."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from tinytorch_compete import desk, pack, standing
+from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.tables import console, download, errors, plain, table
+from tinytorch_compete.desk import Wishes
+from tinytorch_compete.panel import Panel
+from tinytorch_compete.sandbox.local import LocalSandbox
+
+
+def show(panel: Panel) -> None:
+    """Print a panel; nothing in it but its Markdown is markup."""
+    if panel.title:
+        console.print(plain(panel.title), style="bold", markup=False, highlight=False)
+    if panel.rows:
+        console.print(table("", panel.columns, panel.rows))
+    for line in panel.lines:
+        console.print(plain(line), markup=False, highlight=False)
+    if panel.markdown:
+        console.print(Markdown(panel.markdown))
+
+
+def join(
+    context: typer.Context,
+    slug: Slug,
+    handle: Annotated[
+        str | None, typer.Option(help="Your name on the leaderboard; '' for a pseudonym.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The folder that takes submissions, where the course has no exchange."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to put it; a new folder SLUG, if left out.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+) -> None:
+    """Take part in a challenge, or change how you do."""
+    entry = entry_of(context, slug)
+    _, before = desk.joined(entry, Path(), folder)
+    if handle is None and before is None and sys.stdin.isatty():
+        console.print(
+            "The leaderboard shows a pseudonym, your figures and your tier. If you want a name of "
+            "your own there, say it; you can change it later."
+        )
+        handle = typer.prompt("Handle (Enter for a pseudonym)", default="", show_default=False)
+    wishes = Wishes(folder, handle, to, dataset, data)
+    with download() as progress:
+        panel = desk.join(entry, Path(), wishes, progress)
+    show(panel)
+
+
+Notebook = Annotated[
+    Path | None, typer.Argument(metavar="[NOTEBOOK]", help="The one of the folder, if left out.")
+]
+Challenge = Annotated[
+    str | None, typer.Option(help="Which one, if you joined several; by its slug or alias.")
+]
+
+
+def check(context: typer.Context, path: Notebook = None, challenge: Challenge = None) -> None:
+    """Grade your notebook on the public images before you send it."""
+    sandbox = LocalSandbox()
+    try:
+        with download() as progress, console.status("running it in a sandbox; Ctrl-C stops it"):
+            panel = desk.check(pack.find(context.obj), Path(), challenge, path, sandbox, progress)
+    except KeyboardInterrupt:
+        errors.print("Stopped; nothing was sent or kept.")
+        raise typer.Exit(130) from None
+    show(panel)
+
+
+def submit(
+    context: typer.Context,
+    path: Notebook = None,
+    challenge: Challenge = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder to send to, instead of the exchange.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send without being asked.")] = False,
+) -> None:
+    """Send your notebook to the course; prints a receipt."""
+
+    def agreed(panel: Panel) -> bool:
+        show(panel)
+        return yes or not sys.stdin.isatty() or typer.confirm("Send it?", default=True)
+
+    receipt = desk.submit(pack.find(context.obj), Path(), challenge, path, to, agreed)
+    if receipt is None:
+        console.print("Nothing was sent.")
+        raise typer.Exit(1)
+    console.print()
+    show(receipt)
+
+
+Own = Annotated[
+    str | None, typer.Argument(metavar="[SLUG]", help="The one joined here, if left out.")
+]
+Came = Annotated[
+    Path | None,
+    typer.Option("--from", help="Students: the folder in which the course leaves its feedback."),
+]
+
+
+def own_results(
+    context: typer.Context, slug: str | None, came: Path | None, detailed: bool
+) -> None:
+    """Show a student's own results; see ``results``."""
+    for panel in standing.panels(pack.find(context.obj), Path(), slug, came, detailed):
+        show(panel)
+
+
+def hint(context: typer.Context, slug: Own = None) -> None:
+    """See one more hint, the mildest first."""
+    show(desk.hint(pack.find(context.obj), Path(), slug))
+
+
+def guide(context: typer.Context, slug: Own = None) -> None:
+    """Read the guide of a challenge."""
+    show(desk.guide(pack.find(context.obj), Path(), slug))
+
+
+def leave(context: typer.Context, slug: Slug) -> None:
+    """Leave a challenge; your work stays."""
+    show(desk.leave(entry_of(context, slug), Path()))

@@ -1,0 +1,115 @@
+"""How a submission gets to the course: by nbgrader's exchange, or by a folder laid out as it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.submission import SENT, TIMESTAMP, parse_time
+
+QUIET = logging.getLogger(f"{__name__}.nbgrader")
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
+
+
+def configured() -> Any:
+    """nbgrader's configuration as ``nbgrader submit`` would see it here; ``None`` without a course.
+
+    A course is named by ``c.CourseDirectory.course_id`` in an ``nbgrader_config.py``, in one of
+    Jupyter's configuration folders or in the working folder.
+    """
+    from nbgrader.apps.baseapp import NbGrader  # a second to import
+
+    app = NbGrader(log=QUIET)
+    app.load_config_file()
+    return app.config if app.config.CourseDirectory.get("course_id") else None
+
+
+def course_of(config: Any) -> str:
+    """What nbgrader calls the course."""
+    return str(config.CourseDirectory.course_id)
+
+
+def send(config: Any, made: Path) -> dt.datetime:
+    """Submit a folder named after its assignment by the exchange that is configured; when it was.
+
+    Any ``ExchangeFactory`` does, ngshare's among them. Raises ``CompeteError`` in its words.
+    """
+    factory, facts = _factory(config, made.name)
+    submit = factory.Submit(**facts)
+    _start(submit, made.parent)
+    return parse_time(submit.timestamp) or dt.datetime.now(dt.UTC)
+
+
+def fetch_feedback(config: Any, slug: str, folder: Path) -> None:
+    """Bring what feedback the exchange has into ``folder/feedback``; raises ``CompeteError``."""
+    factory, facts = _factory(config, slug)
+    with tempfile.TemporaryDirectory(prefix="compete-") as temporary:
+        _start(factory.FetchFeedback(**facts), Path(temporary))
+        came = Path(temporary) / slug / "feedback"
+        if came.is_dir():
+            shutil.copytree(came, folder / "feedback", dirs_exist_ok=True)
+
+
+def _factory(config: Any, slug: str) -> tuple[Any, dict[str, Any]]:
+    """The configured exchange, and what each of its parts is told."""
+    from nbgrader.auth import Authenticator
+    from nbgrader.coursedir import CourseDirectory
+    from nbgrader.exchange import ExchangeFactory
+
+    place = CourseDirectory(config=config, log=QUIET)
+    place.assignment_id = slug
+    authenticator = Authenticator(config=config, log=QUIET)
+    factory = ExchangeFactory(config=config, log=QUIET)
+    return factory, {"coursedir": place, "authenticator": authenticator}
+
+
+def _start(part: Any, folder: Path) -> None:
+    from nbgrader.exchange import ExchangeError
+
+    part.assignment_dir = str(folder)
+    if part.has_trait("path_includes_course"):
+        part.path_includes_course = False
+    try:
+        part.start()
+    except (ExchangeError, OSError, RuntimeError) as error:
+        raise CompeteError(
+            f"the exchange refused: {error}. Is it set up and the assignment released? "
+            "Ask the staff, or name a folder that takes submissions: --to FOLDER"
+        ) from None
+
+
+def put(to: Path, made: Path) -> dt.datetime:
+    """Put a folder named after its challenge into ``to/STUDENT/``, whole, in place of the last one.
+
+    It gets a ``timestamp.txt`` as nbgrader's have. Raises ``StoreError``.
+    """
+    now = dt.datetime.now(dt.UTC)
+    place = to / username() / made.name
+    if not to.is_dir():
+        raise StoreError(f"{to}: no such folder to send to; ask the staff which one it is.")
+    try:
+        place.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".sending-") as temporary:
+            copy = Path(temporary) / made.name
+            shutil.copytree(made, copy)
+            (copy / TIMESTAMP).write_text(now.strftime(SENT))
+            if place.exists():
+                place.rename(Path(temporary) / "before")
+            copy.rename(place)
+    except OSError as error:
+        raise StoreError(f"{place}: can't be written ({error.strerror}).") from None
+    return now
+
+
+def username() -> str:
+    """Who the student is to the course, as nbgrader sees it."""
+    name = getpass.getuser()
+    return os.environ.get("JUPYTERHUB_USER", name) if name == "jovyan" else name

@@ -1,0 +1,118 @@
+"""What goes to the course: a student's notebook, and the code beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete import entrant, notebook, submission
+from tinytorch_compete.course.release import student_version
+from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.errors import NotebookError, StoreError
+from tinytorch_compete.model import MIB
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.submission import MAX_FILES, MAX_MIB, Submission
+
+# What stays at home: what the course gave or gave back, and the student's own record.
+LEFT = {"hints.md", "guide.md", "feedback", entrant.FILE}
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A submission as the course will find it, with what a look at it shows.
+
+    ``missing`` and ``unchanged`` are ids of answer cells; ``surplus`` counts code cells that won't
+    be run. ``files`` are their sha256 by name, ``sha256`` is that of them all.
+    """
+
+    work: Submission
+    files: dict[str, str]
+    sizes: dict[str, int]
+    missing: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    surplus: int
+
+    @property
+    def sha256(self) -> str:
+        """What a grade for these files will be recorded under."""
+        return submission.digest(self.files)
+
+
+def notebook_in(folder: Path, slug: str) -> Path:
+    """The notebook of a student's folder: the one named after the challenge, or else the only one.
+
+    Raises ``NotebookError`` if neither is there.
+    """
+    named, others = folder / f"{slug}.ipynb", sorted(folder.glob("*.ipynb"))
+    if named.exists():
+        return named
+    if len(others) == 1:
+        return others[0]
+    raise NotebookError(f"{folder}: {len(others)} notebooks, none of them {slug}.ipynb; name one.")
+
+
+@contextlib.contextmanager
+def packed(entry: Entry, folder: Path, path: Path, who: Entrant) -> Iterator[Parcel]:
+    """A parcel in a temporary folder named after the challenge, gone at the end.
+
+    Sent are the notebook, under the challenge's name, and all files of the folder but the data,
+    other notebooks, hidden files and ``LEFT``. Raises ``NotebookError`` for links, for more than
+    can be graded and for a notebook that isn't the challenge's.
+    """
+    answered = notebook.read(path)
+    assembly = notebook.assemble(entry.master(), answered)
+    beside = _beside(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix="compete-") as temporary:
+            made = Path(temporary) / entry.slug
+            made.mkdir()
+            shutil.copyfile(path, made / f"{entry.slug}.ipynb")
+            for name in beside:
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, made / name)
+            entrant.write(made, who.shown())
+            work = Submission("you", made / f"{entry.slug}.ipynb", made)
+            yield Parcel(
+                work,
+                dict(work.files()),
+                dict(work.sizes()),
+                assembly.missing,
+                _unchanged(entry, assembly),
+                assembly.surplus,
+            )
+    except OSError as error:
+        raise StoreError(f"{error.filename}: can't be copied ({error.strerror}).") from None
+
+
+def _beside(folder: Path) -> list[str]:
+    """The names of the files that go with the notebook, checked for number and size first."""
+    sizes = {
+        name: size
+        for name, size in Submission("you", folder / "any", folder).sizes().items()
+        if not (name.endswith(".ipynb") and "/" not in name)
+        and name.split("/")[0] not in LEFT
+        and not any(part.startswith(".") for part in name.split("/"))
+    }
+    if len(sizes) >= MAX_FILES or sum(sizes.values()) > MAX_MIB * MIB:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise NotebookError(
+            f"{folder}: {len(sizes)} files, {sum(sizes.values()) / MIB:.0f} MiB; {MAX_FILES} files "
+            f"and {MAX_MIB} MiB can be sent. The largest is {largest}. Move away what isn't needed."
+        )
+    return list(sizes)
+
+
+def _unchanged(entry: Entry, assembly: notebook.Assembly) -> tuple[str, ...]:
+    """The answer cells that still hold what the course gave."""
+    given = {notebook.grade_id(cell): cell.source for cell in student_version(entry.master()).cells}
+    return tuple(
+        notebook.grade_id(cell)
+        for cell in assembly.notebook.cells
+        if notebook.is_solution(cell)
+        and notebook.grade_id(cell) not in assembly.missing
+        and cell.source.strip() == given[notebook.grade_id(cell)].strip()
+    )

@@ -1,0 +1,133 @@
+"""Who joined a challenge: a small file in the student's folder, kept by the student's commands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete import files
+from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.model import MIB
+
+FILE = "compete.json"
+# Letters and digits of any script, with single marks between them that no markup gives a meaning.
+HANDLE = re.compile(r"[^\W_](?:[ .'-]?[^\W_]){1,23}")
+MAX_HANDLE = 24
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was sent, when and to where; ``sha256`` is that of the submission's files."""
+
+    sha256: str
+    sent_at: dt.datetime
+    place: str
+
+
+class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who joined what: a challenge, one of its data sets, and the name on the leaderboard.
+
+    An empty ``handle`` leaves the name to the course, which gives a pseudonym. ``source`` is the
+    folder that the data set was read from, ``to`` the one that submissions go to where there is no
+    exchange; both may be empty. ``hints`` is how many were shown.
+    """
+
+    challenge: str
+    dataset: str
+    handle: str = ""
+    source: str = ""
+    to: str = ""
+    hints: int = 0
+    receipts: tuple[Receipt, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.handle:
+            check_handle(self.handle)
+
+    def sent_on(self, day: dt.date) -> int:
+        """How many submissions were sent on a day, in UTC."""
+        return sum(receipt.sent_at.astimezone(dt.UTC).date() == day for receipt in self.receipts)
+
+    def shown(self) -> Entrant:
+        """The part that goes with a submission: nothing about hints, folders or earlier ones."""
+        return Entrant(self.challenge, self.dataset, self.handle)
+
+
+def check_handle(handle: str) -> str:
+    """The handle, composed; raises ``ValueError`` unless it is short, plain and shows as it is."""
+    composed = unicodedata.normalize("NFC", handle)
+    if len(composed) > MAX_HANDLE or not HANDLE.fullmatch(composed):
+        raise ValueError(
+            f"a handle is 2 to {MAX_HANDLE} letters and digits, with single spaces, dots, hyphens "
+            "or apostrophes between them"
+        )
+    return composed
+
+
+def read(folder: Path) -> Entrant:
+    """The entrant of a folder; raises ``StoreError`` if its file is damaged or too large."""
+    path = folder / FILE
+    try:
+        if path.is_symlink() or path.stat().st_size > MIB:
+            raise ValueError("it is a link or larger than any that was written here")
+        return msgspec.json.decode(path.read_bytes(), type=Entrant)
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"{path}: not an entry ({error}). Remove it and join again; your work stays."
+        ) from None
+
+
+def write(folder: Path, entrant: Entrant) -> None:
+    """Keep the entrant in a folder, whole or not at all; raises ``StoreError``."""
+    text = msgspec.json.format(msgspec.json.encode(entrant), indent=2).decode()
+    files.write_text(folder / FILE, text + "\n")
+
+
+def find(here: Path) -> dict[str, Path]:
+    """The folders of the challenges joined near a folder, by slug.
+
+    Looked at are the folder itself and those above it, then what stands beside or below them; the
+    nearest counts. Raises ``StoreError`` for a damaged file.
+    """
+    found: dict[str, Path] = {}
+    for folder in _near(here.resolve()):
+        if (folder / FILE).is_file():
+            found.setdefault(read(folder).challenge, folder)
+    return found
+
+
+def of(here: Path, slug: str | None) -> tuple[Path, Entrant]:
+    """The folder and the entrant of a challenge joined near here, or of the only one.
+
+    Inside a challenge's folder that one is meant. Raises ``CompeteError`` if there is none, or if
+    several could be meant.
+    """
+    found = find(here)
+    if slug is None:
+        inside = [folder for folder in found.values() if here.resolve().is_relative_to(folder)]
+        chosen = inside or list(found.values())
+        if len(chosen) > 1:
+            raise CompeteError(f"which challenge? You joined {', '.join(found)}: name one.")
+    else:
+        chosen = [found[slug]] if slug in found else []
+    if not chosen:
+        what = f"{slug} wasn't" if slug else "nothing was"
+        raise CompeteError(
+            f"{here.resolve()}: {what} joined here. Go to the folder where you did, or run: "
+            f"tito compete join {slug or 'SLUG'}"
+        )
+    return chosen[0], read(chosen[0])
+
+
+def _near(here: Path) -> Iterator[Path]:
+    above = [here, *here.parents]
+    yield from above
+    joined = [folder.parent for folder in above if (folder / FILE).is_file()]
+    for folder in [here, *joined]:
+        yield from sorted(path.parent for path in folder.glob(f"*/{FILE}"))

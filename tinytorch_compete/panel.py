@@ -1,0 +1,77 @@
+"""An answer to a student, which a terminal and a notebook show alike."""
+
+from __future__ import annotations
+
+import html
+
+import msgspec
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """An answer: a title, a table, sentences below it, and a text in Markdown from a pack.
+
+    ``columns`` are headings as ``cli.tables.table`` takes them: ``>`` for figures, ``!`` for words
+    that aren't broken, ``~`` for what may be cut.
+    """
+
+    title: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    lines: tuple[str, ...] = ()
+    markdown: str = ""
+
+
+# Lab's colours, then VS Code's, then what is around it: readable on light and on dark. No style
+# sheet, for a page may hold many of these, and an untrusted notebook strips it.
+TEXT = "color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit))"
+DIM = "color:var(--jp-content-font-color2,var(--vscode-descriptionForeground,inherit))"
+LINE = "1px solid var(--jp-border-color2,var(--vscode-panel-border,rgba(128,128,128,.4)))"
+ERROR = "var(--jp-error-color1,var(--vscode-errorForeground,#c62828))"
+
+
+def as_html(panel: Panel) -> str:
+    """A panel without its Markdown as HTML, all text in it escaped, without scripts."""
+    parts = [f"<div><strong>{_text(panel.title)}</strong></div>"] if panel.title else []
+    if panel.rows:
+        parts += [_table(panel)]
+    parts += [f'<div style="max-width:80ch">{_text(line)}</div>' for line in panel.lines]
+    return f'<div style="{TEXT};line-height:1.5">{"".join(parts)}</div>'
+
+
+def error_html(message: str) -> str:
+    """A message about what went wrong as HTML, escaped."""
+    return (
+        f'<div role="alert" style="{TEXT};border-left:3px solid {ERROR};padding-left:.8em;'
+        f'max-width:80ch">{_text(message)}</div>'
+    )
+
+
+def _table(panel: Panel) -> str:
+    heads = [column.lstrip(">!~").strip() for column in panel.columns]
+    head = ""
+    if any(heads):
+        cells = zip(heads, panel.columns, strict=True)
+        head = "".join(f'<th style="{_style(c)};{DIM}">{_text(name)}</th>' for name, c in cells)
+        head = f"<thead><tr>{head}</tr></thead>"
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="{_style(column)}">{_text(cell)}</td>'
+            for column, cell in zip(panel.columns, row, strict=True)
+        )
+        + "</tr>"
+        for row in panel.rows
+    )
+    style = "border-collapse:collapse;margin:.4em 0;font-variant-numeric:tabular-nums"
+    return f'<table style="{style}">{head}<tbody>{body}</tbody></table>'
+
+
+def _style(column: str) -> str:
+    side = "right" if column.startswith(">") else "left"
+    wrap = "nowrap" if column[:1] in (">", "!") else "normal"
+    return f"text-align:{side};white-space:{wrap};padding:.15em .8em .15em 0;border-bottom:{LINE}"
+
+
+def _text(text: str) -> str:
+    """A text as HTML that shows it; what can't be shown is replaced."""
+    return html.escape("".join(char if char.isprintable() else "�" for char in text))
