@@ -110,7 +110,7 @@ def test_leaving_questions_open_is_no_answer(real: Sandbox) -> None:
 def test_time_while_frozen_is_not_the_students(real: Sandbox) -> None:
     run = race(real, LIGHT, WORK.format(5_000_000))
     theirs_s = sum(r.reference.wall_s for r in run.answers["c1"].rounds)
-    assert run.wall_s < theirs_s / 2
+    assert run.wall_s < theirs_s
 
 
 def test_a_reference_that_fails_is_our_fault() -> None:
