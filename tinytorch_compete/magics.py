@@ -1,7 +1,12 @@
-"""Magics for Jupyter: ``%load_ext tinytorch_compete.magics``, then ``%%compete_profile``."""
+"""Magics for Jupyter, after ``%load_ext tinytorch_compete.magics``.
+
+``%%compete_profile`` as a cell's first line shows what its lines cost; ``%compete_scaling f 100 200
+400 800`` shows how ``f`` scales.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -11,7 +16,9 @@ from typing import Any
 from IPython.display import HTML, display
 
 from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.errors import DataError
 from tinytorch_compete.model import Profile
+from tinytorch_compete.profile import scaling
 from tinytorch_compete.profile.page import fragment
 from tinytorch_compete.profile.report import parse
 
@@ -25,7 +32,22 @@ def load_ipython_extension(shell: Any) -> None:
         """Run a cell and show what its lines, and what they called, cost."""
         display(HTML(fragment(profile_cell(shell, cell))))
 
+    def compete_scaling(line: str) -> scaling.Scaling:
+        """Call a function with sizes, as in ``%compete_scaling f 100 200 400``; see ``scaling``."""
+        return scaling.fit(*_asked(shell, line))
+
     shell.register_magic_function(compete_profile, "cell")
+    shell.register_magic_function(compete_scaling, "line")
+
+
+def _asked(shell: Any, line: str) -> tuple[Any, list[int]]:
+    """The function and the sizes in a line: the numbers at its end, and what is before them."""
+    words = line.split()
+    sizes = list(itertools.takewhile(str.isdecimal, reversed(words)))
+    function = shell.ev(" ".join(words[: -len(sizes) or None])) if len(words) > len(sizes) else None
+    if not callable(function):
+        raise DataError("%compete_scaling: give a function and sizes, as in: f 100 200 400 800")
+    return function, [int(size) for size in sizes]
 
 
 def profile_cell(shell: Any, cell: str) -> Profile:
