@@ -16,6 +16,7 @@ ROOF = Roof(
     "lab, a CPU, numpy 2",
     datetime.datetime(2026, 5, 4, tzinfo=datetime.UTC),
     Rate(10e9, 9e9, 11e9),
+    Rate(1e9, 0.9e9, 1.1e9),
     Rate(80e9, 40e9, 90e9),
     Rate(40e9, 39e9, 41e9),
     1e-6,

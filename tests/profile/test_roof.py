@@ -25,6 +25,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Roof:
 
 def test_rates_are_units_by_the_clock(made: Roof) -> None:
     assert made.bandwidth.median == 3 * 8 * 1000  # of Copy and Add the better
+    assert made.fresh.median == 8 * 1000
     assert made.float32.median == made.float64.median == 2 * 10**3
     assert made.call_s == pytest.approx(1 / roof.CALLS)
     assert made.bandwidth.spread == 0
@@ -32,7 +33,7 @@ def test_rates_are_units_by_the_clock(made: Roof) -> None:
 
 def test_a_roof_is_that_of_memory_up_to_the_ridge_and_flat_beyond() -> None:
     found = Roof("m", msgspec.json.decode('"2020-01-01T00:00:00Z"', type=roof.datetime.datetime),
-                 rate(10.0), rate(80.0), rate(40.0), 1e-6, 2**25)  # fmt: skip
+                 rate(10.0), rate(1.0), rate(80.0), rate(40.0), 1e-6, 2**25)  # fmt: skip
     assert found.ridge("float32") == 8
     assert found.ridge("float64") == 4
     assert found.attainable(2, "float32") == 20

@@ -58,6 +58,7 @@ def picture(found: Roof) -> list[str]:
 def _figures(found: Roof) -> object:
     rows: list[list[str | Text]] = [
         ["memory bandwidth", *_rate(found.bandwidth, "GB/s")],
+        ["filling new memory", *_rate(found.fresh, "GB/s")],
         ["float32 products", *_rate(found.float32, "Gflop/s")],
         ["float64 products", *_rate(found.float64, "Gflop/s")],
         ["a call of numpy", f"{found.call_s * 1e6:.2f} µs", "", ""],

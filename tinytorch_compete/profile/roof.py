@@ -55,14 +55,16 @@ class Rate(msgspec.Struct, frozen=True):
 class Roof(msgspec.Struct, frozen=True):
     """What one core of a machine can do, measured with numpy.
 
-    ``bandwidth`` is in bytes/s, the peaks in flop/s; ``call_s`` is what one call of numpy costs on
-    a single number; ``cache_bytes`` is the last cache, in which smaller arrays can beat the
-    bandwidth of memory.
+    ``bandwidth`` is in bytes/s, and so is ``fresh``, at which an array is filled that the system
+    must first find memory for; the peaks are in flop/s; ``call_s`` is what one call of numpy
+    costs on a single number; ``cache_bytes`` is the last cache, in which smaller arrays can beat
+    the bandwidth of memory.
     """
 
     machine: str
     measured_at: datetime.datetime
     bandwidth: Rate
+    fresh: Rate
     float32: Rate
     float64: Rate
     call_s: float
@@ -98,6 +100,7 @@ def measure(
             machine(),
             datetime.datetime.now(datetime.UTC).replace(microsecond=0),
             _bandwidth(clock, elements),
+            _rate(clock, lambda: np.full(elements, 1.0), 8 * elements),
             _products(clock, side, np.float32),
             _products(clock, side, np.float64),
             _call_s(clock),
