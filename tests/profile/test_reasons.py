@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 
+import msgspec
+
 from tinytorch_compete.model import CellCost, LineCost, Operands, Profile
 from tinytorch_compete.profile.reasons import Reason, reasons
 from tinytorch_compete.profile.roof import Rate, Roof
@@ -29,7 +31,7 @@ def test_a_large_product_near_the_peak_is_bound_by_arithmetic() -> None:
     square = ("<f4", (1000, 1000))
     (found,) = why("y = a @ b", 10, 2e9 / 8e10 * 1.25, a=square, b=square)
     assert found.kind == "compute-bound"
-    assert "80% of the fastest float32" in found.words
+    assert "80% of the float32 products" in found.words
 
 
 def test_a_sum_of_long_arrays_is_bound_by_memory() -> None:
@@ -69,6 +71,15 @@ def test_of_part_of_a_line_only_what_explains_its_time_is_said() -> None:
     assert why("y = record(a @ b)", 10, 1.0, a=square, b=square) == []
     (found,) = why("y = record(a @ b)", 10, 0.03, a=square, b=square)
     assert found.kind == "compute-bound"
+
+
+def test_a_line_whose_hits_are_estimates_is_placed_under_no_roof() -> None:
+    line = LineCost("m.py", 1, 100, 3.0, 0, 0, estimated=True)
+    seen = Operands("m.py", 1, 3, {"a": ("<f8", (10**7,))})
+    profile = Profile((), {"m.py": "a += a"}, (line,), operands=(seen,))
+    assert reasons(profile, ROOF) == []
+    assert reasons(msgspec.structs.replace(profile, lines=(
+        msgspec.structs.replace(line, estimated=False),)), ROOF) != []  # fmt: skip
 
 
 def test_integers_have_no_peak() -> None:

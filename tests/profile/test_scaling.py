@@ -113,5 +113,6 @@ def test_the_picture_says_the_finding_aloud() -> None:
     picture = found.picture()
     assert 'role="img"' in picture.svg
     assert "n^2.00" in picture.alt
+    assert all(f">{size}</text>" in picture.svg for size in SIZES)
     assert "var(--ink" in picture.svg
     assert "image/svg+xml" in found._repr_mimebundle_()

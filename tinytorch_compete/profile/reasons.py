@@ -15,6 +15,7 @@ moved and ``flops`` by ``operations``, under the machine's ``Roof``:
 4. Otherwise the line is *below the roof*, and nobody can say more from these figures.
 
 Where only part of a line could be read, rule 2 needs half of ``t``, and the others say nothing.
+Hits that are estimates are good to a factor of about 4: such a line has rule 1 alone.
 """
 
 from __future__ import annotations
@@ -89,22 +90,24 @@ def _mean(works: list[tuple[int, Work]]) -> Work:
 
 def _reason(cost: LineCost, work: Work | None, roof: Roof) -> Reason | None:
     each_s = cost.seconds / cost.hits
+    ran = f"It ran {view.hits(cost)} times at about {_time(each_s)}"
     if work is None:
         if cost.hits < MANY_HITS or each_s > FEW_CALLS * roof.call_s:
             return None
         words = (
-            f"It ran {view.hits(cost)} times at {_time(each_s)}, about what Python takes for a "
-            "line on a single number. Do more at a time: one call of numpy for many numbers."
+            f"{ran}, which is what Python takes for a line on a single number. "
+            "Do more at a time: one call of numpy for many numbers."
         )
         return Reason(cost.source, cost.line, "call-overhead-bound", words)
     if work.whole and work.calls * roof.call_s >= MOSTLY_CALLS * each_s:
         words = (
-            f"It ran {view.hits(cost)} times at {_time(each_s)}, and {_calls(work)} of numpy cost "
+            f"{ran}, and {_calls(work)} of numpy cost "
             f"{_time(work.calls * roof.call_s)} even on a single number. Its arrays are too small: "
             "work on many of them at a time."
         )
         return Reason(cost.source, cost.line, "call-overhead-bound", words)
-    return _under(cost, work, roof, each_s)
+    # The hits of a line too fast to be seen each time are too rough for the rest.
+    return None if cost.estimated else _under(cost, work, roof, each_s)
 
 
 def _under(cost: LineCost, work: Work, roof: Roof, each_s: float) -> Reason | None:
@@ -125,7 +128,8 @@ def _under(cost: LineCost, work: Work, roof: Roof, each_s: float) -> Reason | No
         return Reason(cost.source, cost.line, "memory-bound", words)
     if work.dtype not in ("float32", "float64"):
         return None  # its peak was not measured
-    speed = f"It runs at {reach:.0%} of the fastest {precision} product of one core."
+    share = "as fast as" if reach >= 1 else f"at {reach:.0%} of"
+    speed = f"It runs {share} the {precision} products that were measured on one core."
     advice = "Only less arithmetic helps" + ("." if precision == "float32" else ", or float32.")
     return Reason(cost.source, cost.line, "compute-bound", f"{side} {speed} {advice}")
 
@@ -143,7 +147,8 @@ def _below(cost: LineCost, work: Work, roof: Roof, floor_s: float) -> Reason:
 
 
 def _memory(work: Work, roof: Roof, reach: float) -> str:
-    speed = f"It moves them at {reach:.0%} of the memory's speed"
+    speed = "It moves them "
+    speed += "as fast as the memory" if reach >= 1 else f"at {reach:.0%} of the memory's speed"
     if work.moved_bytes <= roof.cache_bytes:
         speed += ", which arrays in the cache can beat"
     advice = "smaller dtypes" if work.dtype == "float64" else "work in place"

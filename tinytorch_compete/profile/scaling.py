@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from tinytorch_compete.errors import DataError
 from tinytorch_compete.inference import Estimate, leading
@@ -65,6 +66,9 @@ class Scaling(msgspec.Struct, frozen=True):
         _line(axes, self.sizes, self.seconds, self.time, "time", ("accent", "o", "-"))
         if self.memory:
             _line(axes, self.sizes, self.peak_mib, self.memory, "memory", ("second", "s", "--"))
+        axes.set_xticks(_ticks(self.sizes), minor=False)
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.legend(loc="upper left")
         return self.words
 
@@ -184,6 +188,16 @@ def _bend(sizes: Sequence[int], costs: Sequence[float], what: str) -> Iterator[s
 
 def _logs(values: Sequence[float]) -> list[float]:
     return [math.log(value) for value in values]
+
+
+def _ticks(sizes: Sequence[int]) -> list[int]:
+    """The sizes that have room for a label: no two within a sixth of the axis."""
+    least = (sizes[-1] / sizes[0]) ** (1 / 6)
+    ticks = [sizes[0]]
+    for size in sizes[1:]:
+        if size >= ticks[-1] * least:
+            ticks.append(size)
+    return ticks
 
 
 def _power(exponent: Estimate) -> str:
