@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from tinytorch_compete import magics
+from tinytorch_compete.errors import DataError
 
 
 @pytest.fixture
@@ -43,3 +44,16 @@ def test_a_cell_that_raises_is_shown_all_the_same(shell: InteractiveShell) -> No
     with capture_output():
         found = magics.profile_cell(shell, "a = 1\n1 / 0")
     assert [line.line for line in found.lines] == [1, 2]
+
+
+def test_a_line_shows_how_a_function_scales(shell: InteractiveShell) -> None:
+    shell.run_cell("def work(n):\n    return bytearray(n << 10)\n")
+    found = shell.run_cell("%compete_scaling work 100 200 400 800").result
+    assert found.sizes == (100, 200, 400, 800)
+    assert found.memory.value == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("line", ["", "100 200 400", "'f' 100 200 400"])
+def test_a_line_without_a_function_is_one_sentence(shell: InteractiveShell, line: str) -> None:
+    with pytest.raises(DataError, match="give a function and sizes"):
+        shell.run_line_magic("compete_scaling", line)

@@ -61,6 +61,24 @@ def hodges_lehmann(values: Sequence[float]) -> float:
     return float(np.median((array[first] + array[second]) / 2))
 
 
+def leading(across: Sequence[float], up: Sequence[float], degree: int = 1) -> Estimate:
+    """The leading coefficient of the least-squares polynomial and its 95 % confidence interval.
+
+    With ``degree`` 1 it is the slope of a straight line; more points than ``degree + 1``, at more
+    than ``degree`` places. The interval is Student's with ``n - degree - 1`` degrees of freedom,
+    and right where the errors are independent, normal and equally large. Source: Draper and Smith,
+    "Applied Regression Analysis", 3rd edition (1998), sections 1.4 and 5.1.
+    """
+    x, y = np.asarray(across, float), np.asarray(up, float)
+    powers = np.vander(x - x.mean(), degree + 1)
+    coefficients = np.linalg.lstsq(powers, y, rcond=None)[0]
+    free = len(x) - degree - 1
+    variance = float(np.sum((y - powers @ coefficients) ** 2)) / free
+    half = _critical(free + 1) * math.sqrt(variance * np.linalg.inv(powers.T @ powers)[0, 0])
+    value = float(coefficients[0])
+    return Estimate(value, len(x), value - half, value + half)
+
+
 def paired_p(
     one: Sequence[float], other: Sequence[float], scale: Scale = "linear", resolution: float = 0
 ) -> float:

@@ -1,8 +1,13 @@
-"""Magics for Jupyter: ``%load_ext tinytorch_compete``, then ``%compete``, ``%%compete_profile``."""
+"""Magics for Jupyter, after ``%load_ext tinytorch_compete``.
+
+``%compete`` is what ``tito compete`` is in a terminal. ``%%compete_profile`` as a cell's first line
+shows what its lines cost; ``%compete_scaling f 100 200 400 800`` shows how ``f`` scales.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shlex
@@ -16,11 +21,12 @@ from IPython.display import HTML, Markdown, display
 from tinytorch_compete import desk, entrant, pack, ranking, returned, standing
 from tinytorch_compete.box.compete_profiling.profiler import Profiler
 from tinytorch_compete.desk import Wishes
-from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.leaderboard import data as boards
 from tinytorch_compete.leaderboard import tables
 from tinytorch_compete.model import Profile
 from tinytorch_compete.panel import Panel, as_html, error_html
+from tinytorch_compete.profile import scaling
 from tinytorch_compete.profile.page import fragment
 from tinytorch_compete.profile.report import parse
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -35,9 +41,24 @@ def load_ipython_extension(shell: Any) -> None:
         """Run a cell and show what its lines, and what they called, cost."""
         display(HTML(fragment(profile_cell(shell, cell))))
 
+    def compete_scaling(line: str) -> scaling.Scaling:
+        """Call a function with sizes, as in ``%compete_scaling f 100 200 400``; see ``scaling``."""
+        return scaling.fit(*_asked(shell, line))
+
     shell.register_magic_function(compete_profile, "cell")
+    shell.register_magic_function(compete_scaling, "line")
     shell.register_magic_function(Student().compete, "line")
     shell.set_hook("complete_command", complete, str_key="%compete")
+
+
+def _asked(shell: Any, line: str) -> tuple[Any, list[int]]:
+    """The function and the sizes in a line: the numbers at its end, and what is before them."""
+    words = line.split()
+    sizes = list(itertools.takewhile(str.isdecimal, reversed(words)))
+    function = shell.ev(" ".join(words[: -len(sizes) or None])) if len(words) > len(sizes) else None
+    if not callable(function):
+        raise DataError("%compete_scaling: give a function and sizes, as in: f 100 200 400 800")
+    return function, [int(size) for size in sizes]
 
 
 def profile_cell(shell: Any, cell: str) -> Profile:

@@ -386,6 +386,20 @@ class CellCost(msgspec.Struct, frozen=True):
     peak_mib: float
 
 
+class Operands(msgspec.Struct, frozen=True):
+    """The arrays that a line was seen to work on, at ``looks`` of its first hits.
+
+    ``arrays`` maps a dotted name on the line to numpy's dtype string and the shape; a Python
+    number's dtype is ``int``, ``float`` or ``bool``. A line with several shapes has several of
+    these.
+    """
+
+    source: str
+    line: int
+    looks: int
+    arrays: Mapping[str, tuple[str, tuple[int, ...]]]
+
+
 class Profile(msgspec.Struct, frozen=True):
     """Where time and memory went, line by line; for learning, it ranks nobody.
 
@@ -400,6 +414,7 @@ class Profile(msgspec.Struct, frozen=True):
     lines: tuple[LineCost, ...]
     cells: tuple[CellCost, ...] = ()
     timeline: tuple[tuple[float, float], ...] = ()
+    operands: tuple[Operands, ...] = ()
 
 
 class Trial(msgspec.Struct, frozen=True):

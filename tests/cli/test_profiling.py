@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ from nbformat import v4
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.model import Profile
+from tinytorch_compete.profile import roof
+from tinytorch_compete.profile.roof import Rate, Roof
 
 CELL = "from helper import make\nkept = make(64)\nprint('</script>')"
 HELPER = "def make(mib):\n    return bytearray(mib << 20)\n"
@@ -35,6 +38,24 @@ def test_a_notebook_of_no_challenge_is_profiled_whole(
     found = msgspec.json.decode(figures.read_bytes(), type=Profile)
     assert found.sources == {"cell:1": CELL, "helper.py": HELPER}
     assert "<script" not in page.read_text()
+
+
+def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
+    notebook: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roof, "user_cache_path", lambda _: notebook.parent)
+    text = "import numpy as np\na = np.ones((600, 600))\nfor _ in range(20):\n    b = a @ a\n"
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell(text)])))
+    assert run(["profile", str(notebook)], "t") == 0
+    assert "doctor --roofline" in capsys.readouterr().out
+    slow = Rate(1.0, 1.0, 1.0)  # so that any machine is at its roof
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    fast = Rate(1e15, 1e15, 1e15)
+    roof.keep(Roof(roof.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
+    assert run(["profile", str(notebook)], "t") == 0
+    shown = capsys.readouterr().out
+    assert "Cell 1: 4" in shown
+    assert "compute-bound" in shown
 
 
 def test_a_cell_that_fails_is_named(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:

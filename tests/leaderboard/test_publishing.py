@@ -14,9 +14,9 @@ import nbformat
 import pytest
 from classes import CHALLENGE, NAMES, SECRET, SLUG, attempt, history
 
-from tinytorch_compete import ranking
+from tinytorch_compete import picture, ranking
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.leaderboard import data, page, picture, tables
+from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Result

@@ -19,6 +19,14 @@ def report(**changes: Any) -> bytes:
     return json.dumps(whole | changes).encode()
 
 
+def test_operands_are_read_by_the_names_that_were_watched() -> None:
+    texts = {"cell:c0": "a = b * c"}
+    seen = [0, 1, 3, [["<f4", 5], ["<f4", 2, 5], None]]
+    (found,) = parse(report(operands=[seen]), texts, []).operands
+    assert (found.looks, found.arrays) == (3, {"a": ("<f4", (5,)), "b": ("<f4", (2, 5))})
+    assert parse(report(operands=[[0, 1, 3, [None]], [5, 1, 1, []]]), texts, []).operands == ()
+
+
 def test_a_report_becomes_a_profile() -> None:
     found = parse(report(lines=[ROW, [0, 0, 1, 0.6, 1.0, 2.5, False]]), TEXTS, ["cell:c0"])
     assert found.sources == {"cell:c0": TEXTS["cell:c0"]}
@@ -35,6 +43,9 @@ def test_a_report_becomes_a_profile() -> None:
         report()[:-1],
         report(lines=[[*ROW, 1]]),
         report(lines=[ROW[:-1]]),
+        report(operands=[[0, 1, 1, [["O8", 2]]]]),
+        report(operands=[[0, 1, 1, [["<f4", -2]]]]),
+        report(operands=[[0, 1, 1, [["<f4", *[1] * 40]]]]),
         report(lines=[[-1, *ROW[1:]]]),
         report(lines=[[0, -1, *ROW[2:]]]),
         report(lines=[[0, 1, 2**60, *ROW[3:]]]),

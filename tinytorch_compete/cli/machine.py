@@ -7,15 +7,26 @@ import os
 import platform
 import shutil
 import sys
+from typing import Annotated
 
+import typer
+
+from tinytorch_compete.cli.roofline import show
 from tinytorch_compete.cli.tables import console, table
 from tinytorch_compete.engine.local import workers_for
 from tinytorch_compete.model import Limits
 from tinytorch_compete.sandbox import capabilities
 
 
-def doctor() -> None:
+def doctor(
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Measure how fast one core is; some seconds, once.")
+    ] = False,
+) -> None:
     """See what this machine can hold and promise."""
+    if roofline:
+        show()
+        return
     rows = [
         ["python", f"{platform.python_version()} ({sys.executable})"],
         ["system", f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"],

@@ -18,7 +18,8 @@ from tinytorch_compete import files, grading, notebook
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain, table
 from tinytorch_compete.model import Limits, Profile, Run, Verdict
-from tinytorch_compete.profile import page, taking, view
+from tinytorch_compete.profile import page, roof, taking, view
+from tinytorch_compete.profile.reasons import reasons
 from tinytorch_compete.profile.table import bar
 from tinytorch_compete.profile.view import Row, Section
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -102,8 +103,24 @@ def _show(found: Profile, run: Run) -> None:
         style="dim",
         highlight=False,
     )
+    _show_reasons(found)
     if run.verdict != Verdict.OK:
         console.print(f"A cell failed: {plain(run.message)}", markup=False, style="yellow")
+
+
+def _show_reasons(found: Profile) -> None:
+    measured = roof.kept()
+    if measured is None:
+        note = "To see why the hottest lines cost what they cost, run doctor --roofline once."
+        console.print(note, style="dim", highlight=False)
+        return
+    rows: list[list[str | Text]] = [
+        [f"{view.title(reason.source)}: {reason.line}", Text(reason.kind, "bold"), reason.words]
+        for reason in reasons(found, measured)
+    ]
+    if rows:
+        title = "\nWhy the hottest lines cost what they cost"
+        console.print(table(title, ["!where", "!bound", "why"], rows))
 
 
 def _table(section: Section) -> Table | Text:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import mistune
 from nbformat import NotebookNode
 
-from tinytorch_compete.leaderboard.picture import COLOURS
+from tinytorch_compete.picture import COLOURS
 
 PAGE = """\
 <!DOCTYPE html>

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import CellCost, LineCost, Profile
+from tinytorch_compete.model import CellCost, LineCost, Operands, Profile
+from tinytorch_compete.profile.operations import MOST_PATHS, watched
 
 MAX_LINES = 20_000
 MAX_SOURCES = 1000
@@ -34,10 +35,22 @@ class _Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     estimated: bool
 
 
+_Dtype = Annotated[str, Meta(pattern="^([<>|=][biufc][0-9]{1,2}|int|float|bool)$")]
+_Facts = Annotated[tuple[_Dtype | _Count, ...], Meta(min_length=1, max_length=33)]
+
+
+class _Seen(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    source: _Index
+    line: _Count
+    looks: Annotated[int, Meta(ge=1, le=1000)]
+    facts: Annotated[tuple[_Facts | None, ...], Meta(max_length=MOST_PATHS)]
+
+
 class _Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backends: Annotated[tuple[_Backend, ...], Meta(max_length=4)]
     sources: Annotated[tuple[_Name, ...], Meta(max_length=MAX_SOURCES)]
     lines: Annotated[tuple[_Row, ...], Meta(max_length=MAX_LINES)]
+    operands: Annotated[tuple[_Seen, ...], Meta(max_length=MAX_LINES)] = ()
 
 
 def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profile:
@@ -69,7 +82,25 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
         sources={name: text for name, text in texts.items() if name in seen},
         lines=tuple(sorted(lines.values(), key=lambda cost: (order[cost.source], cost.line))),
         cells=tuple(wholes[name] for name in dict.fromkeys(cells) if name in wholes),
+        operands=tuple(_operands(report, watched(texts))),
     )
+
+
+def _operands(
+    report: _Report, paths: Mapping[str, Mapping[int, Sequence[str]]]
+) -> Iterator[Operands]:
+    """What was seen of the names that were to be watched, and nothing else."""
+    for seen in report.operands:
+        name = report.sources[seen.source] if seen.source < len(report.sources) else ""
+        wanted = paths.get(name, {}).get(seen.line, ())
+        if not wanted or len(wanted) != len(seen.facts):
+            continue
+        arrays = {}
+        for path, facts in zip(wanted, seen.facts, strict=True):
+            if facts is not None and isinstance(facts[0], str):
+                shape = tuple(size for size in facts[1:] if isinstance(size, int))
+                arrays[path] = facts[0], shape
+        yield Operands(name, seen.line, seen.looks, arrays)
 
 
 def lines_of(text: str) -> list[str]:

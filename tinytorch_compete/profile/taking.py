@@ -12,11 +12,12 @@ from nbformat import NotebookNode, v4
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Inputs, Limits, Profile, Run, Timed
 from tinytorch_compete.notebook import grade_id, is_grading
+from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.report import parse
 from tinytorch_compete.sandbox.contract import Sandbox
 
 PROBE = "compete_profile"  # the name of the cell that sends the profile
-START = "__import__('compete_profiling').start({names!r})"
+START = "__import__('compete_profiling').start({names!r}, {watch!r})"
 FINISH = f"""\
 with __import__("compete_probe").Probe({PROBE!r}) as probe:
     probe.send(profile=__import__("compete_profiling").finish())
@@ -60,7 +61,7 @@ def run(
     )
     once = {k: asked.make(0) if isinstance(asked, Timed) else asked for k, asked in inputs.items()}
     asked = {**once, PROBE: Inputs()}
-    facts = sandbox.run(with_profiler(notebook), room, asked, files=files, data=data)
+    facts = sandbox.run(with_profiler(notebook, files), room, asked, files=files, data=data)
     answer = facts.answers[PROBE]
     if answer.problem or "profile" not in answer.arrays:
         why = facts.message or answer.problem or "the answer holds no profile"
@@ -70,13 +71,14 @@ def run(
     return msgspec.structs.replace(found, timeline=_timeline(facts)), facts
 
 
-def with_profiler(notebook: NotebookNode) -> NotebookNode:
+def with_profiler(notebook: NotebookNode, files: Path | None = None) -> NotebookNode:
     """A copy whose first cell starts the profiler and whose last one sends what it found."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     names = [(_name(cell), is_grading(cell)) for cell in code]
     last = v4.new_code_cell(FINISH, metadata={"nbgrader": {"grade_id": PROBE}})
     profiled = copy.deepcopy(notebook)
-    profiled.cells = [v4.new_code_cell(START.format(names=names)), *profiled.cells, last]
+    first = START.format(names=names, watch=watched(texts(notebook, files)))
+    profiled.cells = [v4.new_code_cell(first), *profiled.cells, last]
     return profiled
 
 

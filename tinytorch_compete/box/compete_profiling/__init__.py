@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .operands import Watch
 from .profiler import Profiler
 
 _running: list[tuple[Profiler, Cells]] = []
@@ -45,11 +46,14 @@ class Cells:
         self._depth = max(0, self._depth - 1)
 
 
-def start(names: Sequence[tuple[str, bool]]) -> None:
-    """Profile the cells to come: their names, and whether the cell is ours, not the student's."""
+def start(names: Sequence[tuple[str, bool]], watch: Watch) -> None:
+    """Profile the cells to come: their names, and whether the cell is ours, not the student's.
+
+    ``watch`` has the names whose arrays are to be looked at, by source and line.
+    """
     from IPython import get_ipython
 
-    profiler = Profiler(os.getcwd())
+    profiler = Profiler(os.getcwd(), watch=watch)
     profiler.start()
     _running.append((profiler, Cells(profiler, names, get_ipython().events)))
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import get_ident
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
+from typing import Any
 
+from .operands import LOOKS, Watch, look
 from .sources import Sources
 
 SHARE = 0.3  # of the code's own time that probes may take before the source falls silent
@@ -37,12 +39,17 @@ class Line:
         "hits",
         "index",
         "line",
+        "looks",
         "ns",
+        "paths",
+        "seen",
         "source",
     )
 
-    def __init__(self, source: str, line: int, index: int) -> None:
+    def __init__(self, source: str, line: int, index: int, paths: Sequence[str] = ()) -> None:
         self.source, self.line, self.index = source, line, index
+        self.paths, self.looks = paths, LOOKS if paths else 0
+        self.seen: dict[tuple[Any, ...], int] = {}  # what the paths were, and how often
         self.hits = self.ns = self.burst_hits = self.burst_ns = self.active = 0
         self.estimated = False
 
@@ -63,7 +70,8 @@ class Clock:
 
     ``mark(depth, index)`` is called when the main thread's frame at ``depth`` begins the line
     ``index``, or is left (0): memory is told apart there. ``silence(seconds)`` must stop the
-    events and call ``resume`` after that time.
+    events and call ``resume`` after that time. ``watch`` has the dotted names, by source and line,
+    whose arrays are worth a look (see ``operands``).
     """
 
     def __init__(
@@ -71,7 +79,9 @@ class Clock:
         sources: Sources,
         mark: Callable[[int, int], None],
         silence: Callable[[float], None],
+        watch: Watch = MappingProxyType({}),
     ) -> None:
+        self._watch = watch
         self.sources, self._mark, self._silence = sources, mark, silence
         self.lines: list[Line] = []
         self._codes: dict[int, dict[int, Line] | None] = {}
@@ -124,6 +134,8 @@ class Clock:
             self._mark(self._marked - 1, line.index)
         if self._events >= self._next_look:
             self._look(now)
+        if line.looks:
+            self._see(line, frame, stack)
 
     def enter(self, frame: FrameType, code: CodeType, number: int | None) -> None:
         """A frame starts, or goes on at a line as a generator does."""
@@ -255,8 +267,19 @@ class Clock:
         assert name is not None
         return self._add(name, number)
 
+    def _see(self, line: Line, frame: FrameType, stack: list[Open]) -> None:
+        """Look at the line's operands, in no one's time."""
+        start = time.perf_counter_ns()
+        line.looks -= 1
+        seen = look(line.paths, frame)
+        line.seen[seen] = line.seen.get(seen, 0) + 1
+        took = time.perf_counter_ns() - start
+        for entry in stack:
+            entry.began += took
+
     def _add(self, source: str, number: int) -> Line:
-        line = Line(source, number, len(self.lines) + 1)
+        paths = self._watch.get(source, {}).get(number, ())
+        line = Line(source, number, len(self.lines) + 1, paths)
         self.lines.append(line)
         self._by_source[source][number] = line
         return line

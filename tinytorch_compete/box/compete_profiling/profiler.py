@@ -11,6 +11,7 @@ from types import FrameType, MappingProxyType
 from typing import Any
 
 from .clock import Clock
+from .operands import Watch
 from .sources import Sources
 
 MIB = 2**20
@@ -30,15 +31,20 @@ PACKAGE = os.path.dirname(__file__)
 class Profiler:
     """Profiles the student's code from ``start`` to ``stop``; the cells are named in between.
 
-    ``home`` is the folder whose files are the student's. Use it on the main thread.
+    ``home`` is the folder whose files are the student's, ``watch`` what to look at
+    (see ``Clock``). Use it on the main thread.
     """
 
     def __init__(
-        self, home: str, memory: str = "", known: Mapping[str, str] = MappingProxyType({})
+        self,
+        home: str,
+        memory: str = "",
+        known: Mapping[str, str] = MappingProxyType({}),
+        watch: Watch = MappingProxyType({}),
     ) -> None:
         self.sources = Sources(home, {**known, CALIBRATION: OURS})
         self.memory = _memory(memory or best_memory())(self._index_of, self._roll_soon)
-        self.clock = Clock(self.sources, self.memory.mark, self._silence)
+        self.clock = Clock(self.sources, self.memory.mark, self._silence, watch)
         self.events = _events(self.clock)
         self._previous: Any = None
         self._in_cell = False
@@ -88,10 +94,11 @@ class Profiler:
                 self.memory.roll()
 
     def report(self) -> dict[str, Any]:
-        """What was found: ``backends``, ``sources`` (names) and ``lines``.
+        """What was found: ``backends``, ``sources`` (names), ``lines`` and ``operands``.
 
         A line is its source's index, its number (0 for a whole cell), hits, seconds, net and peak
-        MiB, and whether hits and seconds are estimates.
+        MiB, and whether hits and seconds are estimates. Operands are a line's source and number,
+        how often it was seen with them, and for each watched name what ``operands.look`` says.
         """
         costs = self.memory.costs
         lines = [line for line in self.clock.lines if line.source != OURS]
@@ -106,7 +113,17 @@ class Profiler:
             seconds = max(0.0, line.ns / 1e9)
             where = [index[line.source], line.line, max(1, line.hits)]
             rows.append([*where, seconds, net, peak, line.estimated or not line.hits])
-        return {"backends": [self.events.name, self.memory.name], "sources": names, "lines": rows}
+        seen = [
+            [index[line.source], line.line, looks, facts]
+            for line in lines[:MAX_LINES]
+            for facts, looks in line.seen.items()
+        ]
+        return {
+            "backends": [self.events.name, self.memory.name],
+            "sources": names,
+            "lines": rows,
+            "operands": seen[:MAX_LINES],
+        }
 
     def _index_of(self, file: str, number: int) -> int:
         return self.clock.index_of(file, number)
