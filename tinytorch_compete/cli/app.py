@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import __version__
-from tinytorch_compete.cli import boards, challenges, classroom, machine, profiling, records
+from tinytorch_compete.cli import (
+    boards,
+    challenges,
+    classroom,
+    machine,
+    profiling,
+    records,
+    suggesting,
+)
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
 
@@ -34,6 +42,7 @@ for command in (
     records.withdraw,
     challenges.similar,
     profiling.profile,
+    suggesting.insights,
     boards.demo,
     machine.doctor,
 ):

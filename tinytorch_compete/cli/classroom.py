@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import feedback, files, grading, pack, store, submission
+from tinytorch_compete import advising, feedback, files, grading, pack, store, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
@@ -26,7 +26,7 @@ from tinytorch_compete.cli.tables import (
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import Graded, Plan, Task
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox import capabilities
@@ -58,6 +58,9 @@ def grade(
     require_isolation: Annotated[
         bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
     ] = False,
+    insights: Annotated[
+        bool, typer.Option(help="Profile each submission and try changes, for its feedback.")
+    ] = True,
 ) -> None:
     """Grade a class; run it again to go on."""
     entry = entry_of(context, slug)
@@ -73,7 +76,8 @@ def grade(
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
     try:
-        new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits))
+        task = advising.grade if insights else grading.grade
+        new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits), task)
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
@@ -143,7 +147,7 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
 
 
 def _grade(
-    plan: Plan, works: Sequence[Submission], kept: Store, folder: Path, workers: int
+    plan: Plan, works: Sequence[Submission], kept: Store, folder: Path, workers: int, task: Task
 ) -> list[Result]:
     """Grade with a progress bar that counts verdicts; the results of this time."""
 
@@ -161,7 +165,8 @@ def _grade(
     ]
     with Progress(*columns, console=errors) as progress:
         bar = progress.add_task("", total=len(works))
-        batch = grading.grade_class(plan, works, LocalSandbox(), LocalEngine(workers), kept, keep)
+        engine = LocalEngine(workers)
+        batch = grading.grade_class(plan, works, LocalSandbox(), engine, kept, keep, task)
         for result in batch:
             found.append(result)
             counts[str(result.verdict)] += 1
@@ -176,7 +181,7 @@ def _write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     identity = graded.result.identity
     executed = graded.run.notebook if graded.run else None
     surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.entry.challenge, graded.result, executed, surplus)
+    made = feedback.make(plan.challenge, graded.result, executed, surplus, graded.advice)
     name = f"{identity.challenge}-final" if identity.final else identity.challenge
     path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
     files.write_text(path, nbformat.writes(made) + "\n")

@@ -15,6 +15,7 @@ from tinytorch_compete.model import Trial
 NOISE_SECONDS = 0.10
 NOISE_SHARE = 0.03
 NOISE_MIB = 2.0
+LEAST_SECONDS = 0.05  # what the messages of a notebook's cells cost varies by that
 # float32 has seven digits; long sums and another order of adding leave about four.
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 # Class numbers may differ where two scores are equal but for rounding.
@@ -58,8 +59,9 @@ def worth_showing(tried: Trial) -> bool:
     lighter = tried.peak_mib_before - tried.peak_mib_after
     saves_memory = smaller > NOISE_SHARE and lighter > NOISE_MIB
     costs_memory = smaller < -NOISE_SHARE and lighter < -NOISE_MIB
-    saves_time = faster > NOISE_SECONDS
-    costs_time = faster < -NOISE_SECONDS
+    quicker = tried.seconds_before - tried.seconds_after
+    saves_time = faster > NOISE_SECONDS and quicker > LEAST_SECONDS
+    costs_time = faster < -NOISE_SECONDS and quicker < -LEAST_SECONDS
     return tried.same and (saves_time or saves_memory) and not (costs_memory or costs_time)
 
 
