@@ -50,6 +50,8 @@ def insights(
 def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
     if advice.autopsy:
         _say(f"Out of memory. {autopsy_text(advice.autopsy)}", "bold")
+        if advice.autopsy.fits:
+            _say(f"It fits with one change: {choosing.where(advice.autopsy.fits)}.", "bold")
     if advice.note:
         _say(advice.note, "yellow")
     shown = advice.insights if everything else advice.insights[: choosing.AT_FIRST]
