@@ -57,6 +57,10 @@ def test_the_gain_stands_in_the_heading_and_the_answer_is_behind_the_hint() -> N
         place = text.index(words, place)
 
 
+def test_nothing_to_try_is_said() -> None:
+    assert "None of the wasteful patterns" in cells(Advice(PROFILE))["suggestions"]
+
+
 def test_three_are_shown_at_first_and_the_rest_on_request() -> None:
     others = tuple(msgspec.structs.replace(TRIED, lines=(n,), trial=None) for n in range(10, 14))
     text = cells(Advice(PROFILE, (*others, TRIED)))["suggestions"]

@@ -52,6 +52,7 @@ def test_of_two_trials_the_least_of_each_figure_counts() -> None:
     [
         (Trial(1.0, 1.0, 412.4, 258.0, True), "peak 412 → 258 MiB, same answers"),
         (Trial(2.5, 0.5, 50.0, 50.0, True), "CPU time 2.50 s → 500 ms, same answers"),
+        (Trial(9.89, 9.47, 706.0, 243.0, True), "peak 706 → 243 MiB, same answers"),
         (
             Trial(2.0, 1.0, 80.0, 40.0, True),
             "peak 80 → 40 MiB, CPU time 2.00 s → 1.00 s, same answers",

@@ -11,6 +11,10 @@ from tinytorch_compete.model import Insight, Profile
 from tinytorch_compete.profile import table, view
 
 LARGEST = 5
+NOTHING = (
+    "## What to try\n\nNone of the wasteful patterns that are looked for was found, or no change "
+    "that was tried helped. What is left is to do less work: begin with the hottest line above."
+)
 MOST = 30  # suggestions that are written down at all
 STEPS, COLUMNS = "▁▂▃▄▅▆▇█", 48
 
@@ -23,6 +27,8 @@ def make(advice: Advice) -> Iterator[tuple[str, str]]:
         yield "profile", _profile(advice)
     if advice.insights:
         yield "suggestions", _suggestions(advice.insights)
+    elif advice.profile:
+        yield "suggestions", NOTHING
 
 
 def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
@@ -88,8 +94,9 @@ def _profile(advice: Advice) -> str:
         parts += [
             f"**{view.seconds(total.seconds)}** in all cells, and at most "
             f"**{view.mib(total.peak_mib) or '0'} MiB** in one line. Seconds include what a line "
-            "called, peak is above what was held when the line began, ~ marks estimates. This was "
-            "a run of its own, which is slower than a plain one and ranks nobody.",
+            "called. Peak is above what was held when the line began; net is what it left behind, "
+            "summed over its hits. ~ marks estimates. This was a run of its own, which is slower "
+            "than a plain one and ranks nobody.",
             table.markdown(profile),
             *_timeline(profile),
         ]

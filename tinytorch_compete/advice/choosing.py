@@ -10,8 +10,6 @@ from tinytorch_compete.model import Insight, Profile, Trial
 from tinytorch_compete.profile import view
 
 AT_FIRST = 3
-# A share that is smaller isn't worth a word beside the one that was gained.
-WORTH_NAMING = 0.03
 
 
 def ordered(found: Iterable[Insight]) -> tuple[Insight, ...]:
@@ -59,14 +57,11 @@ def where(insight: Insight) -> str:
 
 
 def gained(trial: Trial) -> str:
-    """What a trial saved in words, such as ``peak 412 → 258 MiB, same answers``."""
+    """What a trial saved beyond noise in words, such as ``peak 412 → 258 MiB, same answers``."""
     peak = f"peak {trial.peak_mib_before:.0f} → {trial.peak_mib_after:.0f} MiB"
     cpu = f"CPU time {view.seconds(trial.seconds_before)} → {view.seconds(trial.seconds_after)}"
-    both = (
-        (trial.peak_mib_before, trial.peak_mib_after, peak),
-        (trial.seconds_before, trial.seconds_after, cpu),
-    )
-    worth = [text for before, after, text in both if before - after > WORTH_NAMING * before]
+    worth = [peak] if insights.saves_memory(trial) else []
+    worth += [cpu] if insights.saves_time(trial) else []
     return ", ".join([*worth, "same answers"])
 
 
