@@ -50,7 +50,7 @@ def words(root: Path, name: str) -> list[str]:
     results.mkdir(exist_ok=True)
     if not (results / "secret").exists():
         (results / "secret").write_text((root / "secret").read_text())
-    grade = ["grade", "mine", str(root / "class"), "--results", str(results)]
+    grade = ["grade", "mine", str(root / "class"), "--results", str(results), "--no-insights"]
     return ["--pack", str(root / "pack"), *grade]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import nbformat
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete import notebook, ranking, returned
+from tinytorch_compete.advice import cells as advice_cells
+from tinytorch_compete.advice.facts import Advice
+from tinytorch_compete.markdown import escape
 from tinytorch_compete.model import CellResult, Challenge, Result, Verdict
 
 # What to do next, by how the run ended.
@@ -25,7 +26,8 @@ ADVICE = {
     Verdict.FAULT: "This was our fault, not yours. Nothing was scored; the submission will be "
     "graded again.",
 }
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]#|~$&<>]|:(?=//)|@")
+
+AT_THE_END = "What your lines cost, and what to try next, stands at the end of this notebook."
 
 
 def make(
@@ -34,33 +36,32 @@ def make(
     executed: NotebookNode | None,
     surplus: int = 0,
     handle: str = "",
+    advice: Advice | None = None,
 ) -> NotebookNode:
     """The feedback for one result; ``executed`` is the run's notebook, ``None`` if it never ran.
 
-    ``handle`` is the student's name on the leaderboard. Hidden tests and their output are taken
-    out; outputs are text and pictures only; all that the student wrote is escaped in our own cells.
+    ``handle`` is the student's name on the leaderboard. What was found out about costs comes last:
+    the autopsy, the profile, and what to try. Hidden tests and their output are taken out; outputs
+    are text and pictures only; all that the student wrote is escaped in our own cells.
     """
     shown = v4.new_notebook()
     if executed is not None:
         shown = notebook.with_plain_outputs(notebook.without_hidden_tests(executed))
     by_id = {cell.grade_id: cell for cell in result.cells}
+    about = list(advice_cells.make(advice)) if advice else []
     cells = [_cell("summary", _summary(challenge, result, surplus, handle))]
+    cells[0].source += f"\n\n{AT_THE_END}" if about else ""
     for cell in shown.cells:
         cells.append(cell)
         name = notebook.grade_id(cell)
         if name in by_id:
             cells.append(_cell(f"feedback-{name}", _about_cell(by_id[name])))
+    cells += [_cell(name, text) for name, text in about]
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"
     shown.cells = cells
     nbformat.validate(shown)
     return shown
-
-
-def escape(text: str) -> str:
-    """A student's words as Markdown that shows them and does nothing else, on one line."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", printable)
 
 
 def _cell(name: str, text: str) -> NotebookNode:

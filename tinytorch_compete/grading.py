@@ -17,6 +17,7 @@ import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete import entrant, notebook, outcome, review, submission
+from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
@@ -70,7 +71,8 @@ class Plan:
         data = prepare(
             choice.name, train=choice.train, public=choice.public, source=source, progress=progress
         )
-        keys = [_seed(secret, entry.slug, k, final) for k in range(seeds or self.challenge.seeds)]
+        names = [_exam_name(k, final) for k in range(seeds or self.challenge.seeds)]
+        keys = [_seed(secret, entry.slug + name) for name in names]
         self.exams: tuple[Exam, ...] = tuple(
             Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys
         )
@@ -116,6 +118,18 @@ class Plan:
         other.exams = (PublicExam(data, self.exams[0].seed, len(data.public()[1])),)
         return other
 
+    @functools.cached_property
+    def rehearsal(self) -> Plan:
+        """This plan with one run of other inputs, which no grade ever depends on.
+
+        What is shown of such a run, down to how often a line ran, tells nothing of the exams.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("inputs", None)  # the exams' own
+        seed = int.from_bytes(_seed(self.secret, self.entry.slug + "/rehearsal")[:16])
+        other.exams = (Exam(self.exams[0].data, seed, self.exams[0].holdout_n),)
+        return other
+
     def identity(self, work: Submission, files: Mapping[str, str]) -> Identity:
         """What a result of this work under this plan is about."""
         return msgspec.structs.replace(
@@ -123,8 +137,11 @@ class Plan:
         )
 
 
-def _seed(secret: bytes, slug: str, number: int, final: bool) -> bytes:
-    name = slug + (f"/{number}" if number else "") + ("/final" if final else "")
+def _exam_name(number: int, final: bool) -> str:
+    return (f"/{number}" if number else "") + ("/final" if final else "")
+
+
+def _seed(secret: bytes, name: str) -> bytes:
     return hmac.new(secret, name.encode(), hashlib.sha256).digest()
 
 
@@ -134,6 +151,10 @@ class Graded(msgspec.Struct, frozen=True):
     result: Result
     run: Run | None = None
     assembly: notebook.Assembly | None = None
+    advice: Advice | None = None
+
+
+Task = Callable[[Plan, Submission, Sandbox], Graded]
 
 
 def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
@@ -155,12 +176,12 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
 
 def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     try:
-        files = _retried(work.files)
-        assembly = _retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))
+        files = retried(work.files)
+        assembly = retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))
         trials: list[Trial] = []
         for number in range(len(plan.exams)):
             attempt = functools.partial(_trial, plan, number, work, assembly.notebook, sandbox)
-            trials.append(_retried(attempt))
+            trials.append(retried(attempt))
             if not trials[0].tier:
                 break
         identity = plan.identity(work, files)
@@ -173,17 +194,17 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
         return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {error}"))
 
 
-def _retried(attempt: Callable[[], Done]) -> Done:
+def retried(attempt: Callable[[], Done], attempts: int = ATTEMPTS) -> Done:
     """What the attempt returns; raises its ``NotebookError`` at once, and ``Fault`` after the last
-    of ``ATTEMPTS`` failures of any other kind."""
-    for number in range(1, ATTEMPTS + 1):
+    of ``attempts`` failures of any other kind."""
+    for number in range(1, attempts + 1):
         try:
             return attempt()
         except NotebookError:
             raise
         except Exception as error:  # the one place where our own faults are caught and recorded
             said = str(error) if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
-            if number < ATTEMPTS:
+            if number < attempts:
                 time.sleep(BACK_OFF_S * 2 ** (number - 1))
     raise Fault(said)
 
@@ -239,8 +260,11 @@ def grade_class(
     engine: Engine,
     store: Store,
     publish: Callable[[Graded], None],
+    task: Task = grade,
 ) -> Iterator[Result]:
     """Grade submissions and yield each result when its feedback and its row are on the disk.
+
+    ``task`` grades one: ``grade`` alone, or with advice on top (``advising.grade``).
 
     ``publish`` writes the feedback, which comes first: a batch that dies in between grades that
     submission again and loses nothing. When the iteration is abandoned, runs in progress are ended
@@ -248,7 +272,7 @@ def grade_class(
     """
     _ = plan.inputs  # made here, once, and not by several workers at the same time
     try:
-        for graded in engine.map(lambda work: grade(plan, work, sandbox), works):
+        for graded in engine.map(lambda work: task(plan, work, sandbox), works):
             publish(graded)
             store.append(graded.result)
             yield graded.result

@@ -17,10 +17,15 @@ import pytest
 import table
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, pack, store
+from tinytorch_compete import feedback, grading, insights, notebook, pack, store
+from tinytorch_compete.advice import cells
+from tinytorch_compete.advice.facts import Advice, Autopsy
 from tinytorch_compete.cli import tables
+from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model import Verdict
+from tinytorch_compete.model import LineCost, Profile, Verdict
+from tinytorch_compete.profile import taking
+from tinytorch_compete.profile.report import lines_of
 from tinytorch_compete.sandbox import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submission import Submission
@@ -119,6 +124,28 @@ def test_an_attack_earns_and_breaks_nothing(
     assert_earned(graded, facts)
     assert_harmless(graded, facts, plans["target"])
     table.CONTAINED["contained"] += 1
+
+
+@pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.stem)
+def test_advice_that_quotes_an_attack_only_shows_it(path: Path, plans: dict[str, Plan]) -> None:
+    facts = nbformat.read(path, 4).metadata["attack"]
+    try:
+        master = plans[facts.get("target", "target")].master
+        made = notebook.assemble(master, notebook.read(path)).notebook
+    except NotebookError:
+        return  # no advice on what can't be read
+    sources = taking.texts(made, None)
+    costs = tuple(
+        LineCost(name, number, 1, 1.0, 50.0, 50.0)
+        for name, text in sources.items()
+        for number, _ in enumerate(lines_of(text), 1)
+    )
+    found = tuple(insights.find(sources))
+    advice = Advice(Profile(("a", "b"), sources, costs), found, Autopsy("predict", 9, 99.0, True))
+    shown = "".join(text for _, text in cells.make(advice))
+    for sign in ("<script", "<img", "](", "javascript:", "\x1b"):
+        assert sign not in shown
+    shown.encode()
 
 
 def attacker(path: Path, facts: dict[str, Any], folder: Path) -> Submission:

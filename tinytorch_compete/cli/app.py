@@ -19,6 +19,7 @@ from tinytorch_compete.cli import (
     profiling,
     records,
     student,
+    suggesting,
 )
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
@@ -50,6 +51,7 @@ for command in (
     records.withdraw,
     challenges.similar,
     profiling.profile,
+    suggesting.insights,
     boards.demo,
     machine.doctor,
 ):

@@ -85,7 +85,7 @@ def demo(
         else:
             shutil.copytree(sample.folder, place, dirs_exist_ok=True)
     graded = folder / "graded"
-    grade(context, entry.slug, folder / "submitted", results=graded)
+    grade(context, entry.slug, folder / "submitted", results=graded, insights=False)
     written = _publish(entry, Store(graded / DATABASE), graded, html=True)
     first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
     for what, path in (

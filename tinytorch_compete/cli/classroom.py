@@ -12,7 +12,7 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import entrant, files, grading, pack, store, submission
+from tinytorch_compete import advising, entrant, files, grading, pack, store, submission
 from tinytorch_compete.admission import admit
 from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import Slug, entry_of
@@ -34,7 +34,7 @@ from tinytorch_compete.course.results import (
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import Graded, Plan, Task
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox import capabilities
@@ -72,6 +72,9 @@ def grade(
     require_isolation: Annotated[
         bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
     ] = False,
+    insights: Annotated[
+        bool, typer.Option(help="Profile each submission and try changes, for its feedback.")
+    ] = True,
 ) -> None:
     """Grade a class; run it again to go on."""
     gradebook = _gradebook(course) if course else None
@@ -96,7 +99,9 @@ def grade(
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
     try:
-        new = _grade(plan, todo, kept, results, workers or workers_for(plan.limits), gradebook)
+        task = advising.grade if insights else grading.grade
+        workers = workers or workers_for(plan.limits)
+        new = _grade(plan, todo, kept, results, workers, task, gradebook)
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
@@ -212,6 +217,7 @@ def _grade(
     kept: Store,
     folder: Path,
     workers: int,
+    task: Task,
     gradebook: CourseGradebook | None,
 ) -> list[Result]:
     """Grade with a progress bar that counts verdicts; the results of this time."""
@@ -232,7 +238,8 @@ def _grade(
     ]
     with Progress(*columns, console=errors) as progress:
         bar = progress.add_task("", total=len(works))
-        batch = grading.grade_class(plan, works, LocalSandbox(), LocalEngine(workers), kept, keep)
+        engine = LocalEngine(workers)
+        batch = grading.grade_class(plan, works, LocalSandbox(), engine, kept, keep, task)
         for result in batch:
             found.append(result)
             counts[str(result.verdict)] += 1

@@ -49,7 +49,7 @@ def profile(
     """See what each line costs in time and memory."""
     found = notebook.read(path)
     with tempfile.TemporaryDirectory() as folder:
-        code = _code_beside(path, Path(folder))
+        code = code_beside(path, Path(folder))
         if slug is None:
             beside = path.parent / "data"
             facts = taking.run(
@@ -81,7 +81,7 @@ def _own(found: NotebookNode) -> NotebookNode:
     return found
 
 
-def _code_beside(path: Path, folder: Path) -> Path:
+def code_beside(path: Path, folder: Path) -> Path:
     """Copy the student's modules and framework, and no more of what lies beside the notebook."""
     for file in path.parent.glob("*.py"):
         if file.is_file():

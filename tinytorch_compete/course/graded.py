@@ -25,7 +25,7 @@ def graded_notebook(plan: Plan, graded: Graded, checksums: Mapping[str, str]) ->
         raise Fault(graded.result.message)
     executed = graded.run.notebook if graded.run else student_version(plan.master)
     surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.challenge, graded.result, executed, surplus)
+    made = feedback.make(plan.challenge, graded.result, executed, surplus, advice=graded.advice)
     earned = {cell.grade_id: cell for cell in graded.result.cells}
     for cell in made.cells:
         name = notebook.grade_id(cell)

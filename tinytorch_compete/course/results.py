@@ -18,7 +18,7 @@ def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     executed = graded.run.notebook if graded.run else None
     surplus = graded.assembly.surplus if graded.assembly else 0
     handle = ranking.handle(identity.student, plan.secret, graded.result.handle)
-    made = feedback.make(plan.challenge, graded.result, executed, surplus, handle)
+    made = feedback.make(plan.challenge, graded.result, executed, surplus, handle, graded.advice)
     name = f"{identity.challenge}-final" if identity.final else identity.challenge
     path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
     files.write_text(path, nbformat.writes(made) + "\n")

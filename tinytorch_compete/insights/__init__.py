@@ -8,7 +8,15 @@ from tinytorch_compete.insights.finder import find
 from tinytorch_compete.insights.finding import Facts
 from tinytorch_compete.insights.rewriting.changes import diff, rewrite
 from tinytorch_compete.insights.table import DETECTORS
-from tinytorch_compete.insights.trying import Measurement, equal, gain, trial, worth_showing
+from tinytorch_compete.insights.trying import (
+    Measurement,
+    equal,
+    gain,
+    saves_memory,
+    saves_time,
+    trial,
+    worth_showing,
+)
 
 __all__ = [
     "DETECTORS",
@@ -19,6 +27,8 @@ __all__ = [
     "find",
     "gain",
     "rewrite",
+    "saves_memory",
+    "saves_time",
     "trial",
     "worth_showing",
 ]

@@ -15,6 +15,7 @@ from tinytorch_compete.model import Trial
 NOISE_SECONDS = 0.10
 NOISE_SHARE = 0.03
 NOISE_MIB = 2.0
+LEAST_SECONDS = 0.05  # what the messages of a notebook's cells cost varies by that
 # float32 has seven digits; long sums and another order of adding leave about four.
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 # Class numbers may differ where two scores are equal but for rounding.
@@ -53,14 +54,29 @@ def equal(one: Any, other: Any) -> bool:
 
 def worth_showing(tried: Trial) -> bool:
     """Whether the answers stayed the same, one cost fell by more than noise, and none rose so."""
-    faster = _gain(tried.seconds_before, tried.seconds_after)
-    smaller = _gain(tried.peak_mib_before, tried.peak_mib_after)
+    back = Trial(
+        tried.seconds_after,
+        tried.seconds_before,
+        tried.peak_mib_after,
+        tried.peak_mib_before,
+        tried.same,
+    )
+    gains = saves_memory(tried) or saves_time(tried)
+    return tried.same and gains and not (saves_memory(back) or saves_time(back))
+
+
+def saves_memory(tried: Trial) -> bool:
+    """Whether the peak fell by more than noise."""
     lighter = tried.peak_mib_before - tried.peak_mib_after
-    saves_memory = smaller > NOISE_SHARE and lighter > NOISE_MIB
-    costs_memory = smaller < -NOISE_SHARE and lighter < -NOISE_MIB
-    saves_time = faster > NOISE_SECONDS
-    costs_time = faster < -NOISE_SECONDS
-    return tried.same and (saves_time or saves_memory) and not (costs_memory or costs_time)
+    smaller = _gain(tried.peak_mib_before, tried.peak_mib_after)
+    return smaller > NOISE_SHARE and lighter > NOISE_MIB
+
+
+def saves_time(tried: Trial) -> bool:
+    """Whether the CPU time fell by more than noise."""
+    quicker = tried.seconds_before - tried.seconds_after
+    faster = _gain(tried.seconds_before, tried.seconds_after)
+    return faster > NOISE_SECONDS and quicker > LEAST_SECONDS
 
 
 def gain(tried: Trial) -> float:

@@ -6,9 +6,11 @@ import re
 
 from tinytorch_compete.model import Profile
 from tinytorch_compete.profile import view
+from tinytorch_compete.profile.view import Row
 
 FULL, WIDTH = "█", 8
 LONGEST = 72
+UNBROKEN = "&nbsp;"
 # All that could end a cell of the table or start anything else in it.
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()#|~$&<>!+.:@-]")
 
@@ -25,13 +27,11 @@ def markdown(profile: Profile, count: int = 12) -> str:
     lines = []
     for source, row in rows:
         assert row.cost is not None
-        text = row.text.strip()
-        text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
         figures = [
-            f"{_escape(view.title(source))}: {row.number}",
-            _escape(text),
+            place(source, row),
+            code(row.text),
             view.hits(row.cost).replace("~", "\\~"),
-            view.seconds(row.cost.seconds),
+            view.seconds(row.cost.seconds).replace(" ", UNBROKEN),
             bar(row.time),
             view.mib(row.cost.peak_mib),
             bar(row.memory),
@@ -39,6 +39,18 @@ def markdown(profile: Profile, count: int = 12) -> str:
         ]
         lines.append(f"| {' | '.join(figures)} |")
     return "\n".join([*head, *lines])
+
+
+def place(source: str, row: Row) -> str:
+    """Where a line stands, for a table's cell that is never broken."""
+    return f"{_escape(view.title(source))}: {row.number}".replace(" ", UNBROKEN)
+
+
+def code(text: str) -> str:
+    """A line of the student's for a table's cell: without its margin, cut, and escaped."""
+    text = text.strip()
+    text = _escape(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
+    return f"<code>{text}</code>" if text else ""
 
 
 def bar(share: float) -> str:

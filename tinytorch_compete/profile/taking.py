@@ -47,21 +47,22 @@ def run(
     inputs: Mapping[str, Inputs | Timed],
     files: Path | None = None,
     data: Path | None = None,
+    reference: NotebookNode | None = None,
 ) -> tuple[Profile, Run]:
     """The profile of an assembled notebook and the run that it comes from.
 
-    The arguments are those of ``Sandbox.run``; a timed probe asks one question. Grading cells run
-    too, but only what they call of
-    the student's is in the profile. Memory may go ``ALLOWANCE_MIB`` over the limit, and time
-    ``SLOWER`` times as far. Raises ``EvidenceError`` if the run ended before the profile was sent,
-    and ``Fault`` as the sandbox does.
+    The arguments are those of ``Sandbox.run``; a timed probe asks one question, and ``reference``
+    isn't run, but keeps this run off the cores of others that are being timed. Grading cells run
+    too, but only what they call of the student's is in the profile. Memory may go
+    ``ALLOWANCE_MIB`` over the limit, and time ``SLOWER`` times as far. Raises ``EvidenceError`` if
+    the run ended before the profile was sent, and ``Fault`` as the sandbox does.
     """
     room = msgspec.structs.replace(
         limits, memory_mib=limits.memory_mib + ALLOWANCE_MIB, wall_s=limits.wall_s * SLOWER
     )
-    once = {k: asked.make(0) if isinstance(asked, Timed) else asked for k, asked in inputs.items()}
-    asked = {**once, PROBE: Inputs()}
-    facts = sandbox.run(with_profiler(notebook, files), room, asked, files=files, data=data)
+    asked = {**once(inputs), PROBE: Inputs()}
+    profiled = with_profiler(notebook, files)
+    facts = sandbox.run(profiled, room, asked, files=files, data=data, reference=reference)
     answer = facts.answers[PROBE]
     if answer.problem or "profile" not in answer.arrays:
         why = facts.message or answer.problem or "the answer holds no profile"
@@ -69,6 +70,11 @@ def run(
     cells = [f"cell:{_name(cell)}" for cell in notebook.cells if cell.cell_type == "code"]
     found = parse(answer.arrays["profile"].tobytes(), texts(notebook, files), cells)
     return msgspec.structs.replace(found, timeline=_timeline(facts)), facts
+
+
+def once(inputs: Mapping[str, Inputs | Timed]) -> dict[str, Inputs]:
+    """What probes are handed where nothing is timed: of a timed probe's questions the first."""
+    return {k: asked.make(0) if isinstance(asked, Timed) else asked for k, asked in inputs.items()}
 
 
 def with_profiler(notebook: NotebookNode, files: Path | None = None) -> NotebookNode:

@@ -30,6 +30,11 @@ class Row(msgspec.Struct, frozen=True):
         """How hot the line is: the larger share."""
         return max(self.time, self.memory)
 
+    @property
+    def peak_mib(self) -> float:
+        """The line's peak in MiB; 0 for a line that didn't run."""
+        return self.cost.peak_mib if self.cost else 0.0
+
 
 class Section(msgspec.Struct, frozen=True):
     """One source: its name for people, its cell's cost if it is one, and its rows or folds.
@@ -73,12 +78,16 @@ def sections(profile: Profile) -> list[Section]:
 
 def hottest(profile: Profile, count: int) -> list[tuple[str, Row]]:
     """The hottest lines of all sources with their source's name, hottest first."""
+    hot = [pair for pair in rows(profile) if pair[1].heat >= HOT]
+    return sorted(hot, key=lambda pair: -pair[1].heat)[:count]
+
+
+def rows(profile: Profile) -> list[tuple[str, Row]]:
+    """The lines of all sources that ran, each with its source's name."""
     total = whole(profile)
-    rows = [
+    return [
         (line.source, _row(line.line, _text(profile, line), line, total)) for line in profile.lines
     ]
-    hot = [pair for pair in rows if pair[1].heat >= HOT]
-    return sorted(hot, key=lambda pair: -pair[1].heat)[:count]
 
 
 def title(source: str) -> str:

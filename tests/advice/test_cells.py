@@ -1,0 +1,132 @@
+"""Advice in a notebook: three suggestions first, hints before answers, all of it harmless."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tinytorch_compete.advice.cells import make
+from tinytorch_compete.advice.facts import Advice, Autopsy
+from tinytorch_compete.insights import find
+from tinytorch_compete.model import CellCost, Insight, LineCost, Profile, Trial
+
+TRIAL = Trial(2.0, 2.0, 412.0, 258.0, True)
+TRIED = Insight(
+    "float64",
+    "cell:train",
+    (2,),
+    "Which dtype does `x / 255` have?",
+    "It is wide.",
+    "Make it narrow.",
+    "float64",
+    "--- a\n+++ b\n-x = images / 255\n+x = narrow(images)\n",
+    TRIAL,
+)
+PROFILE = Profile(
+    ("a", "b"),
+    {"cell:train": "a = 1\nx = images / 255\n"},
+    (LineCost("cell:train", 2, 1, 1.5, 100.0, 400.0),),
+    (CellCost("cell:train", 2.0, 100.0, 400.0),),
+    ((0.0, 0.0), (1.0, 400.0), (2.0, 100.0)),
+)
+NASTY = "<script>x</script>|```\n</details>[a](http://b)$x$"
+
+
+def cells(advice: Advice) -> dict[str, str]:
+    return dict(make(advice))
+
+
+def test_no_advice_is_no_cell() -> None:
+    assert cells(Advice()) == {}
+
+
+def test_the_costs_come_before_what_to_try() -> None:
+    shown = cells(Advice(PROFILE, (TRIED,)))
+    assert list(shown) == ["profile", "suggestions"]
+    assert "1.50&nbsp;s" in shown["profile"]
+    assert "at most 400 MiB, 1.00 s after the start" in shown["profile"]
+    assert "Cell train line 2" in shown["profile"]
+
+
+def test_the_gain_stands_in_the_heading_and_the_answer_is_behind_the_hint() -> None:
+    text = cells(Advice(PROFILE, (TRIED,)))["suggestions"]
+    order = ["peak 412 → 258 MiB, same answers", "Which dtype", "<details>", "It is wide."]
+    order += ["Make it narrow.", "</details>", "<details>", "+x = narrow(images)", "</details>"]
+    place = 0
+    for words in order:
+        place = text.index(words, place)
+
+
+def test_nothing_to_try_is_said() -> None:
+    assert "None of the wasteful patterns" in cells(Advice(PROFILE))["suggestions"]
+
+
+def test_three_are_shown_at_first_and_the_rest_on_request() -> None:
+    others = tuple(msgspec.structs.replace(TRIED, lines=(n,), trial=None) for n in range(10, 14))
+    text = cells(Advice(PROFILE, (*others, TRIED)))["suggestions"]
+    shown, _, folded = text.partition("<details><summary>2 more</summary>")
+    assert shown.count("### ") == 3
+    assert folded.count("### ") == 2
+    assert shown.index("same answers") < shown.index(": not tried")
+
+
+@pytest.mark.parametrize("nasty", [NASTY, "`" * 9, "$$\\x$$", "\x1b]0;t\x07"])
+def test_a_students_words_are_only_shown(nasty: str) -> None:
+    insight = msgspec.structs.replace(
+        TRIED, look=f"See `{nasty}`?", why=nasty, change=nasty, diff=f"--- a\n+++ b\n+{nasty}\n"
+    )
+    profile = msgspec.structs.replace(PROFILE, sources={"cell:train": f"a\n{nasty}"})
+    autopsy = Autopsy(nasty, 1024, 2000.0, more=False, helped=1, fits=insight)
+    shown = cells(Advice(profile, (insight,), autopsy, nasty))
+    text = "\n".join(shown.values())
+    assert "\x1b" not in text and "\x07" not in text
+    mark, block = fenced(shown["suggestions"])
+    assert mark not in block
+    outside = text.replace(block, "")
+    for sign in ("<script", "](http", "$x$", "$$", "http://"):
+        assert sign not in outside
+    assert outside.count("<details>") == outside.count("</details>") == 2
+
+
+def fenced(text: str) -> tuple[str, str]:
+    """The marks and the content of the only block of code."""
+    head, _, rest = text.partition("diff\n")
+    mark = head.rsplit("\n", 1)[-1]
+    return mark, rest[: rest.index(f"\n{mark}\n")]
+
+
+def test_an_insight_from_real_code_can_be_read() -> None:
+    code = "import numpy as np\nimages = np.load('a.npy')\nx = images / 255.0\n"
+    profile = msgspec.structs.replace(PROFILE, sources={"cell:train": code}, lines=())
+    found = find(profile.sources)
+    text = cells(Advice(profile, tuple(found)))["suggestions"]
+    assert "<code>images / 255.0</code>" in text
+    assert "None of these was tried" in text
+
+
+@pytest.mark.parametrize(
+    ("autopsy", "words"),
+    [
+        (Autopsy("train", 1024, 1312.0, False), "would have needed 1312 MiB (cap 1024)"),
+        (Autopsy("train", 1024, 4096.0, True), "needs more than 4096 MiB"),
+        (Autopsy("train", 1024, 900.0, False), "filled at most 900 MiB"),
+        (Autopsy("", 1024, 0.0, True), "no more room"),
+        (Autopsy("train", 1024, 1312.0, False, 1, TRIED), "It fits with one change"),
+        (Autopsy("train", 1024, 1312.0, False, 1), "no change alone"),
+        (Autopsy("train", 1024, 1312.0, False), "No change that can be made mechanically"),
+    ],
+)
+def test_an_autopsy_says_what_was_needed_and_what_would_do(autopsy: Autopsy, words: str) -> None:
+    text = cells(Advice(PROFILE, (), autopsy))["autopsy"]
+    assert words in text
+    assert text.index("x = images / 255") > text.index("largest first")
+
+
+def test_an_autopsy_without_a_profile_has_no_table() -> None:
+    assert "largest first" not in cells(Advice(None, (), Autopsy("a", 10, 40.0, True)))["autopsy"]
+
+
+def test_why_there_are_no_figures_is_one_line() -> None:
+    assert cells(Advice(note="No line has figures: stopped."))["profile"].endswith(
+        "*No line has figures: stopped.*"
+    )

@@ -1,0 +1,69 @@
+"""Which suggestions come first, and in which words."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tinytorch_compete.advice import choosing
+from tinytorch_compete.model import Insight, Trial
+
+PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
+
+
+def insight(before: float, after: float, diff: str = "", name: str = "float64") -> Insight:
+    trial = Trial(10.0, 10.0, before, after, True)
+    return msgspec.structs.replace(PLAIN, name=name, trial=trial, diff=diff)
+
+
+def test_the_largest_measured_gain_comes_first_and_what_was_not_tried_last() -> None:
+    small, large = insight(100, 90, name="small"), insight(100, 20, name="large")
+    assert choosing.ordered([PLAIN, small, large]) == (large, small, PLAIN)
+
+
+def test_what_is_not_tried_keeps_the_order_of_its_cost() -> None:
+    second = msgspec.structs.replace(PLAIN, name="second")
+    assert choosing.ordered([PLAIN, second]) == (PLAIN, second)
+
+
+def test_only_what_can_be_changed_is_a_candidate_and_no_more_than_asked_for() -> None:
+    source = "import numpy as np\nx = np.ones((9, 2**17))\ny = np.zeros((9, 2**17))\n"
+    both = [msgspec.structs.replace(PLAIN, lines=(line,)) for line in (2, 3)]
+    by_hand = msgspec.structs.replace(PLAIN, name="whole-dataset")
+    found = choosing.candidates([by_hand, *both], {"cell:a": source}, 1)
+    assert len(found) == 1
+    assert found[0][0].name == "float64"
+    assert "float32" in found[0][1]
+
+
+def test_the_smallest_change_is_the_one_with_the_fewest_lines() -> None:
+    head = "--- a\n+++ b\n"
+    one, two = insight(9, 8, head + "-x\n+y\n"), insight(9, 8, head + "-x\n-z\n+y\n")
+    assert choosing.smallest_first([two, PLAIN, one]) == [one, two]
+
+
+def test_of_two_trials_the_least_of_each_figure_counts() -> None:
+    one, other = Trial(2.0, 1.0, 50.0, 40.0, True), Trial(1.9, 1.1, 51.0, 39.0, False)
+    assert choosing.lowest(one, other) == Trial(1.9, 1.0, 50.0, 39.0, False)
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        (Trial(1.0, 1.0, 412.4, 258.0, True), "peak 412 → 258 MiB, same answers"),
+        (Trial(2.5, 0.5, 50.0, 50.0, True), "CPU time 2.50 s → 500 ms, same answers"),
+        (Trial(9.89, 9.47, 706.0, 243.0, True), "peak 706 → 243 MiB, same answers"),
+        (
+            Trial(2.0, 1.0, 80.0, 40.0, True),
+            "peak 80 → 40 MiB, CPU time 2.00 s → 1.00 s, same answers",
+        ),
+    ],
+)
+def test_a_gain_is_said_in_what_was_gained(trial: Trial, words: str) -> None:
+    assert choosing.gained(trial) == words
+
+
+def test_a_place_names_the_source_and_a_few_of_its_lines() -> None:
+    assert choosing.where(PLAIN) == "Cell a, line 2"
+    many = msgspec.structs.replace(PLAIN, source="tinytorch/nn.py", lines=tuple(range(1, 9)))
+    assert choosing.where(many) == "tinytorch/nn.py, lines 1, 2, 3, 4, 5, 6 …"

@@ -1,0 +1,240 @@
+"""Advice is measured: what helps is shown with its gain, what doesn't is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import nbformat
+import pytest
+from nbformat import NotebookNode, v4
+
+from tinytorch_compete import advising, feedback, grading, pack
+from tinytorch_compete.advice.facts import Advice
+from tinytorch_compete.course.scaffold import scaffold
+from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.model import Answer, LineCost, Profile, Run, Verdict
+from tinytorch_compete.profile import taking
+from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submission import Submission
+
+WIDE = """\
+def predict(train_images, train_labels, images):
+    means = np.zeros((10, 8, 8))
+    for c in range(10):
+        means[c] = train_images[train_labels == c].mean(axis=0)
+    return ((images[:, None].astype("f4") - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+"""
+FOUND, NARROW = "dtype-promotion", "dtype=np.float32"
+BURST = """\
+def predict(train_images, train_labels, images):
+    big = np.ones((110, 2**17))
+    means = np.stack([train_images[train_labels == c].mean(axis=0) for c in range(10)])
+    means = means + np.float32(big.min() - 1)
+    return ((images[:, None].astype("f4") - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
+"""
+
+
+class Scripted(FakeSandbox):
+    """The fake with the peaks that a test names, by a word of the source that was run."""
+
+    def __init__(self, peaks: Mapping[str, float], other: float, over: float = 1e9) -> None:
+        super().__init__()
+        self.peaks, self.other, self.over = peaks, other, over
+        self.caps: list[int] = []
+
+    def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
+        self.caps.append(limits.memory_mib)
+        facts = super().run(notebook, limits, inputs, **where)
+        text = "\n".join(cell.source for cell in notebook.cells)
+        peak = next((mib for word, mib in self.peaks.items() if word in text), self.other)
+        verdict = Verdict.OVER_MEMORY if peak > min(limits.memory_mib, self.over) else facts.verdict
+        cells = facts.cells
+        if verdict == Verdict.OVER_MEMORY:
+            cells = (msgspec.structs.replace(cells[0], status=verdict), *cells[1:])
+            facts = msgspec.structs.replace(
+                facts, answers=dict.fromkeys(facts.answers, Answer(problem="over"))
+            )
+        return msgspec.structs.replace(
+            facts, verdict=verdict, cells=cells, peak_mib=peak, cpu_s=1.0
+        )
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    folder = tmp_path_factory.mktemp("pack")
+    scaffold("mine", folder)
+    return Plan(pack.load(folder)[0], b"a secret of tests")
+
+
+def submit(root: Path, answer: str) -> Submission:
+    cell = v4.new_code_cell(answer, metadata={"nbgrader": {"grade_id": "predict"}})
+    (root / "mine.ipynb").write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    return Submission("ada", root / "mine.ipynb", root)
+
+
+def profiler(sandbox, notebook, limits, inputs, files, data, reference) -> tuple[Profile, None]:
+    """A profile in which each line of the answer costs the same."""
+    sources = taking.texts(notebook, files)
+    lines = [
+        LineCost(name, number, 1, 1.0, 50.0, 50.0)
+        for name, text in sources.items()
+        for number, _ in enumerate(text.splitlines(), 1)
+    ]
+    return Profile(("a", "b"), sources, tuple(lines)), None
+
+
+def advise(plan: Plan, work: Submission, sandbox: FakeSandbox, profiler=profiler) -> Advice:
+    return advising.advise(
+        plan, work, grading.grade(plan, work, sandbox), sandbox, profiler=profiler
+    )
+
+
+def test_a_change_that_helps_is_shown_with_its_gain(plan: Plan, tmp_path: Path) -> None:
+    found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
+    assert found[0].name == FOUND
+    assert found[0].trial is not None
+    assert (found[0].trial.peak_mib_before, found[0].trial.peak_mib_after) == (100.0, 60.0)
+    assert found[0].trial.same
+    assert NARROW in found[0].diff
+
+
+@pytest.mark.parametrize("after", [100.0, 99.0, 140.0])
+def test_a_change_that_does_not_help_is_not_shown(after: float, plan: Plan, tmp_path: Path) -> None:
+    found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: after}, 100.0)).insights
+    assert FOUND not in [insight.name for insight in found]
+
+
+def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_path: Path) -> None:
+    class Noisy(Scripted):
+        def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
+            facts = super().run(notebook, limits, inputs, **where)
+            return msgspec.structs.replace(facts, peak_mib=60.0 if self.runs in (3, 5) else 100.0)
+
+    sandbox = Noisy({}, 100.0)
+    work = submit(tmp_path, WIDE)
+    graded = grading.grade(plan, work, sandbox)
+    sandbox.runs = 1  # 2 is the first run as it was, 3 the change, 4 the change again, 5 as it was
+    found = advising.advise(plan, work, graded, sandbox, profiler=profiler).insights
+    assert sandbox.runs >= 5
+    assert FOUND not in [insight.name for insight in found]
+
+
+def test_a_change_of_the_answers_is_not_shown(plan: Plan, tmp_path: Path) -> None:
+    tricky = WIDE.replace(
+        "means = np.zeros((10, 8, 8))",
+        "means = np.zeros((10, 8, 8))\n"
+        "    if means.dtype == np.float32:\n        return np.zeros(len(images), int)",
+    )
+    found = advise(plan, submit(tmp_path, tricky), Scripted({NARROW: 60.0}, 100.0)).insights
+    assert FOUND not in [insight.name for insight in found]
+
+
+def test_a_file_beside_the_notebook_is_changed_in_a_copy(plan: Plan, tmp_path: Path) -> None:
+    beside = tmp_path / "means_of.py"
+    beside.write_text("import numpy as np\n\ndef empty():\n    return np.zeros((10, 8, 8))\n")
+    work = submit(tmp_path, "from means_of import empty\n" + WIDE)
+    before = beside.read_text()
+    advice = advise(plan, work, Scripted({}, 100.0))
+    assert beside.read_text() == before
+    assert advice.note == ""
+
+
+def test_no_more_changes_are_tried_once_time_is_up(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advising, "TRYING_S", 0.0)
+    found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
+    assert [insight.trial for insight in found if insight.name == FOUND] == [None]
+
+
+def test_without_a_profile_there_are_findings_that_were_not_tried(
+    plan: Plan, tmp_path: Path
+) -> None:
+    def none(*_: object) -> tuple[Profile, Run]:
+        raise EvidenceError("there is no profile, because the run ended before it: over")
+
+    advice = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0), none)
+    assert advice.profile is None
+    assert advice.note.startswith("No line has figures")
+    assert {insight.trial for insight in advice.insights} == {None}
+
+
+@pytest.mark.parametrize("broken", [Fault("the machine"), KeyError("x"), OSError("disk")])
+def test_our_own_fault_is_one_line_and_changes_no_grade(
+    broken: Exception, plan: Plan, tmp_path: Path
+) -> None:
+    def breaks(*_: object) -> tuple[Profile, Run]:
+        raise broken
+
+    sandbox = FakeSandbox()
+    work = submit(tmp_path, WIDE)
+    graded = grading.grade(plan, work, sandbox)
+    advice = advising.advise(plan, work, graded, sandbox, profiler=breaks)
+    assert advice.profile is None
+    assert "our fault" in advice.note
+    made = feedback.make(plan.challenge, graded.result, graded.run.notebook, advice=advice)
+    assert "our fault" in made.cells[-1].source
+    assert f"{graded.result.points:g} of 10 points" in made.cells[0].source
+
+
+def test_a_submission_that_could_not_be_read_has_nothing_measured(
+    plan: Plan, tmp_path: Path
+) -> None:
+    work = submit(tmp_path, WIDE)
+    work.notebook.write_text("{")
+    assert "nothing was measured" in advise(plan, work, FakeSandbox()).note
+
+
+def test_advice_is_taken_with_inputs_that_no_grade_depends_on(plan: Plan, tmp_path: Path) -> None:
+    assert plan.rehearsal.exams[0].seed not in [exam.seed for exam in plan.exams]
+    assert plan.rehearsal.inputs is not plan.inputs
+    assert plan.rehearsal.secret == plan.secret
+
+
+def test_what_ran_out_of_memory_is_told_what_it_needs_and_what_fits(
+    plan: Plan, tmp_path: Path
+) -> None:
+    sandbox = Scripted({NARROW: 200.0}, 400.0)  # the cap is 256
+    autopsy = advise(plan, submit(tmp_path, WIDE), sandbox).autopsy
+    assert autopsy is not None
+    assert (autopsy.cap_mib, autopsy.need_mib, autopsy.more) == (256, 400.0, False)
+    assert autopsy.fits is not None and autopsy.fits.name == FOUND
+    assert sandbox.caps[0] == sandbox.caps[-1] == 256
+    assert max(sandbox.caps) == 1024
+
+
+def test_what_runs_out_of_the_larger_room_too_needs_more_than_that(
+    plan: Plan, tmp_path: Path
+) -> None:
+    autopsy = advise(plan, submit(tmp_path, WIDE), Scripted({}, 5000.0)).autopsy
+    assert autopsy is not None
+    assert (autopsy.need_mib, autopsy.more, autopsy.fits) == (1024, True, None)
+
+
+@pytest.fixture(scope="module")
+def burst(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Graded:
+    """A submission with an array of 110 MiB that could be half as large, for real."""
+    return advising.grade(plan, submit(tmp_path_factory.mktemp("real"), BURST), LocalSandbox())
+
+
+def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) -> None:
+    assert burst.advice is not None and burst.advice.profile is not None
+    best = burst.advice.insights[0]
+    assert (best.name, best.lines) == ("float64", (2,))
+    assert best.trial is not None
+    assert best.trial.peak_mib_before - best.trial.peak_mib_after == pytest.approx(55, abs=6)
+
+
+def test_feedback_with_advice_gives_nothing_hidden_away(plan: Plan, burst: Graded) -> None:
+    assert burst.run is not None
+    made = feedback.make(plan.challenge, burst.result, burst.run.notebook, advice=burst.advice)
+    text = nbformat.writes(made)
+    for hidden in ("compete_probe", "compete_profil", "HIDDEN", "probe.", "a secret"):
+        assert hidden not in text
+    assert "<script" not in text
+    assert "stands at the end" in made.cells[0].source
+    assert "np.ones" in made.cells[-1].source

@@ -1,0 +1,169 @@
+"""Advice as Markdown cells: hints before answers, and nothing that needs a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tinytorch_compete.advice import choosing
+from tinytorch_compete.advice.facts import Advice, Autopsy
+from tinytorch_compete.markdown import escape, fence, sentence
+from tinytorch_compete.model import Insight, Profile
+from tinytorch_compete.profile import table, view
+
+LARGEST = 5
+NOTHING = (
+    "## What to try\n\nNone of the wasteful patterns that are looked for was found, or no change "
+    "that was tried helped. What is left is to do less work: begin with the hottest line above."
+)
+MOST = 30  # suggestions that are written down at all
+STEPS, COLUMNS = "▁▂▃▄▅▆▇█", 48
+
+
+def make(advice: Advice) -> Iterator[tuple[str, str]]:
+    """The name and the text of each cell, in their order; only those that have something to say."""
+    if advice.autopsy:
+        yield "autopsy", _autopsy(advice.autopsy, advice.profile)
+    if advice.profile or advice.note:
+        yield "profile", _profile(advice)
+    if advice.insights:
+        yield "suggestions", _suggestions(advice.insights)
+    elif advice.profile:
+        yield "suggestions", NOTHING
+
+
+def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
+    where = f" in the cell **{escape(autopsy.reached)}**" if autopsy.reached else ""
+    parts = ["## Out of memory: what happened", _stopped(autopsy, where)]
+    rows = choosing.largest(profile, LARGEST) if profile else []
+    if rows:
+        parts += ["These lines held the most while they ran, largest first:", _table(rows)]
+    parts.append(_way_out(autopsy))
+    return "\n\n".join(parts)
+
+
+def _stopped(autopsy: Autopsy, where: str) -> str:
+    said = f"The cap of {autopsy.cap_mib} MiB stopped the run{where}. "
+    need = f"{autopsy.need_mib:.0f} MiB"
+    if not autopsy.need_mib:
+        return said + "What it would have needed is not known: this machine has no more room."
+    if autopsy.more:
+        return said + f"With more room it was stopped again: it needs more than {need}."
+    if autopsy.need_mib <= autopsy.cap_mib:
+        return said + (
+            f"With more room the same code ran on and filled at most {need} at a time. Memory that "
+            "is asked for counts against the cap, also before it is filled."
+        )
+    return said + (
+        f"With more room the same code ran on: it would have needed {need} (cap {autopsy.cap_mib})."
+    )
+
+
+def autopsy_text(autopsy: Autopsy) -> str:
+    """The autopsy in plain sentences."""
+    where = f" in the cell {autopsy.reached}" if autopsy.reached else ""
+    return _stopped(autopsy, where)
+
+
+def _way_out(autopsy: Autopsy) -> str:
+    if autopsy.fits and autopsy.fits.trial:
+        return (
+            f"**It fits with one change:** {escape(choosing.where(autopsy.fits))}, "
+            f"{choosing.gained(autopsy.fits.trial)}. With it your code ran to its end under the "
+            "cap. Which change that is stands below, under *What to try*."
+        )
+    if autopsy.helped:
+        return "What is named under *What to try* helps, but no change alone gets below the cap."
+    return "No change that can be made mechanically brings it below the cap. See the top line."
+
+
+def _table(rows: Sequence[tuple[str, view.Row]]) -> str:
+    lines = ["| where | line | peak MiB | still held after it, MiB |", "|---|---|---:|---:|"]
+    for source, row in rows:
+        assert row.cost is not None
+        held = view.mib(max(0.0, row.cost.net_mib))
+        place = table.place(source, row)
+        lines.append(f"| {place} | {table.code(row.text)} | {view.mib(row.peak_mib)} | {held} |")
+    return "\n".join(lines)
+
+
+def _profile(advice: Advice) -> str:
+    parts = ["## What your lines cost"]
+    profile = advice.profile
+    if profile:
+        total = view.whole(profile)
+        parts += [
+            f"**{view.seconds(total.seconds)}** in all cells, and at most "
+            f"**{view.mib(total.peak_mib) or '0'} MiB** in one line. Seconds include what a line "
+            "called. Peak is above what was held when the line began; net is what it left behind, "
+            "summed over its hits. ~ marks estimates. This was a run of its own, which is slower "
+            "than a plain one and ranks nobody.",
+            table.markdown(profile),
+            *_timeline(profile),
+        ]
+    if advice.note:
+        parts.append(f"*{escape(advice.note)}*")
+    return "\n\n".join(parts)
+
+
+def _timeline(profile: Profile) -> list[str]:
+    top = max((mib for _, mib in profile.timeline), default=0.0)
+    if top < 1:
+        return []
+    at = max(profile.timeline, key=lambda look: look[1])[0]
+    end = profile.timeline[-1][0]
+    lines = [f"{escape(view.title(s))} line {r.number}" for s, r in choosing.largest(profile, 3)]
+    held = f" The lines with the largest peaks: {', '.join(lines)}." if lines else ""
+    return [
+        f"Memory over the run, {view.seconds(end)} from left to right: `{_curve(profile, top)}` "
+        f"at most {view.mib(top)} MiB, {view.seconds(at) or '0 s'} after the start.{held}"
+    ]
+
+
+def _curve(profile: Profile, top: float) -> str:
+    """The timeline as one row of bars, each the highest look of its stretch."""
+    end = profile.timeline[-1][0] or 1.0
+    highest = [0.0] * COLUMNS
+    for at, mib in profile.timeline:
+        column = min(COLUMNS - 1, max(0, int(at / end * COLUMNS)))
+        highest[column] = max(highest[column], mib)
+    return "".join(STEPS[round(mib / top * (len(STEPS) - 1))] for mib in highest)
+
+
+def _suggestions(found: Sequence[Insight]) -> str:
+    found = choosing.ordered(found)[:MOST]
+    first, rest = found[: choosing.AT_FIRST], found[choosing.AT_FIRST :]
+    parts = ["## What to try", _lead(found), *(_one(insight) for insight in first)]
+    if rest:
+        inside = "\n\n".join(_one(insight) for insight in rest)
+        parts.append(_folded(f"{len(rest)} more", inside))
+    return "\n\n".join(parts)
+
+
+def _lead(found: Sequence[Insight]) -> str:
+    if any(insight.trial for insight in found):
+        return (
+            "Where a gain is named, the change was made on a copy of your code and run; the others "
+            "were not tried. Look first, then open what you want to know."
+        )
+    return "None of these was tried. Look first, then open what you want to know."
+
+
+def _one(insight: Insight) -> str:
+    head = choosing.gained(insight.trial) if insight.trial else "not tried"
+    parts = [
+        f"### {escape(choosing.where(insight))}: {head}",
+        sentence(insight.look),
+        _folded(
+            "Why, and what to change",
+            f"{sentence(insight.why)}\n\n{sentence(insight.change)}\n\n"
+            f"More in the guide to insights, section *{escape(insight.guide)}*.",
+        ),
+    ]
+    if insight.diff:
+        parts.append(_folded("The change that was tried", fence(insight.diff, "diff")))
+    return "\n\n".join(parts)
+
+
+def _folded(title: str, text: str) -> str:
+    """A text behind a title, on request; the empty lines make it Markdown inside."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"

@@ -1,0 +1,236 @@
+"""Advice on a graded submission: profiled, changed, and run again in the same sandbox.
+
+All of it runs with the inputs of the plan's rehearsal, after the submission's grade is fixed, and
+changes nothing of the grade.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+from nbformat import NotebookNode
+
+from tinytorch_compete import grading, insights
+from tinytorch_compete.advice import choosing
+from tinytorch_compete.advice.facts import Advice, Autopsy
+from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.insights import Facts, Measurement, worth_showing
+from tinytorch_compete.model import MIB, Insight, Limits, Profile, Run, Trial, Verdict
+from tinytorch_compete.notebook import grade_id
+from tinytorch_compete.profile import taking
+from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submission import Submission
+
+MOST_TRIED = 6
+# No further change is begun after this long; one that has begun takes three runs at most.
+TRYING_S = 180.0
+MORE_MEMORY, MORE_TIME = 4, 2  # times the limit, to see what a run that it stopped would need
+Profiler = Callable[..., tuple[Profile, Run]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One submission under conditions that stay the same from run to run."""
+
+    plan: Plan
+    work: Submission
+    sandbox: Sandbox
+    notebook: NotebookNode
+    limits: Limits
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The student's sources, by the names that a profile gives them."""
+        return taking.texts(self.notebook, self.work.folder)
+
+    def run(self, source: str = "", changed: str = "") -> Run:
+        """Run it once, without a profiler; with ``source`` changed if one is named."""
+        with self._changed(source, changed) as (notebook, files):
+            return self.sandbox.run(
+                notebook,
+                self.limits,
+                taking.once(self.plan.inputs[0]),
+                files=files,
+                data=self.plan.exams[0].data.folder,
+                reference=self.plan.reference,
+            )
+
+    @contextlib.contextmanager
+    def _changed(self, source: str, text: str) -> Iterator[tuple[NotebookNode, Path | None]]:
+        folder = self.work.folder
+        if source.startswith("cell:") or not source:
+            yield _with_cell(self.notebook, source.removeprefix("cell:"), text), folder
+            return
+        assert folder is not None
+        with tempfile.TemporaryDirectory() as place:
+            copied = Path(place, "files")
+            shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("data", "__pycache__"))
+            (copied / source).write_text(text, encoding="utf-8")
+            yield self.notebook, copied
+
+
+def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
+    """Grade one submission as ``grading.grade`` does, and add advice to it."""
+    graded = grading.grade(plan, work, sandbox)
+    return msgspec.structs.replace(graded, advice=advise(plan, work, graded, sandbox))
+
+
+def advise(
+    plan: Plan,
+    work: Submission,
+    graded: Graded,
+    sandbox: Sandbox,
+    profiler: Profiler = taking.run,
+) -> Advice:
+    """The advice on one graded submission; what fails on our side is one line of it.
+
+    A submission that memory or time stopped gets more of that, so that there is something to see.
+    At most ``MOST_TRIED`` changes are tried, each alone, and none is begun more than ``TRYING_S``
+    after the first. What didn't help, or changed the answers, is left out.
+    """
+    if graded.assembly is None:
+        return Advice(note="Nothing could be run, so nothing was measured.")
+    limits = _room(plan.limits, graded.result.verdict)
+    bench = Bench(plan.rehearsal, work, sandbox, graded.assembly.notebook, limits)
+    try:
+        return grading.retried(lambda: _advice(bench, graded, profiler), attempts=1)
+    except Fault as error:
+        return Advice(note=f"No profile and no suggestions this time, by our fault: {error}")
+
+
+def _advice(bench: Bench, graded: Graded, profiler: Profiler) -> Advice:
+    verdict = graded.result.verdict
+    profile, note = _profile(bench, profiler, verdict)
+    found = insights.find(
+        profile or bench.sources, Facts(_outputs(graded.run), bench.limits.threads)
+    )
+    candidates = choosing.candidates(found, bench.sources, MOST_TRIED)
+    over = verdict == Verdict.OVER_MEMORY
+    before = bench.run() if over or (profile and candidates) else None
+    tried = _tried(bench, before, candidates) if before and _ended(before) else {}
+    kept = choosing.ordered(i for i in (tried.get(i, i) for i in found) if i is not None)
+    autopsy = _autopsy(bench, graded, before, kept) if over and before else None
+    return Advice(profile, kept, autopsy, note)
+
+
+def _room(limits: Limits, verdict: Verdict) -> Limits:
+    """What a submission gets to be looked at: more of what stopped it, and half of what is free."""
+    if verdict == Verdict.OVER_MEMORY:
+        free_mib = psutil.virtual_memory().available // MIB // 2
+        most = max(limits.memory_mib, min(MORE_MEMORY * limits.memory_mib, free_mib))
+        return msgspec.structs.replace(limits, memory_mib=most)
+    if verdict == Verdict.OVER_TIME:
+        return msgspec.structs.replace(limits, wall_s=MORE_TIME * limits.wall_s)
+    return limits
+
+
+def _profile(bench: Bench, profiler: Profiler, verdict: Verdict) -> tuple[Profile | None, str]:
+    """The profile, or why there is none."""
+    limits = bench.limits
+    if verdict == Verdict.OVER_TIME:  # profiling has its own surcharge, which is larger
+        limits = msgspec.structs.replace(limits, wall_s=limits.wall_s / taking.SLOWER)
+    exam, plan = bench.plan.inputs[0], bench.plan
+    where = (bench.work.folder, plan.exams[0].data.folder, plan.reference)
+    try:
+        return profiler(bench.sandbox, bench.notebook, limits, exam, *where)[0], ""
+    except EvidenceError as error:
+        return None, f"No line has figures: {error}"
+
+
+def _tried(
+    bench: Bench, before: Run, candidates: list[tuple[Insight, str]]
+) -> dict[Insight, Insight | None]:
+    """Each suggestion that was tried, with its trial, or ``None`` if it is not worth showing."""
+    found: dict[Insight, Insight | None] = {}
+    end = time.monotonic() + TRYING_S
+    for insight, changed in candidates:
+        if time.monotonic() < end:
+            trial = _trial(bench, before, insight.source, changed)
+            diff = insights.diff(bench.sources[insight.source], changed, insight.source)
+            helped = worth_showing(trial)
+            found[insight] = (
+                msgspec.structs.replace(insight, diff=diff, trial=trial) if helped else None
+            )
+    return found
+
+
+def _trial(bench: Bench, before: Run, source: str, changed: str) -> Trial:
+    """One pair of runs and, where it promises a gain, another in the opposite order."""
+    first = _compared(before, bench.run(source, changed))
+    # A rise beside the gain may be noise as well, so it doesn't end the trial here.
+    if not (first.same and (insights.saves_memory(first) or insights.saves_time(first))):
+        return first
+    after = bench.run(source, changed)
+    return choosing.lowest(first, _compared(bench.run(), after))
+
+
+def _compared(before: Run, after: Run) -> Trial:
+    one, other = (Measurement(run.cpu_s, run.peak_mib) for run in (before, after))
+    trial = insights.trial(one, other, _answers(before), _answers(after))
+    return msgspec.structs.replace(trial, same=trial.same and before.verdict == after.verdict)
+
+
+def _autopsy(bench: Bench, graded: Graded, before: Run, found: tuple[Insight, ...]) -> Autopsy:
+    cap_mib, room_mib = graded.result.identity.limits.memory_mib, bench.limits.memory_mib
+    more = before.verdict == Verdict.OVER_MEMORY
+    need_mib = 0.0 if room_mib == cap_mib else room_mib if more else before.peak_mib
+    fits = next((i for i in choosing.smallest_first(found) if _fits(bench, before, i)), None)
+    helped = sum(insight.trial is not None for insight in found)
+    return Autopsy(_reached(graded.run), cap_mib, need_mib, more, helped, fits)
+
+
+def _fits(bench: Bench, before: Run, insight: Insight) -> bool:
+    """Whether a change brings the code to the same answers under the cap of its grading."""
+    if insight.trial is None or insight.trial.peak_mib_after > bench.plan.limits.memory_mib:
+        return False
+    capped = replace(bench, limits=bench.plan.limits)
+    changed = insights.rewrite(bench.sources[insight.source], insight)
+    return changed is not None and _compared(before, capped.run(insight.source, changed)).same
+
+
+def _reached(run: Run | None) -> str:
+    """The id of the cell that ran out of memory first."""
+    stopped = (cell for cell in run.cells if cell.status == Verdict.OVER_MEMORY) if run else ()
+    return next((cell.grade_id for cell in stopped), "")
+
+
+def _ended(run: Run) -> bool:
+    """Whether a run came to its own end and has answers that another can be compared with."""
+    return run.verdict not in (Verdict.OVER_MEMORY, Verdict.OVER_TIME) and bool(_answers(run))
+
+
+def _answers(run: Run) -> dict[str, Any]:
+    return {
+        f"{name}/{key}": array
+        for name, answer in run.answers.items()
+        for key, array in answer.arrays.items()
+    }
+
+
+def _outputs(run: Run | None) -> Mapping[str, str]:
+    """What each cell printed."""
+    cells = run.notebook.cells if run else ()
+    streams = {f"cell:{grade_id(cell)}": cell.get("outputs", ()) for cell in cells}
+    return {name: "".join(str(o.get("text", "")) for o in said) for name, said in streams.items()}
+
+
+def _with_cell(notebook: NotebookNode, name: str, text: str) -> NotebookNode:
+    """A copy with another text in the cell of that name; the notebook itself for no name."""
+    if not name:
+        return notebook
+    changed = copy.deepcopy(notebook)
+    for cell in changed.cells:
+        if grade_id(cell) == name:
+            cell.source = text
+    return changed

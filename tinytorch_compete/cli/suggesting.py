@@ -1,0 +1,83 @@
+"""``tito compete insights``: what to try, for whoever wrote the notebook."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.text import Text
+
+from tinytorch_compete import advising, grading, notebook
+from tinytorch_compete.advice import choosing
+from tinytorch_compete.advice.cells import autopsy_text
+from tinytorch_compete.advice.facts import Advice
+from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.cli.profiling import SECRET, code_beside
+from tinytorch_compete.cli.tables import console, download, plain
+from tinytorch_compete.model import Insight
+from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submission import Submission
+
+
+def insights(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="The notebook to look at.")],
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its challenge.")],
+    everything: Annotated[bool, typer.Option("--all", help="All of them, not just three.")] = False,
+    more: Annotated[bool, typer.Option("--more", help="Also why, and what to change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Also the changes that were tried.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+) -> None:
+    """See what to try next, with the gain where it was measured."""
+    notebook.read(path)
+    entry = entry_of(context, slug)
+    with download() as progress:
+        plan = grading.Plan(entry, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Submission("you", path, code_beside(path, Path(folder)))
+        graded = advising.grade(plan, work, LocalSandbox())
+    if graded.assembly is None:
+        console.print(plain(graded.result.message), markup=False, highlight=False)
+    if graded.advice is not None:
+        _show(graded.advice, everything, more, diff)
+
+
+def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
+    if advice.autopsy:
+        _say(f"Out of memory. {autopsy_text(advice.autopsy)}", "bold")
+        if advice.autopsy.fits:
+            _say(f"It fits with one change: {choosing.where(advice.autopsy.fits)}.", "bold")
+    if advice.note:
+        _say(advice.note, "yellow")
+    shown = advice.insights if everything else advice.insights[: choosing.AT_FIRST]
+    for number, insight in enumerate(shown, 1):
+        _print(number, insight, more, diff)
+    if left := len(advice.insights) - len(shown):
+        _say(f"{left} more: --all", "dim")
+    if not advice.insights:
+        _say("Nothing was found that is worth a change.")
+    elif not (more and diff):
+        _say("Why, and what to change: --more. The changes that were tried: --diff.", "dim")
+
+
+def _print(number: int, insight: Insight, more: bool, diff: bool) -> None:
+    head = choosing.gained(insight.trial) if insight.trial else "not tried"
+    title = Text(f"{number}. {plain(choosing.where(insight))}: ", "bold")
+    console.print(title.append(head, "green" if insight.trial else "dim"))
+    _say(insight.look)
+    if more:
+        _say(insight.why)
+        _say(f"{insight.change} (docs/insights.md, {insight.guide})")
+    if diff and insight.diff:
+        text = "\n".join(plain(line) for line in insight.diff.splitlines())
+        console.print(Padding(Syntax(text, "diff", background_color="default"), (0, 0, 0, 3)))
+    console.print()
+
+
+def _say(text: str, style: str = "") -> None:
+    console.print(Padding(Text(plain(text), style), (0, 0, 0, 3)))
