@@ -133,6 +133,21 @@ def test_a_tag_keeps_no_test_from_running(tmp_path: Path) -> None:
     assert run(notebook, tmp_path, FakeSandbox())["three"] == ["error"]
 
 
+def test_a_cell_over_its_own_time_has_an_error(tmp_path: Path) -> None:
+    slow = "import time\nstart = time.time()\nwhile time.time() < start + 0.2: pass\n" + RIGHT
+    made = plain.execute(problem(slow), tmp_path, 128, 0.1, FakeSandbox())
+    assert made.cells[0].outputs[-1].evalue == "took over 0.1 s"
+
+
+def test_a_notebook_can_tell_that_it_is_graded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "")  # the fake runs in this very process
+    notebook = problem(RIGHT)
+    notebook.cells[1].source = "import os\nassert os.environ['NBGRADER_EXECUTION'] == 'autograde'"
+    assert run(notebook, tmp_path, FakeSandbox())["two"] == []
+
+
 def test_another_language_is_our_fault(tmp_path: Path) -> None:
     notebook = problem(RIGHT)
     notebook.metadata["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
