@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from coursework import compete
 
+from tinytorch_compete.cli.app import run
+
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
@@ -29,6 +31,7 @@ def test_a_second_run_changes_nothing(course: Path) -> None:
     before = files(course)
     assert compete("course", "init", course, "target") == 0
     assert compete("course", "init", course) == 0
+    assert run(["course", "init", str(course)], "tito compete") == 0  # its pack is known by now
     assert files(course) == before
 
 

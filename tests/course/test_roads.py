@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 from coursework import GOLD, compete, nbgrader, submit
+from nbgrader.apps import NbGrader, NbGraderAPI
 
 from tinytorch_compete.course.gradebook import CourseGradebook
 from tinytorch_compete.store import Store
@@ -33,6 +35,22 @@ CLASS = {
     "prints": ("import sys\nprint('hello')\nprint('oops', file=sys.stderr)\n" + GOLD, "42"),
 }
 EXPECTED = {"gold": (5, 5), "zeros": (0, 0), "raises": (0, 0), "dies": (5, 0), "prints": (5, 5)}
+
+
+def test_formgraders_button_grades_inside_its_event_loop(course: Path) -> None:
+    submit(course, "ada", GOLD)
+    app = NbGrader()
+    app.initialize([], root=str(course))
+
+    async def press() -> dict[str, object]:
+        made: dict[str, object] = NbGraderAPI(config=app.config, coursedir=app.coursedir).autograde(
+            "target", "ada"
+        )
+        return made
+
+    done = asyncio.run(press())
+    assert done["success"], done
+    assert scores(course) == {"ada": (5, 5)}
 
 
 @pytest.fixture

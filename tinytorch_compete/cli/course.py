@@ -33,6 +33,7 @@ def init(
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
 ) -> None:
     """Make an nbgrader course with challenges, or add them to one."""
+    context.obj = (*courses.packs(folder), *context.obj)
     entries = pack.find(context.obj)
     named = [pack.resolve(entries, slug).slug for slug in slugs or ()]
     before = courses.chosen(folder)
@@ -57,6 +58,7 @@ def init(
 @app.command()
 def release(context: typer.Context, slug: Slug, course: Course = Path()) -> None:
     """Run nbgrader's generate_assignment and release_assignment."""
+    context.obj = (*courses.packs(course), *context.obj)
     entry = entry_of(context, slug)
     if entry.slug not in courses.chosen(course):
         raise CompeteError(

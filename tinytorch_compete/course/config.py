@@ -20,7 +20,7 @@ _BLOCK = re.compile(
     rf"^{re.escape(BEGIN)}\n(?P<body>.*?)^# <<< tinytorch-compete (?P<digest>\S*) <<<\n?",
     re.DOTALL | re.MULTILINE,
 )
-_CHALLENGES = re.compile(r"^c\.CompeteCourse\.challenges = (\[.*\])$", re.MULTILINE)
+_LIST = r"^c\.CompeteCourse\.{name} = (\[.*\])$"
 # What the block assigns; a course that sets one of these itself is told that the block wins.
 OVERRIDDEN = (
     "Autograde.exporter_class",
@@ -60,10 +60,16 @@ class Written(msgspec.Struct, frozen=True):
     overridden: tuple[str, ...] = ()
 
 
-def challenges(path: Path) -> list[str]:
-    """The challenges that the block in a configuration file names; none if there is no block."""
-    found = _CHALLENGES.search(_text(path))
-    return list(ast.literal_eval(found[1])) if found else []
+def named(path: Path, name: str) -> list[str]:
+    """The ``challenges`` or ``packs`` that the block in a configuration file names, if any.
+
+    Raises ``StoreError`` for a line that is no list of names.
+    """
+    found = re.search(_LIST.format(name=name), _text(path), re.MULTILINE)
+    try:
+        return [str(word) for word in ast.literal_eval(found[1])] if found else []
+    except (SyntaxError, ValueError):
+        raise StoreError(f"{path}: c.CompeteCourse.{name} must be a list of names.") from None
 
 
 def write(

@@ -25,7 +25,12 @@ EXCHANGED_BYTES = 100_000 * 1000
 
 def chosen(folder: Path) -> list[str]:
     """The challenges that a course has already."""
-    return config.challenges(folder / config.NAME)
+    return config.named(folder / config.NAME, "challenges")
+
+
+def packs(folder: Path) -> list[Path]:
+    """The packs that a course names, without the built-in one."""
+    return [folder.resolve() / name for name in config.named(folder / config.NAME, "packs")]
 
 
 def init(
@@ -45,7 +50,8 @@ def init(
     kept = {entry.slug: _brought(folder / SOURCE / entry.slug) for entry, _ in entries}
     slugs = [entry.slug for entry, _ in entries]
     path = folder / config.NAME
-    written = config.write(path, slugs, [_relative(pack, folder) for pack in packs], kept)
+    names = dict.fromkeys(_relative(pack, folder) for pack in packs)
+    written = config.write(path, slugs, list(names), kept)
     yield f"{path}: {'the block is written' if written.changed else 'nothing to change'}"
     for name in written.overridden:
         yield f"{path}: sets {name} itself; the block comes later and replaces it"

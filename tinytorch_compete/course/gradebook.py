@@ -34,7 +34,7 @@ class CourseGradebook:
                 f"{root}: no course; it has no {config.NAME}. Make one: "
                 f"tito compete course init {root}"
             )
-        self._app = NbGrader()
+        self._app = NbGrader(log_level=logging.ERROR)  # or it says where it looks for settings
         self._app.initialize([], root=str(self.root))
         self._app.log.handlers.clear()
         self._app.log.propagate = False

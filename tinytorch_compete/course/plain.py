@@ -16,6 +16,8 @@ from tinytorch_compete.model import CellRun, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 
 DISK_MIB = 256
+# What nbgrader says to notebooks that it grades, without a name that a test could lean on.
+FIRST = '__import__("os").environ["NBGRADER_EXECUTION"] = "autograde"'
 
 
 def execute(
@@ -23,10 +25,11 @@ def execute(
 ) -> NotebookNode:
     """The notebook with the outputs of a run, in which no cell that failed is without an error.
 
-    nbgrader gives full points for a cell without output, so a cell that was never reached, or at
-    which the kernel ended, gets an error of ours. Tags are left out: with one of them a test cell
-    would not be run. ``cell_s`` is the time for one cell; all of them share its sum. Raises
-    ``Fault`` if the sandbox breaks, or for a notebook of another language than Python.
+    nbgrader gives full points for a cell without output, so a cell that was never reached, at which
+    the kernel ended, or that took over ``cell_s`` seconds gets an error of ours. Nothing is
+    interrupted before the sum of all cells' time is used up. Tags are left out: with one of them a
+    test cell would not be run. Raises ``Fault`` if the sandbox breaks, or for a notebook of another
+    language than Python.
     """
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language != "python":
@@ -34,12 +37,15 @@ def execute(
     plain = copy.deepcopy(notebook)
     for cell in plain.cells:
         cell.metadata.pop("tags", None)
-    cells = _executed(plain)
-    limits = Limits(memory_mib, max(1, len(cells)) * cell_s, disk_mib=DISK_MIB)
+    plain.cells.insert(0, v4.new_code_cell(FIRST))
+    limits = Limits(memory_mib, len(_executed(plain)) * cell_s, disk_mib=DISK_MIB)
     run = sandbox.run(plain, limits, {}, files=files)
     made: NotebookNode = run.notebook
     for cell, facts in zip(_executed(made), run.cells, strict=True):
-        _mark(cell, facts)
+        if message := _failure(facts, cell_s):
+            name = Verdict.OVER_TIME if facts.status == Verdict.OK else facts.status or "not run"
+            _mark(cell, str(name), message)
+    del made.cells[0]
     return made
 
 
@@ -48,10 +54,15 @@ def _executed(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-def _mark(cell: NotebookNode, facts: CellRun) -> None:
-    """Give a cell that didn't end well an error, if its outputs have none."""
-    if facts.status == Verdict.OK or any(o.output_type == "error" for o in cell.outputs):
-        return
-    name = str(facts.status or "not run")
-    lines = [f"{name}: {facts.message}"]
-    cell.outputs.append(v4.new_output("error", ename=name, evalue=facts.message, traceback=lines))
+def _failure(facts: CellRun, cell_s: float) -> str:
+    """Why a cell didn't end well; empty if it did."""
+    if facts.status == Verdict.OK:
+        return f"took over {cell_s:g} s" if facts.wall_s > cell_s else ""
+    return facts.message or "failed"
+
+
+def _mark(cell: NotebookNode, name: str, message: str) -> None:
+    """Give a cell an error, if its outputs have none."""
+    if not any(output.output_type == "error" for output in cell.outputs):
+        lines = [f"{name}: {message}"]
+        cell.outputs.append(v4.new_output("error", ename=name, evalue=message, traceback=lines))
