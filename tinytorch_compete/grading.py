@@ -20,6 +20,7 @@ from tinytorch_compete import entrant, notebook, outcome, review, submission
 from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
+from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.exam import Exam, PublicExam
 from tinytorch_compete.model import (
@@ -42,6 +43,7 @@ from tinytorch_compete.submission import Submission
 Done = TypeVar("Done")
 ATTEMPTS = 3
 BACK_OFF_S = 0.5
+ENTRY_BYTES = 500
 
 
 class Plan:
@@ -165,13 +167,27 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
     graded = _grade(plan, work, sandbox)
-    handle = ""
-    with contextlib.suppress(CompeteError):  # no entry, or a damaged one: a pseudonym then
-        handle = entrant.read(work.notebook.parent).handle
+    who = _who(work)
     result = msgspec.structs.replace(
-        graded.result, submitted_at=submission.sent_at(work), handle=handle
+        graded.result, submitted_at=submission.sent_at(work), handle=who.handle if who else ""
     )
     return Graded(result, graded.run, graded.assembly)
+
+
+def _who(work: Submission) -> Entrant | None:
+    """The entry that came with a submission; ``None`` if there is none that one can read."""
+    with contextlib.suppress(CompeteError):
+        return entrant.read(work.notebook.parent)
+    return None
+
+
+def _sizes(work: Submission) -> dict[str, int]:
+    """The sizes of what a student sent; an entry that says only what one must is ours."""
+    sizes = dict(work.sizes())
+    who = _who(work)
+    if who and who == who.shown() and sizes.get(entrant.FILE, 0) <= ENTRY_BYTES:
+        sizes.pop(entrant.FILE, None)
+    return sizes
 
 
 def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
@@ -185,7 +201,7 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
             if not trials[0].tier:
                 break
         identity = plan.identity(work, files)
-        seen = review.read(_sources(assembly, work), work.sizes())
+        seen = review.read(_sources(assembly, work), _sizes(work))
         result = outcome.result(plan.challenge, identity, files, trials, seen)
         return Graded(result, trials[0].run, assembly)
     except NotebookError as error:

@@ -97,6 +97,18 @@ def test_a_damaged_entry_in_a_submission_leaves_a_pseudonym(entry: Entry, folder
     assert "<" not in told.handle
 
 
+def test_an_entry_is_no_reason_to_look_unless_it_says_more_than_it_must(
+    entry: Entry, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_and_grade(entry, folder, GOLD)
+    assert "flags" not in capsys.readouterr().out
+    exchange.put(folder.parent.parent / "drop", folder)  # with the whole record
+    top = folder.parent.parent
+    words = ["--pack", str(top / "pack"), "grade", "mine", str(top / "drop")]
+    assert run([*words, "--results", str(top / "graded")], "tito compete") == 0
+    assert "1 result has flags" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("text", ["e30=", "AAAA", "W1tbW1tb"])
 def test_feedback_that_is_not_ours_tells_of_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.html"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, entrant, submission
+from tinytorch_compete import admission, desk, entrant, standing, submission
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.desk import Wishes
@@ -113,6 +114,28 @@ def test_a_second_submission_takes_the_place_of_the_first(
     (work,) = submission.find(course / "submitted", "mine")
     assert "# better" in work.notebook.read_text()
     assert len(entrant.read(folder).receipts) == 2
+
+
+def test_feedback_that_nbgrader_released_is_fetched_and_read(
+    entry: Entry, folder: Path, course: Path, tmp_path: Path
+) -> None:
+    submit(entry, folder)
+    nbgrader(course, "collect", "mine")
+    words = ["--pack", str(tmp_path / "pack"), "grade", "mine", str(course / "submitted")]
+    assert run([*words, "--results", str(course / "graded")], "tito compete") == 0
+    (made,) = (course / "graded" / "feedback").glob("*/mine.ipynb")
+    page = course / "feedback" / made.parent.name / "mine" / "mine.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(HTMLExporter().from_filename(str(made))[0])
+    (work,) = submission.find(course / "submitted", "mine")
+    for name in ("timestamp.txt", "submission_secret.txt"):  # as generate_feedback does
+        (page.parent / name).write_text((work.notebook.parent / name).read_text())
+    nbgrader(course, "release_feedback", "mine")
+    (panel,) = standing.panels({"mine": entry}, folder, None, None, False)
+    ((sent, verdict, *_),) = panel.rows
+    assert verdict == "OK"
+    assert sent == admission.shown(entrant.read(folder).receipts[0].sent_at)
+    assert panel.lines[-1].endswith("mine.html")
 
 
 def test_what_the_exchange_refuses_is_said_and_gives_no_receipt(
