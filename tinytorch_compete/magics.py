@@ -20,11 +20,11 @@ from IPython.display import HTML, Markdown, display
 
 from tinytorch_compete import desk, entrant, pack, ranking, returned, standing
 from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.costs import Profile
 from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.leaderboard import data as boards
 from tinytorch_compete.leaderboard import tables
-from tinytorch_compete.model import Profile
 from tinytorch_compete.panel import Panel, as_html, error_html
 from tinytorch_compete.profile import scaling
 from tinytorch_compete.profile.page import fragment

@@ -7,8 +7,8 @@ import pytest
 
 from tinytorch_compete.advice.cells import make
 from tinytorch_compete.advice.facts import Advice, Autopsy
+from tinytorch_compete.costs import CellCost, Insight, LineCost, Profile, Trial
 from tinytorch_compete.insights import find
-from tinytorch_compete.model import CellCost, Insight, LineCost, Profile, Trial
 
 TRIAL = Trial(2.0, 2.0, 412.0, 258.0, True)
 TRIED = Insight(

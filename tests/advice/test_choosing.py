@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tinytorch_compete.advice import choosing
-from tinytorch_compete.model import Insight, Trial
+from tinytorch_compete.costs import Insight, Trial
 
 PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
 

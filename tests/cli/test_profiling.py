@@ -11,7 +11,7 @@ import pytest
 from nbformat import v4
 
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.model import Profile
+from tinytorch_compete.costs import Profile
 from tinytorch_compete.profile import roof
 from tinytorch_compete.profile.roof import Rate, Roof
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tinytorch_compete.model import CellCost, LineCost, Profile
+from tinytorch_compete.costs import CellCost, LineCost, Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.page import fragment, page
 from tinytorch_compete.profile.table import markdown

@@ -6,7 +6,7 @@ import datetime
 
 import msgspec
 
-from tinytorch_compete.model import CellCost, LineCost, Operands, Profile
+from tinytorch_compete.costs import CellCost, LineCost, Operands, Profile
 from tinytorch_compete.profile.reasons import Reason, reasons
 from tinytorch_compete.profile.roof import Rate, Roof
 

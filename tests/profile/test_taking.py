@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from notebooks import make_notebook
 
+from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import Inputs, Limits, Profile
+from tinytorch_compete.model import Inputs, Limits
 from tinytorch_compete.profile.taking import take
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox

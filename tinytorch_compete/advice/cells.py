@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.advice.facts import Advice, Autopsy
+from tinytorch_compete.costs import Insight, Profile
 from tinytorch_compete.markdown import escape, fence, sentence
-from tinytorch_compete.model import Insight, Profile
 from tinytorch_compete.profile import table, view
 
 LARGEST = 5

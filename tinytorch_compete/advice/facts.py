@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tinytorch_compete.model import Insight, Profile
+from tinytorch_compete.costs import Insight, Profile
 
 
 class Autopsy(msgspec.Struct, frozen=True):

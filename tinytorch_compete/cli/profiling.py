@@ -17,7 +17,8 @@ from rich.text import Text
 from tinytorch_compete import files, grading, notebook
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain, table
-from tinytorch_compete.model import Limits, Profile, Run, Verdict
+from tinytorch_compete.costs import Profile
+from tinytorch_compete.model import Limits, Run, Verdict
 from tinytorch_compete.profile import page, roof, taking, view
 from tinytorch_compete.profile.reasons import reasons
 from tinytorch_compete.profile.table import bar

@@ -18,7 +18,7 @@ from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.profiling import SECRET, code_beside
 from tinytorch_compete.cli.tables import console, download, plain
-from tinytorch_compete.model import Insight
+from tinytorch_compete.costs import Insight
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submission import Submission
 

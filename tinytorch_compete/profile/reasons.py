@@ -25,8 +25,8 @@ from typing import Literal
 
 import msgspec
 
+from tinytorch_compete.costs import LineCost, Operands, Profile
 from tinytorch_compete.insights.code import read
-from tinytorch_compete.model import LineCost, Operands, Profile
 from tinytorch_compete.profile import operations, view
 from tinytorch_compete.profile.operations import Work
 from tinytorch_compete.profile.roof import Precision, Roof

@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tinytorch_compete.costs import CellCost, LineCost, Operands, Profile
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import CellCost, LineCost, Operands, Profile
 from tinytorch_compete.profile.operations import MOST_PATHS, watched
 
 MAX_LINES = 20_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tinytorch_compete.model import Profile
+from tinytorch_compete.costs import Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.view import Row
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 from nbformat import NotebookNode, v4
 
+from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import Inputs, Limits, Profile, Run, Timed
+from tinytorch_compete.model import Inputs, Limits, Run, Timed
 from tinytorch_compete.notebook import grade_id, is_grading
 from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.report import parse

@@ -1,0 +1,103 @@
+"""What code costs and what to do about it: profiles, findings and tried changes, as frozen data.
+
+Units are in the names, as in ``model``; none of this ranks anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class LineCost(msgspec.Struct, frozen=True):
+    """What one line of the student's code cost in a profiled run.
+
+    ``source`` is a key of ``Profile.sources``, ``line`` counts from 1. ``seconds`` includes what
+    the line called; ``net_mib`` is what was still held after it, summed over its hits; ``peak_mib``
+    is the highest use above that at its start while it ran, of any hit. ``estimated`` marks a line
+    too fast to be seen each time: its ``hits`` (good to a factor of about 2) and ``seconds``.
+    """
+
+    source: str
+    line: int
+    hits: int
+    seconds: float
+    net_mib: float
+    peak_mib: float
+    estimated: bool = False
+
+
+class CellCost(msgspec.Struct, frozen=True):
+    """What one cell cost in a profiled run, in the units of ``LineCost``.
+
+    Grading cells have a cost too, of all that they called, but no source.
+    """
+
+    source: str
+    seconds: float
+    net_mib: float
+    peak_mib: float
+
+
+class Operands(msgspec.Struct, frozen=True):
+    """The arrays that a line was seen to work on, at ``looks`` of its first hits.
+
+    ``arrays`` maps a dotted name on the line to numpy's dtype string and the shape; a Python
+    number's dtype is ``int``, ``float`` or ``bool``. A line with several shapes has several of
+    these.
+    """
+
+    source: str
+    line: int
+    looks: int
+    arrays: Mapping[str, tuple[str, tuple[int, ...]]]
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Where time and memory went, line by line; for learning, it ranks nobody.
+
+    ``sources`` maps a source's name (``cell:GRADE_ID`` for an answer cell, else a path below the
+    submission's folder) to its text. ``timeline`` is seconds since the start and MiB of the whole
+    process tree above the idle kernel, seen from outside. ``backends`` names what measured time and
+    what memory.
+    """
+
+    backends: tuple[str, ...]
+    sources: Mapping[str, str]
+    lines: tuple[LineCost, ...]
+    cells: tuple[CellCost, ...] = ()
+    timeline: tuple[tuple[float, float], ...] = ()
+    operands: tuple[Operands, ...] = ()
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """A change that was applied to a copy and run: what it cost before and after.
+
+    ``same`` says whether the answers were equal within tolerance.
+    """
+
+    seconds_before: float
+    seconds_after: float
+    peak_mib_before: float
+    peak_mib_after: float
+    same: bool
+
+
+class Insight(msgspec.Struct, frozen=True):
+    """A finding about lines of one source: mildest word first, the answer last.
+
+    ``look`` says what to look at, ``why`` what happens there and why it costs, ``change`` what to
+    do. ``guide`` names the section of the guide on it. ``diff`` is the change as a unified diff
+    where it can be made mechanically, and ``trial`` what it gained; ``None`` means not tried.
+    """
+
+    name: str
+    source: str
+    lines: tuple[int, ...]
+    look: str
+    why: str
+    change: str
+    guide: str
+    diff: str = ""
+    trial: Trial | None = None
