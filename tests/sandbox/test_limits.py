@@ -8,8 +8,8 @@ from tempfile import mkdtemp
 
 import psutil
 import pytest
-from conftest import weakened
 from notebooks import make_notebook
+from sandboxes import weakened
 
 from tinytorch_compete.box import landlock
 from tinytorch_compete.model import Inputs, Limits, Verdict

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import SANDBOXES
 from notebooks import make_notebook
+from sandboxes import SANDBOXES
 
 from tinytorch_compete import metrics
 from tinytorch_compete.errors import Fault
