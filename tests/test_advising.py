@@ -124,6 +124,26 @@ def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_pat
     assert FOUND not in [insight.name for insight in found]
 
 
+@pytest.mark.parametrize(("disturbed", "shown"), [(2, True), (99, False)])
+def test_a_gain_beside_a_rise_of_the_other_cost_is_looked_at_again(
+    disturbed: int, shown: bool, plan: Plan, tmp_path: Path
+) -> None:
+    class Busy(Scripted):
+        changed = 0
+
+        def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
+            facts = super().run(notebook, limits, inputs, **where)
+            if facts.peak_mib == 100.0:
+                return facts
+            self.changed += 1
+            return msgspec.structs.replace(facts, cpu_s=1.3 if self.changed <= disturbed else 1.0)
+
+    sandbox = Busy({NARROW: 60.0}, 100.0)
+    found = advise(plan, submit(tmp_path, WIDE), sandbox).insights
+    assert (FOUND in [insight.name for insight in found]) is shown
+    assert sandbox.changed == (3 if shown else advising.MOST_PAIRS)
+
+
 def test_a_change_of_the_answers_is_not_shown(plan: Plan, tmp_path: Path) -> None:
     tricky = WIDE.replace(
         "means = np.zeros((10, 8, 8))",

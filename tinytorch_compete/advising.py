@@ -34,8 +34,9 @@ from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import Submission
 
 MOST_TRIED = 6
-# No further change is begun after this long; one that has begun takes three runs at most.
+# No further change is begun after this long; one that has begun takes seven runs at most.
 TRYING_S = 180.0
+MOST_PAIRS = 4
 MORE_MEMORY, MORE_TIME = 4, 2  # times the limit, to see what a run that it stopped would need
 Profiler = Callable[..., tuple[Profile, Run]]
 
@@ -167,13 +168,18 @@ def _tried(
 
 
 def _trial(bench: Bench, before: Run, source: str, changed: str) -> Trial:
-    """One pair of runs and, where it promises a gain, another in the opposite order."""
-    first = _compared(before, bench.run(source, changed))
-    # A rise beside the gain may be noise as well, so it doesn't end the trial here.
-    if not (first.same and (insights.saves_memory(first) or insights.saves_time(first))):
-        return first
-    after = bench.run(source, changed)
-    return choosing.lowest(first, _compared(bench.run(), after))
+    """One pair of runs and, where it promises a gain, another in the opposite order.
+
+    A rise beside the gain may be noise as well: the trial then goes on for ``MOST_PAIRS``.
+    """
+    trial = _compared(before, bench.run(source, changed))
+    for pair in range(1, MOST_PAIRS):
+        gained = trial.same and (insights.saves_memory(trial) or insights.saves_time(trial))
+        if not gained or (pair > 1 and worth_showing(trial)):
+            break
+        after = bench.run(source, changed)
+        trial = choosing.lowest(trial, _compared(bench.run(), after))
+    return trial
 
 
 def _compared(before: Run, after: Run) -> Trial:

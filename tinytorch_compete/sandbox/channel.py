@@ -49,6 +49,8 @@ class Channel:
         if self._server:
             self._server.close()
         await self._cancel()
+        if self._serving and not self._serving.cancelled():
+            self._serving.exception()  # the run has ended by an error of its own, which is raised
 
     def open(self, probe: str) -> None:
         """Let the kernel fetch this probe's inputs from now on."""

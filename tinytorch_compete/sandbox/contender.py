@@ -72,7 +72,7 @@ class Contender:
             released = await asyncio.to_thread(self.box.release, self.probe, inputs)
         except OSError as error:
             raise Fault(
-                f"{self.box.root}: the inputs can't be written ({error.strerror}). "
+                f"{self.box.root}: the inputs can't be written ({error.strerror or error}). "
                 "Is the disk full?"
             ) from None
         return json.dumps(released).encode() + b"\n"
