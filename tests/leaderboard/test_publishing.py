@@ -29,6 +29,7 @@ def collected(results: list[Result], **options: Any) -> Board:
 
 
 ME = ranking.handle("turing", SECRET)
+LOST = "instructions"
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +220,21 @@ def test_a_withdrawn_result_leaves_an_empty_line() -> None:
     (table,) = tables.ranked(CHALLENGE, rows)
     (line,) = [row for group in table.groups for row in group if row[1] == "(withdrawn)"]
     assert set(line[2:]) == {""}
+
+
+def test_a_figure_that_the_machine_cannot_count_has_no_column() -> None:
+    board = collected(history())
+    counted = ranking.board(CHALLENGE, board.newest)
+    uncounted = [
+        msgspec.structs.replace(a, samples={k: v for k, v in a.samples.items() if k != LOST})
+        for a in board.newest
+    ]
+    heads = [
+        next(tables.ranked(CHALLENGE, rows)).head
+        for rows in (counted, ranking.board(CHALLENGE, uncounted))
+    ]
+    assert [any(LOST in cell for cell in head) for head in heads] == [True, False]
+    assert len(heads[0]) == len(heads[1]) + 1
 
 
 @pytest.mark.parametrize(("spread", "said"), [(0.3, True), (noise.LOUDEST, False), (0.05, False)])

@@ -80,14 +80,17 @@ def table(caption: str, head: Iterable[str], rows: Iterable[Cells], label: int =
 
 
 def ranked(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Iterator[Table]:
-    """A table for each division that has rows, with a block for each tie group."""
-    names = ranking.columns(challenge)
+    """A table for each division that has rows, with a block for each tie group.
+
+    A figure that no row has, such as one that the machine can't count, has no column.
+    """
+    names = [n for n in ranking.columns(challenge) if any(n in row.estimates for row in rows)]
     head = ["rank", "handle", "tier", *(heading(challenge, name) for name in names), "runs"]
     head += ["requirements"] if challenge.requires else []
     for division in dict.fromkeys(row.division for row in rows):
         own = [row for row in rows if row.division == division]
         groups = tuple(
-            tuple(_ranked_row(challenge, row, own, me) for row in own if row.rank == rank)
+            tuple(_ranked_row(challenge, row, own, me, names) for row in own if row.rank == rank)
             for rank in dict.fromkeys(row.rank for row in own)
         )
         where = f"Division {division}: " if division else ""
@@ -96,12 +99,16 @@ def ranked(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> 
 
 
 def _ranked_row(
-    challenge: Challenge, row: Row, rivals: Sequence[Row], me: Row | None
+    challenge: Challenge,
+    row: Row,
+    rivals: Sequence[Row],
+    me: Row | None,
+    names: Sequence[str],
 ) -> tuple[str, ...]:
     tied = sum(other.rank == row.rank for other in rivals) > 1
     rank = f"{row.rank}=" if tied else f"{row.rank}"
     cells = [rank, "(withdrawn)" if row.withdrawn else shown_handle(row, me), row.tier]
-    cells += [figure(challenge, row, name) for name in ranking.columns(challenge)]
+    cells += [figure(challenge, row, name) for name in names]
     cells.append(f"{max((e.n for e in row.estimates.values()), default='')}")
     if challenge.requires:
         cells.append("" if row.withdrawn else "met" if row.meets else "missed")
