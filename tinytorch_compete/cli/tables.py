@@ -92,7 +92,7 @@ def print_results(challenge: Challenge, results: Sequence[Result]) -> None:
         if (why := _reason(result).replace("\n", " "))
     ]
     if reasons:
-        console.print(table("\nWhy", ["!", "~"], reasons))
+        console.print(table("\nWhy", ["!", ""], reasons))
 
 
 def _reason(result: Result) -> str:
