@@ -12,10 +12,7 @@ import msgspec
 from tinytorch_compete import ranking
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Challenge, Result
-from tinytorch_compete.ranking import Attempt, Row
-
-# In a smaller class, who was seen to work when, or to be content, is easily told from a picture.
-FEWEST = 5
+from tinytorch_compete.ranking import FEWEST, Attempt, Row
 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
