@@ -29,7 +29,7 @@ from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
 from tinytorch_compete.model import MIB, Limits, Run, Verdict
 from tinytorch_compete.notebook import grade_id
-from tinytorch_compete.profile import taking
+from tinytorch_compete.profile import reasons, taking
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import Submission
 
@@ -122,7 +122,8 @@ def _advice(bench: Bench, graded: Graded, profiler: Profiler) -> Advice:
     tried = _tried(bench, before, candidates) if before and _ended(before) else {}
     kept = choosing.ordered(i for i in (tried.get(i, i) for i in found) if i is not None)
     autopsy = _autopsy(bench, graded, before, kept) if over and before else None
-    return Advice(profile, kept, autopsy, note)
+    explained = (reasons.here(profile) if profile else None) or ()
+    return Advice(profile, kept, autopsy, note, explained)
 
 
 def _room(limits: Limits, verdict: Verdict) -> Limits:
