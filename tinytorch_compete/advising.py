@@ -82,9 +82,13 @@ class Bench:
 
 
 def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
-    """Grade one submission as ``grading.grade`` does, and add advice to it."""
+    """Grade one submission as ``grading.grade`` does, and add advice and its kinds to it."""
     graded = grading.grade(plan, work, sandbox)
-    return msgspec.structs.replace(graded, advice=advise(plan, work, graded, sandbox))
+    advice = advise(plan, work, graded, sandbox)
+    looked = advice.profile is not None or advice.insights
+    kinds = tuple(sorted({insight.name for insight in advice.insights})) if looked else None
+    result = msgspec.structs.replace(graded.result, findings=kinds)
+    return msgspec.structs.replace(graded, result=result, advice=advice)
 
 
 def advise(

@@ -154,8 +154,7 @@ class Student:
 
         One that was joined is run as its challenge does; of any other all cells are.
         """
-        names = ["notebook?", "--challenge", "--dataset", "--data"]
-        said = self._parse("profile", words, *names)
+        said = self._parse("profile", words, "notebook?", "slug?", "--dataset", "--data")
         path = _path(said.notebook) or _open()
         if path is None:
             raise CompeteError("which notebook? Name it: %compete profile NOTEBOOK.ipynb")
@@ -253,9 +252,9 @@ def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
     """How a notebook's challenge runs it: one that is named, or that was joined in its folder."""
     who = entrant.read(path.parent) if (path.parent / entrant.FILE).is_file() else None
     joined = who and who.challenge == path.stem
-    if not said.challenge and not joined:
+    if not said.slug and not joined:
         return None
-    entry = pack.resolve(pack.find(), said.challenge or path.stem)
+    entry = pack.resolve(pack.find(), said.slug or path.stem)
     dataset, data = said.dataset, _path(said.data)
     if who and who.challenge == entry.slug:
         dataset, data = dataset or who.dataset, data or _path(who.source)
@@ -280,7 +279,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     options = {
         "join": ["--handle", "--to", "--folder", "--dataset", "--data"],
         "check": ["--challenge"],
-        "profile": ["--challenge", "--dataset", "--data"],
+        "profile": ["--dataset", "--data"],
         "submit": ["--challenge", "--to"],
         "results": ["--detailed", "--from"],
     }.get(words[1], [])

@@ -74,7 +74,11 @@ groups = list(tables.differences(CHALLENGE, rows))
 for table in groups:
     display(table)
 if not groups:
-    print("There is no second group anywhere: nothing separates them.")\
+    print("There is no second group anywhere: nothing separates them.")
+if BOARD.findings:
+    display(tables.findings(BOARD))
+else:
+    print(f"What code wastes is told of tiers with {ranking.FEWEST} or more that were looked at.")\
 """
 
 NOISE = """\
