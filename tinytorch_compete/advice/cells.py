@@ -167,7 +167,8 @@ def _one(insight: Insight) -> str:
         _folded(
             "Why, and what to change",
             f"{sentence(insight.why)}\n\n{sentence(insight.change)}\n\n"
-            f"More in the guide to insights, section *{escape(insight.guide)}*.",
+            f"More, with an example: `tito compete guide {insight.guide}`, or in a notebook "
+            f"`%compete guide {insight.guide}`.",
         ),
     ]
     if insight.diff:

@@ -71,7 +71,7 @@ def _print(number: int, insight: Insight, more: bool, diff: bool) -> None:
     _say(insight.look)
     if more:
         _say(insight.why)
-        _say(f"{insight.change} (docs/insights.md, {insight.guide})")
+        _say(f"{insight.change} More, with an example: tito compete guide {insight.guide}")
     if diff and insight.diff:
         text = "\n".join(plain(line) for line in insight.diff.splitlines())
         console.print(Padding(Syntax(text, "diff", background_color="default"), (0, 0, 0, 3)))
