@@ -44,6 +44,14 @@ def test_equal_figures_are_at_the_median() -> None:
     assert "`░░█░░` at the median" in line("points", CLASS[3])
 
 
+def test_what_reached_no_tier_is_compared_in_points_alone() -> None:
+    without = [msgspec.structs.replace(result, tier="") for result in CLASS[:6]]
+    shown = words(without[0], [*without, *CLASS[6:]])
+    assert "| points" in shown and "peak memory" not in shown
+    best = words(CLASS[9], [*without, *CLASS[6:]])  # with four that have a tier
+    assert "| points" in best and "speedup" not in best
+
+
 def test_nobody_else_is_named() -> None:
     for mine in CLASS:
         shown = words(mine).lower()

@@ -18,6 +18,7 @@ PLACES = (
     "middle half, better than the median",
     "first quarter",
 )
+LABELS = {"peak_mib": "peak memory"}
 EMPTY, FULL = "░", "█"
 
 
@@ -25,9 +26,10 @@ def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str
     """A Markdown table of three of a result's figures against its class's; the same for the same
     results.
 
-    The figures are the points, the first metric that decides ranks, and the next one or memory. The
-    class is all of ``latest`` that was graded under the same conditions, faults and withdrawn
-    results aside. Empty if fewer than ``ranking.FEWEST`` have a figure, or ``mine`` has none.
+    The figures are the points, the first metric that decides ranks, and the next one or memory;
+    those after the points are of results that reached a tier alone. The class is all of ``latest``
+    that was graded under the same conditions, faults and withdrawn results aside. Empty if fewer
+    than ``ranking.FEWEST`` have a figure, or ``mine`` has none.
     """
     rows = []
     rivals = _class(mine, latest)
@@ -68,6 +70,8 @@ def _counts(result: Result) -> bool:
 def _value(challenge: Challenge, result: Result, name: str) -> float | None:
     if name == "points":
         return result.points
+    if not result.tier:  # what stopped early took little memory, which is no merit
+        return None
     found = ranking.estimate_of(challenge, result, name)
     return found.value if found else None
 
@@ -84,7 +88,8 @@ def _row(challenge: Challenge, name: str, own: float, values: Sequence[float]) -
     shown = [show(value) for value in (own, worst, median, best)]
     place = _place(sign, own, (worst, median, best), show)
     bar = "".join(FULL if number == place else EMPTY for number in range(len(PLACES)))
-    cells = [name.replace("_", "\\_"), *shown, f"`{bar}` {PLACES[place]}"]
+    label = LABELS.get(name, name).replace("_", "\\_")
+    cells = [label, *shown, f"`{bar}` {PLACES[place]}"]
     return f"| {' | '.join(cells)} |"
 
 

@@ -116,7 +116,11 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
     limits = result.identity.limits
     rows = [
         ("peak memory", f"{result.peak_mib:.0f} MiB", f"cap {limits.memory_mib} MiB"),
-        ("time", f"{result.wall_s / result.runs:.1f} s", f"limit {limits.wall_s:g} s"),
+        (
+            "time" if result.runs == 1 else "time a run",
+            f"{result.wall_s / result.runs:.1f} s",
+            f"limit {limits.wall_s:g} s",
+        ),
     ]
     for metric in challenge.metrics:
         found = ranking.estimate_of(challenge, result, metric.name)
@@ -139,6 +143,11 @@ def _next_tier(challenge: Challenge, result: Result) -> str:
     if found is None:
         return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
     yours = ranking.format_figure(metric, found.value)
+    if metric.sign * found.value <= metric.sign * above[0].at:
+        return (
+            f"Next tier: **{above[0].name}** at {metric.name} {goal}. Yours is {yours} in the runs "
+            "that gave one, but a tier counts only if every run reaches one."
+        )
     return f"Next tier: **{above[0].name}** at {metric.name} {goal}; yours is {yours}."
 
 
