@@ -1,4 +1,7 @@
-"""Put the pack into the wheel without the sample submissions: they give the solutions away."""
+"""Put the guide to insights into the wheel, and the pack without its sample submissions.
+
+Those would give the solutions away.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class PackHook(BuildHookInterface):
     """Ship ``challenge_notebooks/`` and ``graders/`` as ``tinytorch_compete/_pack/``.
 
-    An editable install needs nothing: there the pack is found in the checkout itself.
+    An editable install needs nothing: there both are found in the checkout itself.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
         root = Path(self.root)
+        guide = root / "docs" / "insights.md"
+        build_data["force_include"][str(guide)] = "tinytorch_compete/_docs/insights.md"
         for folder in ("challenge_notebooks", "graders"):
             for path in sorted((root / folder).rglob("*")):
                 parts = path.relative_to(root).parts

@@ -246,6 +246,7 @@ def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) ->
     assert burst.advice is not None and burst.advice.profile is not None
     best = burst.advice.insights[0]
     assert (best.name, best.lines) == ("float64", (2,))
+    assert burst.result.findings is not None and "float64" in burst.result.findings
     assert best.trial is not None
     assert best.trial.peak_mib_before - best.trial.peak_mib_after == pytest.approx(55, abs=6)
 

@@ -55,6 +55,14 @@ def test_flags_are_kept_and_shown_in_the_table(tmp_path: Path) -> None:
     assert kept.frame()["flags"].tolist() == ["Look here. And there."]
 
 
+def test_the_kinds_of_findings_are_kept_and_shown_in_the_table(tmp_path: Path) -> None:
+    kept = Store(tmp_path / "r.sqlite")
+    kept.append(msgspec.structs.replace(result(), findings=("float64", "threads")))
+    kept.append(result("bob"))  # nobody looked
+    assert [r.findings for r in kept.history()] == [("float64", "threads"), None]
+    assert kept.frame()["findings"].tolist() == ["float64 threads", ""]
+
+
 def test_a_result_from_before_there_were_flags_is_read(tmp_path: Path) -> None:
     kept = Store(tmp_path / "r.sqlite")
     kept.append(result())

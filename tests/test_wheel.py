@@ -31,6 +31,7 @@ def test_the_wheel_holds_the_pack_but_no_sample_submission(wheel: Path) -> None:
         "tinytorch_compete/reference/tinytorch/__init__.py",
         "tinytorch_compete/box/launch.py",
         "tinytorch_compete/data/digits.npz",
+        "tinytorch_compete/_docs/insights.md",
     ):
         assert wanted in names
     assert not [name for name in names if "submissions" in name or name.startswith("tests")]
@@ -52,6 +53,9 @@ def test_an_installed_wheel_finds_its_pack_and_grades(wheel: Path, tmp_path: Pat
         [bin_folder / "tito", "compete", "list"], capture_output=True, text=True, cwd=tmp_path
     )
     assert "efficient-training" in listed.stdout, listed.stderr
+    guide = [bin_folder / "tito", "compete", "guide", "float64"]
+    told = subprocess.run(guide, capture_output=True, text=True, cwd=tmp_path)
+    assert "Numpy makes float64 unless" in told.stdout, told.stderr
     where = "import tinytorch_compete.pack as p; print(p.built_in())"
     found = subprocess.run([python, "-c", where], capture_output=True, text=True, cwd=tmp_path)
     assert found.stdout.strip() == str(site / "tinytorch_compete" / "_pack")

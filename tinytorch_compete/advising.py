@@ -29,7 +29,7 @@ from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
 from tinytorch_compete.model import MIB, Limits, Run, Verdict
 from tinytorch_compete.notebook import grade_id
-from tinytorch_compete.profile import taking
+from tinytorch_compete.profile import reasons, taking
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import Submission
 
@@ -83,9 +83,13 @@ class Bench:
 
 
 def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
-    """Grade one submission as ``grading.grade`` does, and add advice to it."""
+    """Grade one submission as ``grading.grade`` does, and add advice and its kinds to it."""
     graded = grading.grade(plan, work, sandbox)
-    return msgspec.structs.replace(graded, advice=advise(plan, work, graded, sandbox))
+    advice = advise(plan, work, graded, sandbox)
+    looked = advice.profile is not None or advice.insights
+    kinds = tuple(sorted({insight.name for insight in advice.insights})) if looked else None
+    result = msgspec.structs.replace(graded.result, findings=kinds)
+    return msgspec.structs.replace(graded, result=result, advice=advice)
 
 
 def advise(
@@ -123,7 +127,8 @@ def _advice(bench: Bench, graded: Graded, profiler: Profiler) -> Advice:
     tried = _tried(bench, before, candidates) if before and _ended(before) else {}
     kept = choosing.ordered(i for i in (tried.get(i, i) for i in found) if i is not None)
     autopsy = _autopsy(bench, graded, before, kept) if over and before else None
-    return Advice(profile, kept, autopsy, note)
+    explained = (reasons.here(profile) if profile else None) or ()
+    return Advice(profile, kept, autopsy, note, explained)
 
 
 def _room(limits: Limits, verdict: Verdict) -> Limits:

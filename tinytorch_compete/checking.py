@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
+from typing import TypeVar
 
 from tinytorch_compete import grading
 from tinytorch_compete.data.splits import Progress
@@ -14,6 +16,7 @@ from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import Submission
 
+Done = TypeVar("Done")
 # A signal that another thread of the process gets doesn't wake this one.
 INTERRUPTIBLE_S = 0.2
 
@@ -32,17 +35,22 @@ def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> gradin
 
 
 def check(plan: grading.Plan, work: Submission, sandbox: Sandbox) -> Result:
-    """Run and judge a student's work once.
+    """Run and judge a student's work once; see ``apart``."""
+    return apart(lambda: grading.grade(plan, work, sandbox), sandbox).result
 
-    The run has a thread of its own, as a notebook's kernel is busy with an event loop in this one.
-    When this thread is interrupted, the run is ended first, and then the interruption goes on.
+
+def apart(run: Callable[[], Done], sandbox: Sandbox) -> Done:
+    """What a run in a sandbox returns, in a thread of its own.
+
+    A notebook's kernel is busy with an event loop in this one. When this thread is interrupted, the
+    run is ended first, and then the interruption goes on.
     """
     with futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(grading.grade, plan, work, sandbox)
+        running = pool.submit(run)
         try:
             while not futures.wait([running], INTERRUPTIBLE_S).done:
                 pass
-            return running.result().result
+            return running.result()
         except BaseException:
             sandbox.stop()
             raise

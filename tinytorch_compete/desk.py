@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete import admission, checking, entrant, pack, ranking
+from tinytorch_compete.advice import guide as insights_guide
 from tinytorch_compete.course import exchange, parcel, release
 from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
@@ -254,7 +255,12 @@ def hint(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
 
 
 def guide(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
-    """A challenge's guide; it needn't have been joined if it is named."""
+    """A challenge's guide; it needn't have been joined if it is named.
+
+    ``insights`` is the guide to what feedback suggests, an insight's name its section there.
+    """
+    if slug and slug not in entries and (text := insights_guide.find(slug)):
+        return Panel(markdown=text)
     entry = pack.resolve(entries, slug) if slug else _entered(entries, here, None)[0]
     return Panel(markdown=(entry.folder / "guide.md").read_text("utf-8"))
 

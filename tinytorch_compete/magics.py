@@ -7,26 +7,29 @@ shows what its lines cost; ``%compete_scaling f 100 200 400 800`` shows how ``f`
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 from IPython.display import HTML, Markdown, display
 
-from tinytorch_compete import desk, entrant, pack, ranking, returned, standing
+from tinytorch_compete import desk, entrant, pack, profiling, ranking, returned, standing
 from tinytorch_compete.box.compete_profiling.profiler import Profiler
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import CompeteError, DataError
+from tinytorch_compete.grading import Plan
 from tinytorch_compete.leaderboard import data as boards
 from tinytorch_compete.leaderboard import tables
 from tinytorch_compete.panel import Panel, as_html, error_html
-from tinytorch_compete.profile import scaling
+from tinytorch_compete.profile import reasons, scaling
+from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.page import fragment
 from tinytorch_compete.profile.report import parse
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -39,7 +42,8 @@ def load_ipython_extension(shell: Any) -> None:
 
     def compete_profile(_: str, cell: str) -> None:
         """Run a cell and show what its lines, and what they called, cost."""
-        display(HTML(fragment(profile_cell(shell, cell))))
+        found = profile_cell(shell, cell)
+        display(HTML(fragment(found, reasons.here(found))))
 
     def compete_scaling(line: str) -> scaling.Scaling:
         """Call a function with sizes, as in ``%compete_scaling f 100 200 400``; see ``scaling``."""
@@ -68,7 +72,8 @@ def profile_cell(shell: Any, cell: str) -> Profile:
     ``RuntimeError`` if the kernel is being profiled already.
     """
     earlier = _earlier(shell)
-    profiler = Profiler(os.getcwd(), known=earlier)
+    texts = {f"cell:{THIS}": cell} | _texts(shell, earlier)
+    profiler = Profiler(os.getcwd(), known=earlier, watch=watched(texts))
     profiler.start()
     try:
         profiler.begin_cell(THIS)
@@ -77,7 +82,6 @@ def profile_cell(shell: Any, cell: str) -> Profile:
     finally:
         profiler.stop()
     report = profiler.report()
-    texts = {f"cell:{THIS}": cell} | _texts(shell, earlier)
     for name in report["sources"]:
         if not name.startswith("cell:"):
             texts[name] = Path(name).read_text(encoding="utf-8", errors="replace")
@@ -110,7 +114,10 @@ class Student:
     """
 
     def compete(self, line: str) -> None:
-        """Take part in challenges: list, join, check, submit, results, hint, guide, leaderboard."""
+        """Take part in challenges: list, join, check, submit, results, hint, guide, leaderboard.
+
+        ``profile`` shows what the lines of a notebook cost.
+        """
         try:
             word, *rest = shlex.split(line) or ["list"]
             if word not in WORDS:
@@ -137,15 +144,27 @@ class Student:
     def check(self, words: Sequence[str]) -> None:
         """Grade the open notebook, as it was saved, on the public images."""
         said = self._parse("check", words, "notebook?", "--challenge")
-        status = display(HTML("Running it in a sandbox; interrupt to stop."), display_id=True)
-        try:
+        with _sandboxed() as show_html:
             path = self._notebook(said)
             panel = desk.check(pack.find(), Path(), said.challenge, path, LocalSandbox())
-            status.update(HTML(as_html(panel)))
-        except KeyboardInterrupt:
-            status.update(HTML("Stopped; nothing was sent or kept."))
-        except CompeteError as error:
-            status.update(HTML(error_html(str(error))))
+            show_html(as_html(panel))
+
+    def profile(self, words: Sequence[str]) -> None:
+        """Show what the lines of the open notebook cost, as it was saved, or of another one.
+
+        One that was joined is run as its challenge does; of any other all cells are.
+        """
+        said = self._parse("profile", words, "notebook?", "slug?", "--dataset", "--data")
+        path = _path(said.notebook) or _open()
+        if path is None:
+            raise CompeteError("which notebook? Name it: %compete profile NOTEBOOK.ipynb")
+        with _sandboxed() as show_html:
+            plan = _plan(path, said)
+            found = profiling.take(path, plan, LocalSandbox())
+            failed = f"A cell failed: {found.failure}" if found.failure else ""
+            show_html(
+                fragment(found.profile, found.reasons) + (error_html(failed) if failed else "")
+            )
 
     def submit(self, words: Sequence[str]) -> None:
         """Send the open notebook, as it was saved, to the course."""
@@ -203,13 +222,43 @@ class Student:
         """The notebook that was named, or the open one if that is of a challenge."""
         if said.notebook or said.challenge:
             return _path(said.notebook)
-        session = Path(os.environ.get("JPY_SESSION_NAME", ""))  # set by Jupyter's server
-        here = Path.cwd() / session.name
-        joined = (here.parent / entrant.FILE).is_file()
-        return here if joined and session.suffix == ".ipynb" and here.is_file() else None
+        here = _open()
+        return here if here and (here.parent / entrant.FILE).is_file() else None
 
 
-WORDS = ("list", "join", "check", "submit", "results", "hint", "guide", "leaderboard")
+WORDS = ("list", "join", "check", "profile", "submit", "results", "hint", "guide", "leaderboard")
+
+
+@contextlib.contextmanager
+def _sandboxed() -> Iterator[Callable[[str], None]]:
+    """Say that something runs, and then show its HTML, or how it ended, in the same place."""
+    status = display(HTML("Running it in a sandbox; interrupt to stop."), display_id=True)
+    try:
+        yield lambda text: status.update(HTML(text))
+    except KeyboardInterrupt:
+        status.update(HTML("Stopped; nothing was sent or kept."))
+    except CompeteError as error:
+        status.update(HTML(error_html(str(error))))
+
+
+def _open() -> Path | None:
+    """The notebook that is open in Jupyter, if it can be told."""
+    session = Path(os.environ.get("JPY_SESSION_NAME", ""))  # set by Jupyter's server
+    here = Path.cwd() / session.name
+    return here if session.suffix == ".ipynb" and here.is_file() else None
+
+
+def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
+    """How a notebook's challenge runs it: one that is named, or that was joined in its folder."""
+    who = entrant.read(path.parent) if (path.parent / entrant.FILE).is_file() else None
+    joined = who and who.challenge == path.stem
+    if not said.slug and not joined:
+        return None
+    entry = pack.resolve(pack.find(), said.slug or path.stem)
+    dataset, data = said.dataset, _path(said.data)
+    if who and who.challenge == entry.slug:
+        dataset, data = dataset or who.dataset, data or _path(who.source)
+    return profiling.plan(entry, dataset, data)
 
 
 def show(panel: Panel) -> None:
@@ -230,13 +279,13 @@ def complete(shell: Any, event: Any) -> list[str]:
     options = {
         "join": ["--handle", "--to", "--folder", "--dataset", "--data"],
         "check": ["--challenge"],
+        "profile": ["--dataset", "--data"],
         "submit": ["--challenge", "--to"],
         "results": ["--detailed", "--from"],
     }.get(words[1], [])
     names = [] if words[1] in ("list", "leaderboard") else list(pack.find())
-    files = (
-        [path.name for path in Path().glob("*.ipynb")] if words[1] in ("check", "submit") else []
-    )
+    takes = words[1] in ("check", "profile", "submit")
+    files = [path.name for path in Path().glob("*.ipynb")] if takes else []
     return [word for word in [*names, *files, *options] if word.startswith(event.symbol)]
 
 

@@ -326,7 +326,8 @@ class Result(msgspec.Struct, frozen=True):
     nothing else. ``submitted_at`` and ``handle``, a name that was chosen for the
     leaderboard, are what the submission says of itself, if it does.
     ``withdrawal`` is what was found later; it is a row of its own in the store, never
-    part of this.
+    part of this. ``findings`` are the kinds of insight that the code gave, in the order of their
+    names, ``None`` if nobody looked; they change nothing else.
     """
 
     identity: Identity
@@ -354,3 +355,4 @@ class Result(msgspec.Struct, frozen=True):
     flags: tuple[str, ...] = ()
     submitted_at: dt.datetime | None = None
     handle: str = ""
+    findings: tuple[str, ...] | None = None

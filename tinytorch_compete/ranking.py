@@ -27,6 +27,9 @@ ANIMALS = (
 ).split()
 
 
+# In a smaller class, who was seen to work when, or to be content, is easily told from a picture.
+FEWEST = 5
+
 Place = tuple[int, ...]
 
 

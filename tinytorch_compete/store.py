@@ -316,6 +316,7 @@ def _row(result: Result) -> dict[str, object]:
         "cpu_s": result.cpu_s,
         "message": result.message,
         "flags": " ".join(result.flags),
+        "findings": " ".join(result.findings or ()),
         "memory_cap_mib": identity.limits.memory_mib,
         "sandbox": " + ".join(result.layers),
         **{f"version_{name}": version for name, version in result.versions.items()},

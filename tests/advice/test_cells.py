@@ -9,6 +9,7 @@ from tinytorch_compete.advice.cells import make
 from tinytorch_compete.advice.facts import Advice, Autopsy
 from tinytorch_compete.costs import CellCost, Insight, LineCost, Profile, Trial
 from tinytorch_compete.insights import find
+from tinytorch_compete.profile.reasons import Reason
 
 TRIAL = Trial(2.0, 2.0, 412.0, 258.0, True)
 TRIED = Insight(
@@ -55,6 +56,14 @@ def test_the_gain_stands_in_the_heading_and_the_answer_is_behind_the_hint() -> N
     place = 0
     for words in order:
         place = text.index(words, place)
+
+
+def test_why_the_hottest_lines_cost_that_stands_below_their_table() -> None:
+    reason = Reason("cell:train", 2, "memory-bound", f"It moves {NASTY}.")
+    text = cells(Advice(PROFILE, reasons=(reason,)))["profile"]
+    assert text.index("1.50&nbsp;s") < text.index("Cell train, line 2: **memory-bound**.")
+    assert "<script" not in text
+    assert "bound" not in cells(Advice(PROFILE))["profile"]
 
 
 def test_nothing_to_try_is_said() -> None:

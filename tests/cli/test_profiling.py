@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from pathlib import Path
 
 import msgspec
@@ -28,14 +29,16 @@ def notebook(tmp_path: Path) -> Path:
 
 
 def test_a_notebook_of_no_challenge_is_profiled_whole(
-    notebook: Path, capsys: pytest.CaptureFixture[str]
+    notebook: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(roof, "user_cache_path", lambda _: notebook.parent)
     page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
     assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
     shown = capsys.readouterr().out
     for words in ("Cell 1", "helper.py", "peak 64.0 MiB", "kept = make(64)"):
         assert words in shown
     found = msgspec.json.decode(figures.read_bytes(), type=Profile)
+    assert json.loads(figures.read_text())["reasons"] is None
     assert found.sources == {"cell:1": CELL, "helper.py": HELPER}
     assert "<script" not in page.read_text()
 
@@ -52,10 +55,14 @@ def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     fast = Rate(1e15, 1e15, 1e15)
     roof.keep(Roof(roof.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
-    assert run(["profile", str(notebook)], "t") == 0
+    page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
+    assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
     shown = capsys.readouterr().out
     assert "Cell 1: 4" in shown
     assert "compute-bound" in shown
+    assert "<b>compute-bound</b>: Cell 1, line 4" in page.read_text()
+    (reason,) = json.loads(figures.read_text())["reasons"]
+    assert (reason["line"], reason["kind"]) == (4, "compute-bound")
 
 
 def test_a_cell_that_fails_is_named(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,3 +126,29 @@ def test_both_roads_give_the_same_points_in_every_cell(
     assert done.returncode == 0, done.stderr
     rows = (full / "grades.csv").read_text().splitlines()
     assert any("dies" in row and ",5.0,0.0,5.0,10.0" in row for row in rows)
+
+
+def test_feedback_says_where_it_stands_only_in_a_course_that_allows_it(course: Path) -> None:
+    zeros = CLASS["zeros"][0]
+    for student in ("ada", "ben", "cleo", "dan"):
+        submit(course, student, GOLD if student < "c" else zeros)
+    assert compete("grade", "target", "--course", course) == 0
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("c.CompeteCourse.class_figures = True\n")
+
+    def placed(student: str) -> list[bool]:
+        copies = [course / "graded" / "feedback" / student / "target.ipynb"]
+        copies += [course / "autograded" / student / "target" / "target.ipynb"]
+        return ["Of 5 submissions" in nbformat.read(path, 4).cells[0].source for path in copies]
+
+    assert compete("grade", "target", "--course", course) == 0
+    assert placed("ada") == [False, False]  # four are too few
+    submit(course, "eve", GOLD)
+    done = nbgrader(course, "autograde", "target", "--student", "eve")
+    assert done.returncode == 0, done.stderr
+    assert placed("eve") == [True, True]
+    assert placed("ada") == [False, False]  # theirs is written when the class is graded
+    before = scores(course)
+    assert compete("grade", "target", "--course", course) == 0
+    assert all(all(placed(student)) for student in ("ada", "ben", "cleo", "dan", "eve"))
+    assert scores(course) == before

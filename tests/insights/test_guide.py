@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tinytorch_compete import insights
+from tinytorch_compete.advice import guide
 from tinytorch_compete.insights import DETECTORS
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "insights.md").read_text()
@@ -29,6 +30,21 @@ def names_found(source: str) -> list[str]:
 def test_each_insight_has_a_section_and_each_section_an_insight() -> None:
     assert sorted(SECTIONS) == sorted(NAMES)
     assert len(NAMES) >= 25
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_section_is_found_by_its_name_whole_and_alone(name: str) -> None:
+    found = guide.find(name)
+    assert found is not None and found.startswith(f"## {name}\n")
+    assert found.removeprefix(f"## {name}\n").strip() in SECTIONS[name]
+    assert len(re.findall(r"^## ", found, re.MULTILINE)) == 1
+    assert found.count("```") == 4
+    assert found.rstrip().endswith(".")
+
+
+def test_the_guide_is_found_whole_and_other_words_are_not() -> None:
+    assert guide.find("insights") == GUIDE
+    assert guide.find("no-such-insight") is None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import nbformat
 import pytest
-from classes import CHALLENGE, NAMES, SECRET, SLUG, attempt, history
+from classes import CHALLENGE, MONDAY, NAMES, SECRET, SLUG, attempt, history
 
 from tinytorch_compete import picture, ranking
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
-from tinytorch_compete.model import Result
+from tinytorch_compete.model import Result, Withdrawal
 from tinytorch_compete.sandbox import noise, race
 
 
@@ -120,6 +120,37 @@ def test_a_large_class_shows_them(large: Path) -> None:
     shown = outputs(large)
     for words in ("How many reached which", "over time", "First to reach", "The first group"):
         assert words in shown
+
+
+def found(kinds: tuple[str, ...] | None, n: int, tier: str = "expert") -> list[Result]:
+    made = [attempt(name, 3.0) for name in NAMES[:n]]
+    return [msgspec.structs.replace(r, tier=tier, findings=kinds) for r in made]
+
+
+def test_what_the_code_wastes_is_counted_by_tier() -> None:
+    board = collected([*found(("float64", "threads"), 5), *found((), 9)[5:]])
+    (seen,) = board.findings
+    assert (seen.tier, seen.looked, seen.kinds) == ("expert", 9, {"float64": 5, "threads": 5})
+    shown = repr(tables.findings(board))
+    assert "expert (of 9)" in shown and "float64  5" in shown
+    assert not [name for name in NAMES if name in data.encode(board)]
+
+
+def test_findings_of_fewer_than_the_least_are_in_no_file() -> None:
+    four = collected([*found(("float64",), 4), *found(None, 10)[4:]])
+    assert four.findings == ()
+    assert "float64" not in data.encode(four)
+    five = found(("float64",), 5)
+    assert collected(five).findings
+    gone = Withdrawal(five[4].identity, "d", "why", MONDAY)
+    five[4] = msgspec.structs.replace(five[4], withdrawal=gone)
+    assert collected(five).findings == ()
+
+
+def test_those_without_a_tier_are_counted_too() -> None:
+    (seen,) = collected(found(("loop-matmul",), 6, tier="")).findings
+    assert "no tier (of 6)" in repr(tables.findings(collected(found(("x",), 6, tier=""))))
+    assert seen.kinds == {"loop-matmul": 6}
 
 
 class Reader(HTMLParser):

@@ -7,6 +7,7 @@ import re
 from tinytorch_compete.costs import CellCost, LineCost, Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.page import fragment, page
+from tinytorch_compete.profile.reasons import Reason
 from tinytorch_compete.profile.table import markdown
 
 NASTY = "x = '</td><script>alert(1)</script>|`*_[a](http://b)'"
@@ -24,15 +25,15 @@ PROFILE = Profile(
 
 
 def test_what_the_student_wrote_is_escaped_in_html() -> None:
-    for text in (page(PROFILE, "<i>"), fragment(PROFILE)):
+    for text in (page(PROFILE, "<i>", None), fragment(PROFILE, None)):
         assert "<script" not in text
         assert "<b></" not in text
         assert "&lt;script&gt;" in text
-    assert "<title>&lt;i&gt;</title>" in page(PROFILE, "<i>")
+    assert "<title>&lt;i&gt;</title>" in page(PROFILE, "<i>", None)
 
 
 def test_a_page_needs_nothing_from_elsewhere() -> None:
-    text = re.sub("&lt;.*?\n", "", page(PROFILE, "a"))
+    text = re.sub("&lt;.*?\n", "", page(PROFILE, "a", None))
     assert not re.search(r"""(src|href)=|url\(|@import|https?://""", text.replace("http://b", ""))
 
 
@@ -70,5 +71,15 @@ def test_a_markdown_table_holds_what_the_student_wrote_in_its_cells() -> None:
 
 def test_a_profile_of_nothing_can_be_shown() -> None:
     empty = Profile((), {}, ())
-    assert "0 MiB" in page(empty, "a")
+    assert "0 MiB" in page(empty, "a", None)
     assert "No line" in markdown(empty)
+
+
+def test_a_page_says_why_lines_cost_that_or_how_to_find_out() -> None:
+    why = [Reason("cell:<b>", 22, "memory-bound", f"It moves {NASTY}.")]
+    shown = page(PROFILE, "a", why)
+    assert "<b>memory-bound</b>: Cell &lt;b&gt;, line 22" in shown
+    assert "<script" not in shown
+    assert "doctor --roofline" not in shown
+    assert "doctor --roofline" in page(PROFILE, "a", None)
+    assert "Why the hottest" not in page(PROFILE, "a", [])

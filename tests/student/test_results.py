@@ -142,5 +142,8 @@ def test_a_guide_can_be_read_by_name_or_from_inside(entry: Entry, folder: Path) 
     text = (entry.folder / "guide.md").read_text()
     assert desk.guide({"mine": entry}, folder.parent.parent, "mine").markdown == text
     assert desk.guide({"mine": entry}, folder, None).markdown == text
+    assert desk.guide({"mine": entry}, folder, "float64").markdown.startswith("## float64")
+    with pytest.raises(CompeteError, match="no challenge 'float65'"):
+        desk.guide({"mine": entry}, folder, "float65")
     with pytest.raises(CompeteError, match="nothing was joined here"):
         desk.guide({"mine": entry}, folder.parent.parent / "pack", None)

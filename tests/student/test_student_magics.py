@@ -9,10 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from jupyter_client.manager import KernelManager, start_new_kernel
+from nbformat import v4
 from student.conftest import GOLD, write_answer
 
 import tinytorch_compete
@@ -20,12 +22,14 @@ from tinytorch_compete import magics, pack
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.panel import Panel, as_html
+from tinytorch_compete.profile import roof
 
 
 @pytest.fixture
 def shell(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """A shell in a student's folder, where the only challenge is ``mine``."""
     monkeypatch.setattr(pack, "find", lambda extra=(): {"mine": entry})
+    monkeypatch.setattr(roof, "user_cache_path", lambda _: home.parent)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     monkeypatch.chdir(home)
     made = InteractiveShell.instance()
@@ -104,8 +108,34 @@ def test_words_challenges_notebooks_and_options_complete(
     assert after("%compete join m") == ["mine"]
     assert "--handle" in after("%compete join mine --")
     (home / "own.ipynb").write_text("{}")
-    assert after("%compete check o") == ["own.ipynb"]
+    assert after("%compete check o") == after("%compete profile o") == ["own.ipynb"]
+    assert after("%compete p") == ["profile"]
+    assert "--dataset" in after("%compete profile own.ipynb --")
     assert "submit" in shell.complete("s", "%compete s", 10)[1]
+
+
+def test_the_open_notebook_is_profiled_as_it_was_saved(
+    shell: InteractiveShell, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "%load_ext tinytorch_compete\nkept = bytearray(48 << 20)\nif kept:\n    %compete profile"
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(text), v4.new_code_cell("1 / 0")])
+    (home / "own.ipynb").write_text(nbformat.writes(notebook))
+    assert "which notebook?" in shown(shell, "%compete profile")
+    monkeypatch.setenv("JPY_SESSION_NAME", "deep/own.ipynb")
+    seen = shown(shell, "%compete profile")
+    for words in ("kept = bytearray(48", "48.0", "ZeroDivisionError", "doctor --roofline"):
+        assert words in seen
+    assert shown(shell, "%compete profile own.ipynb").count("48.0") == seen.count("48.0")
+
+
+def test_a_joined_notebook_is_profiled_as_its_challenge_runs_it(
+    shell: InteractiveShell, home: Path
+) -> None:
+    shown(shell, "%compete join mine")
+    write_answer(home / "mine")
+    seen = shown(shell, "%compete profile mine/mine.ipynb")
+    assert "Cell predict" in seen
+    assert "Cell holdout" in seen  # which a student's notebook doesn't have
 
 
 def test_html_shows_text_as_it_is_and_runs_nothing() -> None:

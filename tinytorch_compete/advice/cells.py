@@ -9,6 +9,7 @@ from tinytorch_compete.advice.facts import Advice, Autopsy
 from tinytorch_compete.costs import Insight, Profile
 from tinytorch_compete.markdown import escape, fence, sentence
 from tinytorch_compete.profile import table, view
+from tinytorch_compete.profile.reasons import TITLE, Reason
 
 LARGEST = 5
 NOTHING = (
@@ -98,11 +99,21 @@ def _profile(advice: Advice) -> str:
             "summed over its hits. ~ marks estimates. This was a run of its own, which is slower "
             "than a plain one and ranks nobody.",
             table.markdown(profile),
+            *_reasons(advice.reasons),
             *_timeline(profile),
         ]
     if advice.note:
         parts.append(f"*{escape(advice.note)}*")
     return "\n\n".join(parts)
+
+
+def _reasons(found: Sequence[Reason]) -> list[str]:
+    items = [
+        f"- {escape(view.title(reason.source))}, line {reason.line}: **{reason.kind}**. "
+        f"{escape(reason.words)}"
+        for reason in found
+    ]
+    return [f"**{TITLE}**", "\n".join(items)] if items else []
 
 
 def _timeline(profile: Profile) -> list[str]:
@@ -156,7 +167,8 @@ def _one(insight: Insight) -> str:
         _folded(
             "Why, and what to change",
             f"{sentence(insight.why)}\n\n{sentence(insight.change)}\n\n"
-            f"More in the guide to insights, section *{escape(insight.guide)}*.",
+            f"More, with an example: `tito compete guide {insight.guide}`, or in a notebook "
+            f"`%compete guide {insight.guide}`.",
         ),
     ]
     if insight.diff:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tinytorch_compete.costs import Insight, Profile
+from tinytorch_compete.profile.reasons import Reason
 
 
 class Autopsy(msgspec.Struct, frozen=True):
@@ -28,6 +29,7 @@ class Autopsy(msgspec.Struct, frozen=True):
 class Advice(msgspec.Struct, frozen=True):
     """A profile of the submission, and suggestions: those that were tried and helped come first.
 
+    ``reasons`` say why the hottest lines cost what they cost, where the machine was measured.
     ``note`` says in one line why there is less than there could be, and is empty otherwise.
     """
 
@@ -35,3 +37,4 @@ class Advice(msgspec.Struct, frozen=True):
     insights: tuple[Insight, ...] = ()
     autopsy: Autopsy | None = None
     note: str = ""
+    reasons: tuple[Reason, ...] = ()

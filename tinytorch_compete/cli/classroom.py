@@ -30,6 +30,8 @@ from tinytorch_compete.course.results import (
     FEEDBACK,
     FOLDER,
     SECRET,
+    feedback_file,
+    place_in_class,
     write_feedback,
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
@@ -75,6 +77,12 @@ def grade(
     insights: Annotated[
         bool, typer.Option(help="Profile each submission and try changes, for its feedback.")
     ] = True,
+    class_figures: Annotated[
+        bool,
+        typer.Option(
+            "--class-figures", help="Say in each feedback where it stands in the class, unnamed."
+        ),
+    ] = False,
 ) -> None:
     """Grade a class; run it again to go on."""
     gradebook = _gradebook(course) if course else None
@@ -105,6 +113,7 @@ def grade(
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
+    _place_in_class(plan, kept, results, gradebook, class_figures)
     _show(plan, found, new, kept, results)
 
 
@@ -123,6 +132,20 @@ def _waiting(
     slug = plan.entry.slug
     unrecorded = gradebook and [work for work in works if not gradebook.has(work, slug)]
     return [work for work in works if work in todo or work in (unrecorded or ())]
+
+
+def _place_in_class(
+    plan: Plan, kept: Store, folder: Path, gradebook: CourseGradebook | None, asked: bool
+) -> None:
+    """Say in all feedback where it stands in the class as it is now, if the course allows it."""
+    slug = plan.entry.slug
+    allowed = asked or bool(gradebook and gradebook.class_figures)
+    latest = kept.latest(slug, final=plan.final)
+    for result in latest:
+        paths = [feedback_file(result.identity, folder)]
+        paths += [gradebook.graded_copy(result.identity.student, slug)] if gradebook else []
+        for path in paths:
+            place_in_class(plan.challenge, result, latest, path, allowed)
 
 
 def _show(

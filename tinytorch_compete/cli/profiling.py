@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from nbformat import NotebookNode
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete import files, grading, notebook
+from tinytorch_compete import files, profiling
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain, table
-from tinytorch_compete.costs import Profile
-from tinytorch_compete.model import Limits, Run, Verdict
-from tinytorch_compete.profile import page, roof, taking, view
-from tinytorch_compete.profile.reasons import reasons
+from tinytorch_compete.profile import page, view
+from tinytorch_compete.profile.reasons import TITLE, UNMEASURED
 from tinytorch_compete.profile.table import bar
 from tinytorch_compete.profile.view import Row, Section
+from tinytorch_compete.profiling import Portrait
 from tinytorch_compete.sandbox.local import LocalSandbox
 
-# For a notebook of no challenge: more than any of ours, and less than what a laptop has.
-PLAIN = Limits(memory_mib=2048, wall_s=600, processes=64, disk_mib=256)
-# Nothing that is profiled is graded, so any secret does; a fixed one makes two profiles alike.
-SECRET = b"the secret of profiles only"
 COLUMNS = (">line", "~source", ">hits", ">time", "!", ">peak MiB", "!", ">net MiB")
 FIGURES = 62  # characters of all other columns at their widest
 VERY_HOT = 0.25
-FRAMEWORK = "tinytorch"
 
 
 def profile(
@@ -48,80 +37,44 @@ def profile(
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
 ) -> None:
     """See what each line costs in time and memory."""
-    found = notebook.read(path)
-    with tempfile.TemporaryDirectory() as folder:
-        code = code_beside(path, Path(folder))
-        if slug is None:
-            beside = path.parent / "data"
-            facts = taking.run(
-                LocalSandbox(), _own(found), PLAIN, {}, code, beside if beside.is_dir() else None
-            )
-        else:
-            entry = entry_of(context, slug)
-            with download() as progress:
-                plan = grading.Plan(
-                    entry, SECRET, dataset=dataset, source=data, seeds=1, progress=progress
-                )
-            made = notebook.assemble(plan.master, found).notebook
-            where = plan.exams[0].data.folder
-            facts = taking.run(LocalSandbox(), made, plan.limits, plan.inputs[0], code, where)
-    _show(*facts)
+    plan = None
+    if slug is not None:
+        entry = entry_of(context, slug)
+        with download() as progress:
+            plan = profiling.plan(entry, dataset, data, progress)
+    found = profiling.take(path, plan, LocalSandbox())
+    _show(found)
     if html:
-        files.write_text(html, page.page(facts[0], f"Profile of {path.name}"))
+        files.write_text(html, page.page(found.profile, f"Profile of {path.name}", found.reasons))
     if json:
-        files.write_text(json, msgspec.json.format(msgspec.json.encode(facts[0])).decode() + "\n")
+        files.write_text(json, profiling.as_json(found))
 
 
-def _own(found: NotebookNode) -> NotebookNode:
-    """A copy of a notebook in which each code cell is the student's, named by its number."""
-    found = copy.deepcopy(found)
-    code = [cell for cell in found.cells if cell.cell_type == "code"]
-    for number, cell in enumerate(code, 1):
-        cell.outputs = []
-        cell.metadata["nbgrader"] = {"grade_id": str(number), "solution": True, "grade": False}
-    return found
-
-
-def code_beside(path: Path, folder: Path) -> Path:
-    """Copy the student's modules and framework, and no more of what lies beside the notebook."""
-    for file in path.parent.glob("*.py"):
-        if file.is_file():
-            shutil.copy(file, folder)
-    framework = path.parent / FRAMEWORK
-    if framework.is_dir():
-        skipped = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(framework, folder / FRAMEWORK, ignore=skipped)
-    return folder
-
-
-def _show(found: Profile, run: Run) -> None:
-    for section in view.sections(found):
+def _show(found: Portrait) -> None:
+    for section in view.sections(found.profile):
         console.print(_table(section))
         console.print()
     console.print(
         "Seconds include what a line called; peak is above what was held when the line began; "
-        f"~ marks estimates. Measured by {' and '.join(found.backends)}.",
+        f"~ marks estimates. Measured by {' and '.join(found.profile.backends)}.",
         style="dim",
         highlight=False,
     )
     _show_reasons(found)
-    if run.verdict != Verdict.OK:
-        console.print(f"A cell failed: {plain(run.message)}", markup=False, style="yellow")
+    if found.failure:
+        console.print(f"A cell failed: {plain(found.failure)}", markup=False, style="yellow")
 
 
-def _show_reasons(found: Profile) -> None:
-    measured = roof.kept()
-    if measured is None:
-        note = "To see why the hottest lines cost what they cost, run doctor --roofline once."
-        console.print(note, style="dim", highlight=False)
+def _show_reasons(found: Portrait) -> None:
+    if found.reasons is None:
+        console.print(UNMEASURED, style="dim", highlight=False, soft_wrap=True)
         return
     rows: list[list[str | Text]] = [
         [f"{view.title(reason.source)}: {reason.line}", Text(reason.kind, "bold"), reason.words]
-        for reason in reasons(found, measured)
+        for reason in found.reasons
     ]
     if rows:
-        title = "\nWhy the hottest lines cost what they cost"
-        console.print(table(title, ["!where", "!bound", "why"], rows))
+        console.print(table(f"\n{TITLE}", ["!where", "!bound", "why"], rows))
 
 
 def _table(section: Section) -> Table | Text:

@@ -106,6 +106,13 @@ def submit(
 Own = Annotated[
     str | None, typer.Argument(metavar="[SLUG]", help="The one joined here, if left out.")
 ]
+Guided = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SLUG]",
+        help="A challenge, insights, or the name of one; the one joined here, if left out.",
+    ),
+]
 Came = Annotated[
     Path | None,
     typer.Option("--from", help="Students: the folder in which the course leaves its feedback."),
@@ -125,8 +132,8 @@ def hint(context: typer.Context, slug: Own = None) -> None:
     show(desk.hint(pack.find(context.obj), Path(), slug))
 
 
-def guide(context: typer.Context, slug: Own = None) -> None:
-    """Read the guide of a challenge."""
+def guide(context: typer.Context, slug: Guided = None) -> None:
+    """Read the guide of a challenge, or the one to insights."""
     show(desk.guide(pack.find(context.obj), Path(), slug))
 
 

@@ -11,12 +11,11 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from tinytorch_compete import advising, grading, notebook
+from tinytorch_compete import advising, notebook, profiling
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.advice.cells import autopsy_text
 from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.profiling import SECRET, code_beside
 from tinytorch_compete.cli.tables import console, download, plain
 from tinytorch_compete.costs import Insight
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -37,9 +36,9 @@ def insights(
     notebook.read(path)
     entry = entry_of(context, slug)
     with download() as progress:
-        plan = grading.Plan(entry, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
+        plan = profiling.plan(entry, dataset, data, progress)
     with tempfile.TemporaryDirectory() as folder:
-        work = Submission("you", path, code_beside(path, Path(folder)))
+        work = Submission("you", path, profiling.code_beside(path, Path(folder)))
         graded = advising.grade(plan, work, LocalSandbox())
     if graded.assembly is None:
         console.print(plain(graded.result.message), markup=False, highlight=False)
@@ -72,7 +71,7 @@ def _print(number: int, insight: Insight, more: bool, diff: bool) -> None:
     _say(insight.look)
     if more:
         _say(insight.why)
-        _say(f"{insight.change} (docs/insights.md, {insight.guide})")
+        _say(f"{insight.change} More, with an example: tito compete guide {insight.guide}")
     if diff and insight.diff:
         text = "\n".join(plain(line) for line in insight.diff.splitlines())
         console.print(Padding(Syntax(text, "diff", background_color="default"), (0, 0, 0, 3)))

@@ -13,10 +13,10 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
-from traitlets import Integer, List, Unicode
+from traitlets import Bool, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import files, grading, pack, submission
+from tinytorch_compete import distribution, feedback, files, grading, pack, submission
 from tinytorch_compete.course import plain, results
 from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.engine.local import LocalEngine
@@ -40,6 +40,9 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
     ).tag(config=True)
     results = Unicode(
         results.FOLDER, help="The folder of results, absolute or from the course's folder."
+    ).tag(config=True)
+    class_figures = Bool(
+        False, help="Whether feedback says where its figures stand in the class, without names."
     ).tag(config=True)
     plain_memory_mib = Integer(
         1024, help="The memory cap of assignments that are no challenges."
@@ -101,10 +104,12 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         if facts["assignment"] not in CompeteCourse(parent=self).challenges:
             return self._execute(nb, converter.coursedir, facts), resources
         if getattr(converter, "graded", None) is not None:
-            plan, graded = converter.plan, converter.graded
+            plan, graded, section = converter.plan, converter.graded, ""
         else:
-            plan, graded = self._grade(converter.coursedir, facts)
-        return graded_notebook(plan, graded, released(facts["db_url"], plan)), resources
+            plan, graded, section = self._grade(converter.coursedir, facts)
+        made = graded_notebook(plan, graded, released(facts["db_url"], plan))
+        feedback.with_class(made, section)
+        return made, resources
 
     def _execute(
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
@@ -125,7 +130,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             sandbox.stop()
             raise
 
-    def _grade(self, coursedir: CourseDirectory, facts: dict[str, str]) -> tuple[Plan, Graded]:
+    def _grade(self, coursedir: CourseDirectory, facts: dict[str, str]) -> tuple[Plan, Graded, str]:
+        """One submission graded here and now, and what its feedback says of the class."""
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
         place, slug = course.place(root), facts["assignment"]
         entry = course.entries(root)[slug]
@@ -141,10 +147,16 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         kept = Store(place / results.DATABASE)
         # In a thread of an engine: formgrader calls this from inside an event loop.
         list(grading.grade_class(plan, [work], LocalSandbox(), LocalEngine(1), kept, keep))
+        latest = kept.latest(slug) if course.class_figures else []
         kept.close()
-        if made[0].result.verdict == Verdict.FAULT:
-            raise Fault(made[0].result.message)
-        return plan, made[0]
+        result = made[0].result
+        if result.verdict == Verdict.FAULT:
+            raise Fault(result.message)
+        if not course.class_figures:
+            return plan, made[0], ""
+        path = results.feedback_file(result.identity, place)
+        results.place_in_class(entry.challenge, result, latest, path, allowed=True)
+        return plan, made[0], distribution.section(entry.challenge, result, latest)
 
 
 def _whose(facts: dict[str, str]) -> tuple[str, str]:

@@ -52,6 +52,11 @@ class CourseGradebook:
         return self._settings.place(self.root)
 
     @property
+    def class_figures(self) -> bool:
+        """Whether the course allows feedback to say where a result stands in the class."""
+        return bool(self._settings.class_figures)
+
+    @property
     def submitted(self) -> Path:
         """The folder that ``nbgrader collect`` fills."""
         return self.root / str(self._coursedir.submitted_directory)
@@ -70,7 +75,7 @@ class CourseGradebook:
 
     def has(self, work: Submission, slug: str) -> bool:
         """Whether the submission has a graded copy."""
-        return self._graded_copy(work.student, slug).exists()
+        return self.graded_copy(work.student, slug).exists()
 
     def record(self, plan: Plan, graded: Graded) -> None:
         """Write the graded copy and all that ``nbgrader autograde`` writes into the gradebook.
@@ -105,7 +110,8 @@ class CourseGradebook:
                 for grade in notebook.grades
             }
 
-    def _graded_copy(self, student: str, slug: str) -> Path:
+    def graded_copy(self, student: str, slug: str) -> Path:
+        """Where nbgrader keeps the graded copy of a student's submission."""
         place = self._coursedir.format_path(self._coursedir.autograded_directory, student, slug)
         return Path(place) / f"{slug}.ipynb"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
-from tinytorch_compete import feedback, files, ranking
+from tinytorch_compete import distribution, feedback, files, ranking, returned
 from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.model import Challenge, Identity, Result
 
 FOLDER, DATABASE, SECRET, FEEDBACK = "graded", "results.sqlite", "secret", "feedback"
 
@@ -19,6 +22,35 @@ def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     surplus = graded.assembly.surplus if graded.assembly else 0
     handle = ranking.handle(identity.student, plan.secret, graded.result.handle)
     made = feedback.make(plan.challenge, graded.result, executed, surplus, handle, graded.advice)
+    write_notebook(feedback_file(identity, folder), made)
+
+
+def write_notebook(path: Path, made: NotebookNode, mode: int = 0o644) -> None:
+    """Write a notebook whole or not at all; raises ``StoreError``."""
+    files.write_text(path, nbformat.writes(made) + "\n", mode=mode)
+
+
+def feedback_file(identity: Identity, folder: Path) -> Path:
+    """Where the feedback of a result stands below a folder of results."""
     name = f"{identity.challenge}-final" if identity.final else identity.challenge
-    path = folder / FEEDBACK / identity.student / f"{name}.ipynb"
-    files.write_text(path, nbformat.writes(made) + "\n")
+    return folder / FEEDBACK / identity.student / f"{name}.ipynb"
+
+
+def place_in_class(
+    challenge: Challenge, result: Result, latest: Sequence[Result], path: Path, allowed: bool
+) -> None:
+    """Say in a feedback notebook where its result stands among ``latest``, or take that out of it.
+
+    A file that tells of another result, such as of a fault since, loses what it said of the class;
+    one of the other grading, public or final, stays as it is. Raises ``StoreError``.
+    """
+    told = returned.read(path)
+    if told is None or told.final != result.identity.final:
+        return
+    if not (allowed or feedback.CLASS_TITLE in path.read_text("utf-8")):
+        return
+    same = told.graded_at == result.graded_at
+    section = distribution.section(challenge, result, latest) if allowed and same else ""
+    made = nbformat.read(path, 4)
+    if feedback.with_class(made, section):
+        write_notebook(path, made, path.stat().st_mode & 0o777)

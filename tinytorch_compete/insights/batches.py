@@ -61,7 +61,7 @@ def batch_of_one(code: Code, facts: Facts) -> Iterator[Finding]:
     """Training with a single example a step."""
     for node in ast.walk(code.tree):
         place = _size_of_one(code, node) or (
-            _single_steps(node) if isinstance(node, ast.For) else None
+            _single_steps(code, node) if isinstance(node, ast.For) else None
         )
         if place is not None:
             yield Finding(
@@ -239,19 +239,20 @@ def _size_of_one(code: Code, node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _single_steps(loop: ast.For) -> ast.AST | None:
+def _single_steps(code: Code, loop: ast.For) -> ast.AST | None:
     """A training loop whose counter picks one row: ``x[i]`` or ``x[i:i + 1]``."""
     called = {method(node) for node in inside(loop.body)}
     if not {"backward", "step"} <= called or _nested(loop) or not isinstance(loop.target, ast.Name):
         return None
-    if not isinstance(loop.iter, ast.Call) or len(loop.iter.args) > 1:
+    source = code.latest(loop.iter) if isinstance(loop.iter, ast.Name) else loop.iter
+    if not isinstance(source, ast.Call) or len(source.args) > 1:
         return None
     name = loop.target.id
     for node in inside(loop.body):
         if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Load):
             continue
         if ast.unparse(node.slice) in {name, f"{name}:{name} + 1", f"[{name}]"}:
-            return loop if method(loop.iter) == "permutation" or _lengths(loop.iter) else None
+            return loop if method(source) == "permutation" or _lengths(source) else None
     return None
 
 

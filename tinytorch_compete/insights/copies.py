@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.arrays import dtype, dtype_named, is_fresh
@@ -18,6 +19,7 @@ from tinytorch_compete.insights.syntax import (
     shown,
 )
 
+MODELS = re.compile(r"(^|\.)_?(model|net|network|classifier|cnn|mlp)$")
 PRODUCTS = {"matmul", "dot", "tensordot", "einsum", "inner"}
 LAYOUTS = {"transpose", "swapaxes", "moveaxis", "rollaxis"}
 COUNTED = {"sum", "len", "max", "min", "sorted", "list", "set", "enumerate"}
@@ -108,6 +110,8 @@ def redundant(code: Code, node: ast.Call) -> str:
             return f"`{shown(inner)}` has that dtype already, and `astype` copies all the same."
     if called == "copy" and inner is not None and not node.args and _is_new(code, inner):
         return f"`{shown(inner)}` is a new array already; nobody else holds it."
+    if called == "copy" and inner is not None and not node.args and _is_only_read(code, node):
+        return f"`{shown(inner)}` is a part that is read and never written to."
     if (
         name == "array"
         and len(node.args) == 1
@@ -125,6 +129,36 @@ def _is_new(code: Code, node: ast.AST | None) -> bool:
         isinstance(node, ast.Call) and is_fresh(code, node) and method(node) not in {"mean", "sum"}
     )
     return sure or code.numpy(node) in {"maximum", "minimum", "concatenate", "where", "exp"}
+
+
+def _is_only_read(code: Code, node: ast.Call) -> bool:
+    """Whether a copied slice gets a name in a loop that is only read there, by a model or numpy."""
+    statement, inner = code.statement(node), receiver(node)
+    if not isinstance(statement, ast.Assign) or statement.value is not node:
+        return False
+    name = dotted(statement.targets[0])
+    plain = isinstance(inner, ast.Subscript) and isinstance(inner.slice, ast.Slice)
+    if not plain or not name or "." in name or not code.loops(node):
+        return False
+    if len(code.values(name, node)) > 1:
+        return False
+    others = [s for s in code.loops(node)[0].body if s is not statement]
+    if name in changed(others):
+        return False
+    uses = [n for s in others for n in ast.walk(s) if dotted(n) == name]
+    return bool(uses) and all(_reads(code, use) for use in uses)
+
+
+def _reads(code: Code, use: ast.AST) -> bool:
+    """Whether a use hands an array to arithmetic, numpy, ``len`` or a model's forward pass."""
+    up = code.parents[use]
+    if isinstance(up, ast.Call) and use in up.args:
+        called = dotted(up.func)
+        reading = called == "len" or called.split(".")[-1] in {"forward", "predict"}
+        return reading or bool(code.numpy(up)) or bool(MODELS.search(called))
+    if isinstance(up, ast.Attribute):
+        return up.attr in {"shape", "size", "sum", "mean", "max", "min", "T", "dtype"}
+    return isinstance(up, (ast.BinOp, ast.Compare))
 
 
 def _is_walked(code: Code, node: ast.Call) -> bool:

@@ -10,6 +10,7 @@ from tinytorch_compete.insights.arrays import dtype_named
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import (
+    arguments,
     dotted,
     keyword,
     method,
@@ -31,7 +32,8 @@ def whole_dataset(code: Code, facts: Facts) -> Iterator[Finding]:
         data = _converted(code, node.value)
         if data is None:
             continue
-        if code.numpy(data) == "load" or (_given(code, data) and _cut(code, node, name)):
+        known = code.numpy(data) == "load" or _is_mapped(code, data)
+        if known or (_given(code, data) and _cut(code, node, name)):
             yield Finding(
                 (node,),
                 f"How many MiB is `{name}`, and how much of it does one step need?",
@@ -98,11 +100,19 @@ def _given(code: Code, node: ast.expr) -> bool:
     return code.numpy(code.latest(node)) == "load"
 
 
+def _is_mapped(code: Code, node: ast.expr) -> bool:
+    """Whether a name stands for a file that is read only where it is looked at."""
+    value = code.latest(node) if dotted(node) else None
+    return isinstance(value, ast.Call) and keyword(value, "mmap_mode") is not None
+
+
 def _cut(code: Code, node: ast.AST, name: str) -> bool:
     """Whether batches of a name are cut in a training loop, or it goes into a data set."""
+    parts = [n for n in code.below(code.scope(node)) if isinstance(n, ast.Subscript)]
+    own = [part for part in parts if root(part) == name and code.loops(part)]
+    if own:
+        return all(isinstance(part.ctx, ast.Load) for part in own)
     for other in code.below(code.scope(node)):
-        if isinstance(other, ast.Subscript) and root(other) == name and code.loops(other):
-            return isinstance(other.ctx, ast.Load)
         if isinstance(other, ast.Call) and dotted(other.func).endswith("TensorDataset"):
             return name in {dotted(arg) for arg in other.args}
     return False
@@ -122,7 +132,11 @@ def _unrolled(code: Code, node: ast.Call) -> bool:
     """``sliding_window_view(x, ...)`` of a whole array, transposed and reshaped into a copy."""
     if method(node) != "reshape":
         return False
-    inner = receiver(node)
+    inner: ast.AST | None = receiver(node)
+    if code.numpy(inner) in {"ascontiguousarray", "array", "copy"}:
+        inner = arguments(inner)[0] if arguments(inner) else None
+    elif method(inner) == "copy":
+        inner = receiver(inner)
     if method(inner) != "transpose":
         return False
     source: ast.AST | None = receiver(inner)

@@ -24,7 +24,7 @@ def float64(code: Code, facts: Facts) -> Iterator[Finding]:
         if isinstance(node, ast.BinOp):
             what = scaled(code, node)
         elif isinstance(node, ast.Call):
-            what = created(code, node)
+            what = divided(code, node) or created(code, node)
         else:
             continue
         if what and not _narrowed(code, node) and not _on_purpose(code, node):
@@ -86,6 +86,14 @@ def scaled(code: Code, node: ast.BinOp) -> str:
     return f"Dividing the integers of `{name}` by a Python number makes float64."
 
 
+def divided(code: Code, node: ast.Call) -> str:
+    """The same, as a call of numpy that states no dtype and no place for the result."""
+    if code.numpy(node) not in {"divide", "true_divide"} or len(node.args) != 2 or node.keywords:
+        return ""
+    quotient = ast.copy_location(ast.BinOp(node.args[0], ast.Div(), node.args[1]), node)
+    return scaled(code, quotient)
+
+
 def _is_element(code: Code, node: ast.Subscript) -> bool:
     """Whether a subscript picks one number: an index on two axes or more, all of them counters."""
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
@@ -137,5 +145,8 @@ def _on_purpose(code: Code, node: ast.AST) -> bool:
     scope = code.scope(node)
     if isinstance(scope, ast.FunctionDef) and EXACT.search(scope.name):
         return True
-    asked = any("float64" in path for path in loads(scope))
+    # a number that is made a numpy scalar asks for no array of them
+    scalars = [p.func for p in ast.walk(scope) if isinstance(p, ast.Call)]
+    made = {dotted(called) for called in scalars if dotted(called).endswith(".float64")}
+    asked = any("float64" in path for path in loads(scope) - made)
     return asked and method(node) != "astype"

@@ -64,7 +64,8 @@ def gradients_kept(code: Code, facts: Facts) -> Iterator[Finding]:
 def kept(node: ast.AST, tensors: set[str]) -> str:
     """The tensor that a statement keeps beyond the step: appended, or added to a total."""
     if method(node) == "append" and isinstance(node, ast.Call) and len(node.args) == 1:
-        return _bare(node.args[0], tensors)
+        parts = [node.args[0], *_parts(node.args[0])]
+        return next((name for part in parts if (name := _bare(part, tensors))), "")
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
         return (
             _bare(node.value, tensors) if isinstance(node.target, (ast.Name, ast.Attribute)) else ""
@@ -74,6 +75,13 @@ def kept(node: ast.AST, tensors: set[str]) -> str:
         if isinstance(node.value.op, ast.Add) and dotted(node.value.left) == total:
             return _bare(node.value.right, tensors) or _fresh_loss(node.value.right)
     return ""
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """What a tuple, a list or a dictionary is written of."""
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return node.elts
+    return node.values if isinstance(node, ast.Dict) else []
 
 
 def _fresh_loss(node: ast.expr) -> str:

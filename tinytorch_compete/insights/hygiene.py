@@ -24,13 +24,15 @@ from tinytorch_compete.insights.syntax import (
 HEAVY = (
     "mean sum std var max min argsort sort cumsum prod median norm exp log sqrt tanh arange "
     "linspace eye meshgrid matmul dot outer einsum transpose tile repeat pad concatenate "
-    "percentile unique linalg.inv linalg.pinv linalg.svd linalg.eigh linalg.eig linalg.solve "
-    "linalg.norm linalg.qr"
+    "percentile unique triu tril linalg.inv linalg.pinv linalg.svd linalg.eigh linalg.eig "
+    "linalg.solve linalg.norm linalg.qr"
 ).split()
 REDUCING = {"mean", "sum", "std", "var", "max", "min", "argsort", "astype", "dot", "cumsum"}
 HARMLESS = {"len", "range", "float", "int", "abs", "min", "max", "sum", "tuple", "list"}
+MAKERS = {"zeros", "ones", "full", "eye", "identity", "tri", "arange"}
 OWN_LOOPS = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
 VARIABLE = re.compile(r"_NUM_THREADS$")
+COUNTS = {"cpu_count", "process_cpu_count"}
 POOLS = {"ThreadPoolExecutor", "ProcessPoolExecutor", "Pool", "ThreadPool"}
 
 
@@ -71,7 +73,7 @@ def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
 def threads(code: Code, facts: Facts) -> Iterator[Finding]:
     """More threads asked for than the run has cores."""
     for node in ast.walk(code.tree):
-        asked = _in_environment(code, node) or _in_pool(code, node)
+        asked = _in_environment(code, node) or _in_pool(code, node, facts)
         if asked is not None and asked > facts.threads:
             cores = "1 core" if facts.threads == 1 else f"{facts.threads} cores"
             yield Finding(
@@ -170,12 +172,25 @@ def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
                 return False
         if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.Lambda)):
             return False
-    # attributes may be changed by whatever the loop calls on their owner
+    # attributes may be changed by whatever the loop calls on their owner, but hardly a shape
+    paths = paths - _shapes(code, node)
     return not any(
         "." in path and path.split(".")[0] not in ("np", "numpy")
         for path in paths
         if not _is_method(node, path)
     )
+
+
+def _shapes(code: Code, node: ast.AST) -> set[str]:
+    """The names that stand in the shapes of new arrays only."""
+    made = [p for p in ast.walk(node) if code.numpy(p) in MAKERS and isinstance(p, ast.Call)]
+    within = [name for call in made for shape in call.args[:1] for name in _loaded(shape)]
+    everywhere = _loaded(node)
+    return {name for name in within if within.count(name) == everywhere.count(name)}
+
+
+def _loaded(node: ast.AST) -> list[str]:
+    return [dotted(part) for part in ast.walk(node) if isinstance(part, (ast.Name, ast.Attribute))]
 
 
 def _is_method(node: ast.AST, path: str) -> bool:
@@ -200,10 +215,23 @@ def _in_environment(code: Code, node: ast.AST) -> int | None:
     return None
 
 
-def _in_pool(code: Code, node: ast.AST) -> int | None:
+def _in_pool(code: Code, node: ast.AST, facts: Facts) -> int | None:
     if not isinstance(node, ast.Call) or dotted(node.func).split(".")[-1] not in POOLS:
         return None
     stated = keyword(node, "max_workers") or keyword(node, "processes")
     stated = stated or (node.args[0] if node.args else None)
-    value = number(code.latest(stated) if isinstance(stated, ast.Name) else stated)
+    stated = code.latest(stated) if isinstance(stated, ast.Name) else stated
+    if isinstance(stated, ast.BinOp) and isinstance(stated.op, ast.Mult):
+        # a multiple of the cores is more than there are, however many there are
+        counts, times = (
+            (stated.left, stated.right) if _is_count(stated.left) else (stated.right, stated.left)
+        )
+        factor = number(times) if _is_count(counts) else None
+        return int(factor * facts.threads) if factor else None
+    value = number(stated)
     return int(value) if value is not None else None
+
+
+def _is_count(node: ast.expr) -> bool:
+    """Whether an expression asks how many cores there are."""
+    return isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in COUNTS

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import (
+    arguments,
     changed,
     dotted,
     loads,
@@ -73,6 +74,12 @@ def one_hot_matrix(code: Code, node: ast.AST) -> tuple[str, str] | None:
         return (_target(code.statement(node)), ast.unparse(node.slice)) if plain else None
     if isinstance(node, ast.Call) and HELPER.match(dotted(node.func).split(".")[-1]) and node.args:
         return _target(code.statement(node)), ast.unparse(node.args[0])
+    if code.numpy(node) == "put_along_axis" and len(arguments(node)) > 2:
+        return _put(code, *arguments(node)[:3])
+    if isinstance(node, ast.Compare) and _is_arange(code, node.comparators[0]):
+        columns = isinstance(node.ops[0], ast.Eq) and isinstance(node.left, ast.Subscript)
+        name = _target(code.statement(node))
+        return (name, ast.unparse(_unindexed(node.left))) if columns and name else None
     if isinstance(node, ast.Assign) and number(node.value) == 1:
         target_node = node.targets[0]
         if isinstance(target_node, ast.Subscript) and isinstance(target_node.slice, ast.Tuple):
@@ -81,6 +88,18 @@ def one_hot_matrix(code: Code, node: ast.AST) -> tuple[str, str] | None:
             if zeros and labels is not None and _is_arange(code, rows):
                 return root(target_node), ast.unparse(labels)
     return None
+
+
+def _put(code: Code, matrix: ast.expr, labels: ast.expr, value: ast.expr) -> tuple[str, str] | None:
+    zeros = code.numpy(code.latest(matrix)).startswith("zeros")
+    return (
+        (dotted(matrix), ast.unparse(_unindexed(labels))) if zeros and number(value) == 1 else None
+    )
+
+
+def _unindexed(node: ast.expr) -> ast.expr:
+    """What is under a subscript such as ``labels[:, None]``."""
+    return node.value if isinstance(node, ast.Subscript) else node
 
 
 def _is_arange(code: Code, node: ast.AST | None) -> bool:

@@ -24,6 +24,8 @@ JUDGING = re.compile(
     r"^_?(eval\w*|accuracy|acc|validate|validation|test|score|compute_acc\w*)$", re.I
 )
 HELD_OUT = re.compile(r"(^|_)(val|valid|validation|test|dev|public|holdout|heldout)(_|$)", re.I)
+MODEL = re.compile(r"^_?(model|net|network|classifier|cnn|mlp)$", re.I)
+PIECES = {"array_split", "split", "vsplit"}
 MIXING = re.compile(r"perm|shuf|choice|integers|randint|sample", re.I)
 
 
@@ -83,8 +85,13 @@ def _judges(node: ast.Call, loop: ast.For | ast.While) -> bool:
     held_out = any(HELD_OUT.search(path) for path in fixed)
     if JUDGING.match(name):
         return held_out or len(fixed) >= 3
+    if sliced or not held_out or name == "Tensor":
+        return False
+    # a model and a held-out set, or the inputs and the answers of one, go into a judgement
+    wholes = [dotted(arg) for arg in node.args if dotted(arg) in fixed]
+    judged = [path for path in wholes if HELD_OUT.search(path) or MODEL.search(path)]
     forward = re.search(r"model|net|predict|forward", dotted(node.func), re.I)
-    return held_out and not sliced and bool(forward) and not dotted(node.func).endswith("Tensor")
+    return bool(forward) or len(judged) >= 2
 
 
 def _in_file_order(code: Code, loop: ast.For) -> bool:
@@ -92,14 +99,24 @@ def _in_file_order(code: Code, loop: ast.For) -> bool:
     called = {method(n) for n in inside(loop.body)}
     if _feeds_training(code, loop):
         called |= {"backward", "step"}
-    counted = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) == "range"
-    if not {"backward", "step"} <= called or not counted or not isinstance(loop.target, ast.Name):
+    if not {"backward", "step"} <= called or MIXING.search(" ".join(sorted(_words(code, loop)))):
         return False
     if any(isinstance(n, ast.For) and n is not loop for n in ast.walk(loop)):
         return False
-    if MIXING.search(" ".join(sorted(_words(code, loop)))):
+    if _goes_through_pieces(code, loop):
+        return True
+    counted = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) == "range"
+    if not counted or not isinstance(loop.target, ast.Name):
         return False
     return any(_cuts(n, loop.target.id) for n in inside(loop.body))
+
+
+def _goes_through_pieces(code: Code, loop: ast.For) -> bool:
+    """Whether a loop in a loop takes the pieces that numpy cut an array into beforehand."""
+    zipped = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) in {"zip", "enumerate"}
+    sources = loop.iter.args if zipped and isinstance(loop.iter, ast.Call) else [loop.iter]
+    cut = [code.latest(node) if isinstance(node, ast.Name) else node for node in sources]
+    return bool(code.loops(loop)) and any(code.numpy(node) in PIECES for node in cut)
 
 
 def _feeds_training(code: Code, loop: ast.For) -> bool:

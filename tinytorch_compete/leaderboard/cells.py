@@ -5,9 +5,9 @@ from __future__ import annotations
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.inference import CONFIDENCE
-from tinytorch_compete.leaderboard.data import FEWEST, Board
+from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.model import Challenge
-from tinytorch_compete.ranking import format_figure
+from tinytorch_compete.ranking import FEWEST, format_figure
 
 LOAD = """\
 from tinytorch_compete import ranking
@@ -20,7 +20,7 @@ CHALLENGE = BOARD.challenge
 rows = ranking.board(CHALLENGE, BOARD.newest)  # order, tie groups, intervals: from raw samples
 me = data.find(rows, ME)
 ranked = [row for row in rows if not row.withdrawn]
-large = len(ranked) >= data.FEWEST\
+large = len(ranked) >= ranking.FEWEST\
 """
 
 SUMMARY = """\
@@ -54,7 +54,7 @@ DISTRIBUTION = """\
 if large:
     display(pictures.distribution(CHALLENGE, ranked, me))
 else:
-    print(f"Fewer than {data.FEWEST} submissions are ranked: a picture would show who is who.")
+    print(f"Fewer than {ranking.FEWEST} submissions are ranked: a picture would show who is who.")
 display(tables.tiers(BOARD, rows))\
 """
 
@@ -66,7 +66,7 @@ elif large:
 if large:
     display(tables.records(BOARD))
 else:
-    print(f"Who was when where is not shown for fewer than {data.FEWEST} submissions.")\
+    print(f"Who was when where is not shown for fewer than {ranking.FEWEST} submissions.")\
 """
 
 GROUPS = """\
@@ -74,7 +74,11 @@ groups = list(tables.differences(CHALLENGE, rows))
 for table in groups:
     display(table)
 if not groups:
-    print("There is no second group anywhere: nothing separates them.")\
+    print("There is no second group anywhere: nothing separates them.")
+if BOARD.findings:
+    display(tables.findings(BOARD))
+else:
+    print(f"What code wastes is told of tiers with {ranking.FEWEST} or more that were looked at.")\
 """
 
 NOISE = """\

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,10 +12,18 @@ import msgspec
 from tinytorch_compete import ranking
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Challenge, Result
-from tinytorch_compete.ranking import Attempt, Row
+from tinytorch_compete.ranking import FEWEST, Attempt, Row
 
-# In a smaller class, who was seen to work when, or to be content, is easily told from a picture.
-FEWEST = 5
+
+class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the code of a tier's submissions wastes: how many were looked at, and had each kind.
+
+    ``tier`` is empty for those that reached none.
+    """
+
+    tier: str
+    looked: int
+    kinds: dict[str, int]
 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,7 +32,8 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``newest`` has each handle's newest attempt, without its day; ``history`` all attempts, and none
     in a class of fewer than ``FEWEST``. ``unranked`` counts those whose newest result reached no
     tier, ``elsewhere`` those graded under other conditions than the newest. ``noise`` has each
-    figure of the runs' noise certificates in rising order, one value a submission.
+    figure of the runs' noise certificates in rising order, one value a submission. ``findings``
+    are of tiers in which ``FEWEST`` or more were looked at, the highest first.
     """
 
     slug: str
@@ -37,6 +46,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise: dict[str, tuple[float, ...]]
     machines: tuple[str, ...]
     day: dt.date
+    findings: tuple[Findings, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,6 +80,7 @@ def collect(
         noise=_noise(alike),
         machines=tuple(sorted({result.machine for result in alike if result.machine})),
         day=dt.datetime.now(dt.UTC).date(),
+        findings=tuple(_findings(challenge, alike)),
     )
 
 
@@ -79,6 +90,15 @@ def _noise(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:
         for name, value in result.noise.items():
             found[name].append(value)
     return {name: tuple(sorted(values)) for name, values in found.items()}
+
+
+def _findings(challenge: Challenge, results: Sequence[Result]) -> Iterator[Findings]:
+    for name in [*(tier.name for tier in reversed(challenge.tiers)), ""]:
+        own = [r for r in results if r.tier == name and not r.withdrawal]
+        kinds = [result.findings for result in own if result.findings is not None]
+        if len(kinds) >= FEWEST:
+            counts = Counter(kind for found in kinds for kind in found)
+            yield Findings(name, len(kinds), dict(sorted(counts.items())))
 
 
 def encode(board: Board) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -232,6 +233,19 @@ def difference(metric: Metric, one: float, other: float) -> str:
     if metric.unit.startswith("share"):
         return f"{abs(one - other) * 100:.1f} points"
     return ranking.format_figure(metric, abs(one - other))
+
+
+def findings(board: Board) -> Table:
+    """How many in each tier had code of each wasteful kind, the most frequent kind first."""
+    total = sum((Counter(found.kinds) for found in board.findings), Counter[str]())
+    return table(
+        "How many submissions had which finding, by tier; the guide to insights explains each",
+        ["finding", *(f"{f.tier or 'no tier'} (of {f.looked})" for f in board.findings)],
+        (
+            [kind, *(str(found.kinds.get(kind, 0)) for found in board.findings)]
+            for kind in sorted(total, key=lambda kind: (-total[kind], kind))
+        ),
+    )
 
 
 def certificate(board: Board) -> Table:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.profile import view
+from tinytorch_compete.profile.reasons import TITLE, UNMEASURED, Reason
 from tinytorch_compete.profile.view import Row, Section
 
 FACTS = (
@@ -66,17 +68,20 @@ HEAD = (
 )
 
 
-def page(profile: Profile, title: str) -> str:
-    """A whole document that needs nothing else: light, dark, narrow and on paper."""
-    return PAGE.format(title=escape(title), style=STYLE, body=_body(profile))
+def page(profile: Profile, title: str, reasons: Sequence[Reason] | None) -> str:
+    """A whole document that needs nothing else: light, dark, narrow and on paper.
+
+    ``reasons`` are those of the hottest lines, ``None`` if the machine wasn't measured.
+    """
+    return PAGE.format(title=escape(title), style=STYLE, body=_body(profile, reasons))
 
 
-def fragment(profile: Profile) -> str:
+def fragment(profile: Profile, reasons: Sequence[Reason] | None) -> str:
     """The same for the output of a notebook's cell."""
-    return f'<style>{STYLE}</style><div class="cp">{_body(profile)}</div>'
+    return f'<style>{STYLE}</style><div class="cp">{_body(profile, reasons)}</div>'
 
 
-def _body(profile: Profile) -> str:
+def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
     total = view.whole(profile)
     parts = [
         f"<p><b>{view.seconds(total.seconds)}</b> in all cells, highest peak "
@@ -84,6 +89,7 @@ def _body(profile: Profile) -> str:
         '<span class="dim"><span class="key" style="background:var(--time)"></span> time '
         '<span class="key" style="background:var(--mem)"></span> memory</span></p>',
         _hottest(profile),
+        _reasons(reasons),
         _timeline(profile),
         *(_section(section) for section in view.sections(profile)),
         f'<p class="dim">{FACTS} Measured by {escape(" and ".join(profile.backends))}.</p>',
@@ -99,6 +105,17 @@ def _hottest(profile: Profile) -> str:
         for source, row in rows
     )
     return f"<h2>Hottest lines</h2><ol>{items}</ol>" if items else ""
+
+
+def _reasons(found: Sequence[Reason] | None) -> str:
+    if found is None:
+        return f'<p class="dim">{UNMEASURED}</p>'
+    items = "".join(
+        f"<li><b>{reason.kind}</b>: {escape(view.title(reason.source))}, line {reason.line}. "
+        f'<span class="dim">{escape(reason.words)}</span></li>'
+        for reason in found
+    )
+    return f"<h2>{TITLE}</h2><ol>{items}</ol>" if items else ""
 
 
 def _figures(row: Row) -> str:

@@ -27,7 +27,7 @@ import msgspec
 
 from tinytorch_compete.costs import LineCost, Operands, Profile
 from tinytorch_compete.insights.code import read
-from tinytorch_compete.profile import operations, view
+from tinytorch_compete.profile import operations, roof, view
 from tinytorch_compete.profile.operations import Work
 from tinytorch_compete.profile.roof import Precision, Roof
 
@@ -37,6 +37,12 @@ MANY_HITS, FEW_CALLS = 1000, 3
 REACH, REACH_OF_PART = 0.25, 0.5
 
 
+UNMEASURED = (
+    "To see why the hottest lines cost what they cost, run tito compete doctor --roofline once."
+)
+TITLE = "Why the hottest lines cost what they cost"
+
+
 class Reason(msgspec.Struct, frozen=True):
     """Why a line costs what it costs; ``source`` and ``line`` as in ``LineCost``."""
 
@@ -44,6 +50,12 @@ class Reason(msgspec.Struct, frozen=True):
     line: int
     kind: Kind
     words: str
+
+
+def here(profile: Profile) -> tuple[Reason, ...] | None:
+    """The reasons under the roof of this machine; ``None`` if it wasn't measured."""
+    measured = roof.kept()
+    return None if measured is None else tuple(reasons(profile, measured))
 
 
 def reasons(profile: Profile, roof: Roof, count: int = 5) -> list[Reason]:

@@ -1,0 +1,105 @@
+"""A whole notebook profiled in the sandbox for whoever wrote it, in a terminal or in Jupyter."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from nbformat import NotebookNode
+
+from tinytorch_compete import checking, notebook
+from tinytorch_compete.costs import Profile
+from tinytorch_compete.data.splits import Progress
+from tinytorch_compete.grading import Plan
+from tinytorch_compete.model import Inputs, Limits, Timed, Verdict
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.profile import reasons, taking
+from tinytorch_compete.profile.reasons import Reason
+from tinytorch_compete.sandbox.contract import Sandbox
+
+# For a notebook of no challenge: more than any of ours, and less than what a laptop has.
+PLAIN = Limits(memory_mib=2048, wall_s=600, processes=64, disk_mib=256)
+# Nothing that is profiled is graded, so any secret does; a fixed one makes two profiles alike.
+SECRET = b"the secret of profiles only"
+FRAMEWORK = "tinytorch"
+# Our own magics would start a sandbox in the sandbox, and the notebook that is open holds one.
+_MAGIC = re.compile(r"^([ \t]*)(%{1,2}(?:compete\w*|load_ext[ \t]+tinytorch_compete)\b.*)$", re.M)
+
+
+class Portrait(msgspec.Struct, frozen=True):
+    """A profile, and why its hottest lines cost that; ``None`` if this machine wasn't measured.
+
+    ``failure`` says what ended a cell, and is empty if nothing did.
+    """
+
+    profile: Profile
+    reasons: tuple[Reason, ...] | None
+    failure: str
+
+
+def plan(
+    entry: Entry, dataset: str | None, data: Path | None, progress: Progress | None = None
+) -> Plan:
+    """The plan of a run that only looks at a notebook, with inputs of no grading.
+
+    Raises ``CompeteError``.
+    """
+    return Plan(entry, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
+
+
+def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> Portrait:
+    """Run a notebook and look at its lines: as grading does, or all cells of any notebook.
+
+    The run can be interrupted. Raises ``CompeteError``.
+    """
+    found = notebook.read(path)
+    with tempfile.TemporaryDirectory() as folder:
+        code = code_beside(path, Path(folder))
+        if plan is None:
+            beside = path.parent / "data"
+            where = beside if beside.is_dir() else None
+            made, limits = _own(found), PLAIN
+            inputs: Mapping[str, Inputs | Timed] = {}
+        else:
+            where = plan.exams[0].data.folder
+            made = notebook.assemble(plan.master, found).notebook
+            limits, inputs = plan.limits, plan.inputs[0]
+        profile, run = checking.apart(
+            lambda: taking.run(sandbox, made, limits, inputs, code, where), sandbox
+        )
+    failure = "" if run.verdict == Verdict.OK else run.message
+    return Portrait(profile, reasons.here(profile), failure)
+
+
+def as_json(portrait: Portrait) -> str:
+    """The figures of a profile, and ``reasons`` beside them, as JSON."""
+    figures = {**msgspec.to_builtins(portrait.profile), "reasons": portrait.reasons}
+    return msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"
+
+
+def code_beside(path: Path, folder: Path) -> Path:
+    """Copy the student's modules and framework, and no more of what lies beside the notebook."""
+    for file in path.parent.glob("*.py"):
+        if file.is_file():
+            shutil.copy(file, folder)
+    framework = path.parent / FRAMEWORK
+    if framework.is_dir():
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(framework, folder / FRAMEWORK, ignore=skipped)
+    return folder
+
+
+def _own(found: NotebookNode) -> NotebookNode:
+    """A copy of a notebook in which each code cell is the student's, named by its number."""
+    found = copy.deepcopy(found)
+    code = [cell for cell in found.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, 1):
+        cell.outputs = []
+        cell.source = _MAGIC.sub(r"\1pass  # \2", cell.source)
+        cell.metadata["nbgrader"] = {"grade_id": str(number), "solution": True, "grade": False}
+    return found
