@@ -93,7 +93,8 @@ def _summary(challenge: Challenge, result: Result, surplus: int, handle: str) ->
         lines += [f"*{escape(result.message)}*", ""]
     if result.layers:
         lines += [*_figures(challenge, result), ""]
-    lines += [text for text in (_next_tier(challenge, result), ADVICE[result.verdict]) if text]
+    words = (_next_tier(challenge, result), ADVICE[result.verdict])
+    lines += ["\n\n".join(text for text in words if text)]
     if surplus:
         cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
         lines += [
