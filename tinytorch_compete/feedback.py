@@ -54,7 +54,7 @@ def make(
     by_id = {cell.grade_id: cell for cell in result.cells}
     about = list(advice_cells.make(advice)) if advice else []
     cells = [_cell("summary", _summary(challenge, result, surplus, handle))]
-    cells[0].source += f"\n\n{AT_THE_END}" if about else ""
+    cells[0].source += f"\n\n{AT_THE_END}" if advice_cells.SUGGESTIONS in dict(about) else ""
     for cell in shown.cells:
         cells.append(cell)
         name = notebook.grade_id(cell)
