@@ -29,19 +29,19 @@ def test_three_figures_stand_against_the_quarters_of_the_class() -> None:
 
 
 def test_the_best_is_in_the_first_quarter_and_the_worst_in_the_last() -> None:
-    assert "`░░░░█` first quarter" in line("speedup", CLASS[-1])
-    assert "`█░░░░` last quarter" in line("speedup", CLASS[0])
+    assert "`▁▁▁▁█` first quarter" in line("speedup", CLASS[-1])
+    assert "`█▁▁▁▁` last quarter" in line("speedup", CLASS[0])
 
 
 def test_less_is_better_where_the_metric_says_so() -> None:
     samples = [{**r.samples, "peak_mib": (50.0 + 10 * n,)} for n, r in enumerate(CLASS)]
     heavy = [msgspec.structs.replace(r, samples=s) for r, s in zip(CLASS, samples, strict=True)]
-    assert "| 50 MiB | 118 MiB | 95 MiB | 72 MiB | `░░░░█` first" in line("peak", heavy[0], heavy)
-    assert "`█░░░░` last quarter" in line("peak", heavy[-1], heavy)
+    assert "| 50 MiB | 118 MiB | 95 MiB | 72 MiB | `▁▁▁▁█` first" in line("peak", heavy[0], heavy)
+    assert "`█▁▁▁▁` last quarter" in line("peak", heavy[-1], heavy)
 
 
 def test_equal_figures_are_at_the_median() -> None:
-    assert "`░░█░░` at the median" in line("points", CLASS[3])
+    assert "`▁▁█▁▁` at the median" in line("points", CLASS[3])
 
 
 def test_what_reached_no_tier_is_compared_in_points_alone() -> None:

@@ -6,6 +6,8 @@ import msgspec
 from classes import CHALLENGE, attempt
 
 from tinytorch_compete import feedback
+from tinytorch_compete.advice.facts import Advice
+from tinytorch_compete.costs import Profile
 from tinytorch_compete.model import Result, Verdict
 
 
@@ -27,6 +29,15 @@ def test_figures_of_a_tier_that_a_stopped_run_lost_are_explained() -> None:
     shown = summary(stopped)
     assert "a tier counts only if every run reaches one" in shown
     assert "a tier counts only" not in summary(attempt("ada", 0.3))
+
+
+def test_the_summary_promises_what_is_at_the_end_and_nothing_else() -> None:
+    def promised(advice: Advice) -> bool:
+        made = feedback.make(CHALLENGE, attempt("ada", 2.0), None, advice=advice)
+        return feedback.AT_THE_END in made.cells[0].source
+
+    assert promised(Advice(Profile((), {}, ())))
+    assert not promised(Advice(note="No line has figures: the kernel ended."))
 
 
 def test_time_is_said_to_be_of_a_run_where_there_were_several() -> None:

@@ -19,7 +19,7 @@ PLACES = (
     "first quarter",
 )
 LABELS = {"peak_mib": "peak memory"}
-EMPTY, FULL = "░", "█"
+EMPTY, FULL = "▁", "█"
 
 
 def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str:

@@ -54,7 +54,7 @@ def make(
     by_id = {cell.grade_id: cell for cell in result.cells}
     about = list(advice_cells.make(advice)) if advice else []
     cells = [_cell("summary", _summary(challenge, result, surplus, handle))]
-    cells[0].source += f"\n\n{AT_THE_END}" if about else ""
+    cells[0].source += f"\n\n{AT_THE_END}" if advice_cells.SUGGESTIONS in dict(about) else ""
     for cell in shown.cells:
         cells.append(cell)
         name = notebook.grade_id(cell)
@@ -93,7 +93,8 @@ def _summary(challenge: Challenge, result: Result, surplus: int, handle: str) ->
         lines += [f"*{escape(result.message)}*", ""]
     if result.layers:
         lines += [*_figures(challenge, result), ""]
-    lines += [text for text in (_next_tier(challenge, result), ADVICE[result.verdict]) if text]
+    words = (_next_tier(challenge, result), ADVICE[result.verdict])
+    lines += ["\n\n".join(text for text in words if text)]
     if surplus:
         cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
         lines += [

@@ -48,6 +48,15 @@ def test_rounding_to_float32_leaves_an_answer_the_same() -> None:
     assert equal(wide, wide.astype(np.float32))
 
 
+def test_sums_that_come_out_near_zero_may_lose_the_digits_of_what_was_added() -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = rng.standard_normal((300, 400)), rng.standard_normal((400, 300))
+    narrow = rows.astype(np.float32) @ columns.astype(np.float32)
+    assert np.abs(rows @ columns).min() < 1e-3
+    assert equal(rows @ columns, narrow)
+    assert not equal(rows @ columns, narrow + np.float32(0.01))
+
+
 def test_one_class_number_in_a_hundred_may_differ_and_two_may_not() -> None:
     labels = np.zeros(100, dtype=np.int64)
     one, two = labels.copy(), labels.copy()

@@ -12,6 +12,7 @@ from tinytorch_compete.profile import table, view
 from tinytorch_compete.profile.reasons import TITLE, Reason
 
 LARGEST = 5
+SUGGESTIONS = "suggestions"  # the cell on what to try
 NOTHING = (
     "## What to try\n\nNone of the wasteful patterns that are looked for was found, or no change "
     "that was tried helped. What is left is to do less work: begin with the hottest line above."
@@ -27,9 +28,9 @@ def make(advice: Advice) -> Iterator[tuple[str, str]]:
     if advice.profile or advice.note:
         yield "profile", _profile(advice)
     if advice.insights:
-        yield "suggestions", _suggestions(advice.insights)
+        yield SUGGESTIONS, _suggestions(advice.insights)
     elif advice.profile:
-        yield "suggestions", NOTHING
+        yield SUGGESTIONS, NOTHING
 
 
 def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:

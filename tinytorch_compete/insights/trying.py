@@ -16,7 +16,8 @@ NOISE_SECONDS = 0.10
 NOISE_SHARE = 0.03
 NOISE_MIB = 2.0
 LEAST_SECONDS = 0.05  # what the messages of a notebook's cells cost varies by that
-# float32 has seven digits; long sums and another order of adding leave about four.
+# float32 has seven digits; long sums and another order of adding leave about four. Where a sum
+# comes out near zero they are of what was added, so the absolute tolerance grows with the array.
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 # Class numbers may differ where two scores are equal but for rounding.
 SAME_LABELS = 0.99
@@ -48,7 +49,8 @@ def equal(one: Any, other: Any) -> bool:
     if a.shape != b.shape or a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
         return False
     if a.dtype.kind == "f" or b.dtype.kind == "f":
-        return bool(np.allclose(a, b, RELATIVE, ABSOLUTE, equal_nan=True))
+        largest = float(np.max(np.abs(a), initial=1.0, where=np.isfinite(a)))
+        return bool(np.allclose(a, b, RELATIVE, ABSOLUTE * largest, equal_nan=True))
     return a.size == 0 or float(np.mean(a == b)) >= SAME_LABELS
 
 
