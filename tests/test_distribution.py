@@ -90,7 +90,7 @@ def test_the_order_of_the_results_changes_nothing() -> None:
 
 def test_a_feedback_file_gains_and_loses_its_place_and_nothing_else(tmp_path) -> None:
     made = feedback.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
-    path = results.feedback_file(CLASS[0].identity, tmp_path)
+    path = results.feedback_path(tmp_path, CLASS[0].identity)
     results.write_notebook(path, made)
     before = path.read_bytes()
 

@@ -315,6 +315,41 @@ def test_a_file_of_format_1_is_read_as_it_is_and_becomes_2_when_it_is_written(ch
     assert (version(chain), kept.check_chain()) == ("2", 4)
 
 
+def regraded(*students: str) -> list[msgspec.Struct]:
+    """Results of a later day, with fewer points."""
+    later = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
+    return [msgspec.structs.replace(result(s, points=2.0), graded_at=later) for s in students]
+
+
+def test_results_are_adopted_once_and_follow_from_all_before_them(chain: Path) -> None:
+    kept = Store(chain)
+    before = kept.history()
+    assert kept.adopt(regraded("ada", "ben")) == 2
+    assert kept.adopt(regraded("ada", "ben", "new")) == 1
+    assert kept.history() == [*before, *regraded("ada", "ben", "new")]
+    assert kept.check_chain() == len(before) + 3
+
+
+def test_results_are_adopted_all_together_or_not_at_all(
+    chain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, add, added = Store(chain), Store._add, []
+    before = kept.history()
+
+    def failing(self: Store, *row: object) -> None:
+        added.append(row)
+        if len(added) == 2:
+            raise KeyboardInterrupt
+        add(self, *row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_add", failing)
+        with pytest.raises(KeyboardInterrupt):
+            kept.adopt(regraded("ada", "ben"))
+    assert kept.history() == before
+    assert kept.check_chain() == len(before)
+
+
 def test_the_order_of_rows_is_theirs_and_no_clocks(tmp_path: Path) -> None:
     kept = Store(tmp_path / "r.sqlite")
     moment = result().graded_at

@@ -88,16 +88,16 @@ def _again(plan: grading.Plan, old: Result, root: Path, sandbox: Sandbox) -> Rec
         identity = plan.identity(work, work.files())
     except CompeteError:  # its files are what is wrong with it; grading says so again
         identity = plan.identity(work, {})
-    if changed := _changed(old.identity, identity):
-        return Recount(old, (f"graded under another {', '.join(changed)}",))
+    if different := changed(old.identity, identity):
+        return Recount(old, (f"graded under another {', '.join(different)}",))
     new = grading.grade(plan, work, sandbox).result
     return compare(plan.entry.challenge, old, new, plan.exams[0].holdout_n * old.runs)
 
 
-def _changed(old: Identity, new: Identity) -> list[str]:
+def changed(old: Identity, new: Identity) -> list[str]:
     """What isn't as it was when the result was made, in words."""
     names = {"challenge_sha": "challenge", "grader_sha": "grader", "submission_sha": "submission"}
-    names |= {"seed_sha": "secret", "dataset": "data set", "limits": "limit"}
+    names |= {"seed_sha": "set of seeds", "dataset": "data set", "limits": "limit"}
     return [word for name, word in names.items() if getattr(old, name) != getattr(new, name)]
 
 
@@ -108,7 +108,7 @@ def compare(challenge: Challenge, old: Result, new: Result, n: int) -> Recount:
     differences, noise, slack = [], [], 0.0
     for name in dict.fromkeys([*old.metrics, *new.metrics]):
         before, after = (r.metrics.get(name, math.nan) for r in (old, new))
-        allowed = _tolerance(challenge, old, name, n)
+        allowed = tolerance(challenge, old, name, n)
         if before == after:
             continue
         text = f"{name} {before:.4f}, again {after:.4f}"
@@ -129,7 +129,7 @@ def compare(challenge: Challenge, old: Result, new: Result, n: int) -> Recount:
     return Recount(old, tuple(differences), tuple(noise))
 
 
-def _tolerance(challenge: Challenge, result: Result, name: str, n: int) -> float:
+def tolerance(challenge: Challenge, result: Result, name: str, n: int) -> float:
     """How far a metric may move: a share of ``n`` images, or a ratio of times; 0 for any other.
 
     A share may move by its 95 % interval's half-width (normal approximation, Wald), with half an

@@ -100,6 +100,11 @@ class Plan:
         """What each run may use."""
         return self.challenge.limits
 
+    @property
+    def conditions(self) -> Identity:
+        """What all work is graded under, as ``ranking.conditions`` gives it."""
+        return self._same
+
     @functools.cached_property
     def inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
         """What each probe is handed, for each exam; made once, the same for everybody."""

@@ -50,7 +50,7 @@ _VERSION = sa.select(_facts.c.value).where(_facts.c.name == "version")
 
 
 class Store:
-    """An open results database: ``append`` and ``withdraw`` add a row, everything else reads.
+    """An open results database: ``append``, ``adopt``, ``withdraw`` add rows, all else reads.
 
     ``place`` is a file, made if it isn't there, or a database URL. Raises ``StoreError`` for a
     place that can't be opened, isn't ours, or was written by a newer version of this package.
@@ -76,6 +76,21 @@ class Store:
         with self._reported(), self._engine.begin() as connection:
             self._lock(connection)
             self._add(connection, result.identity, str(result.verdict), result)
+
+    def adopt(self, results: Sequence[Result]) -> int:
+        """Add the results that aren't here yet, all at once or none; returns how many that were.
+
+        Which ones are here is told by ``key``.
+        """
+        with self._reported(), self._engine.begin() as connection:
+            self._lock(connection)
+            graded = _results.c.verdict != WITHDRAWN
+            rows = connection.execute(sa.select(_results.c.result).where(graded))
+            known = {key(self._decode(row[0], Result)) for row in rows}
+            added = [result for result in results if key(result) not in known]
+            for result in added:
+                self._add(connection, result.identity, str(result.verdict), result)
+        return len(added)
 
     def withdraw(self, student: str, challenge: str, reason: str) -> Result:
         """Mark a student's newest result as withdrawn; returns it as it stands now.
@@ -280,6 +295,11 @@ def _agrees(row: sa.Row[tuple[object, ...]]) -> bool:
         str(said.verdict) if isinstance(said, Result) else WITHDRAWN,
         said.identity,
     )
+
+
+def key(result: Result) -> tuple[Identity, dt.datetime]:
+    """What tells gradings apart: the work and its conditions, and when it was graded."""
+    return result.identity, result.graded_at
 
 
 def frame(results: Sequence[Result]) -> pd.DataFrame:

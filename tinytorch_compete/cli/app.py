@@ -18,6 +18,7 @@ from tinytorch_compete.cli import (
     machine,
     profiling,
     records,
+    regrading,
     student,
     suggesting,
 )
@@ -44,6 +45,7 @@ for command in (
     challenges.verify,
     challenges.cap,
     classroom.grade,
+    regrading.diff,
     classroom.results,
     boards.leaderboard,
     course.export,

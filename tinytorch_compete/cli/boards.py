@@ -10,7 +10,8 @@ import typer
 
 from tinytorch_compete import files, pack
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.classroom import Final, Folder, grade, stored
+from tinytorch_compete.cli.classroom import grade
+from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console
 from tinytorch_compete.course.results import DATABASE, FEEDBACK, SECRET
 from tinytorch_compete.errors import CompeteError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +13,28 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import advising, entrant, files, grading, pack, store, submission
+from tinytorch_compete import (
+    advising,
+    entrant,
+    files,
+    grading,
+    pack,
+    store,
+    submission,
+)
+from tinytorch_compete import shadow as shadows
 from tinytorch_compete.admission import admit
-from tinytorch_compete.cli import student
+from tinytorch_compete.cli import shadowing, student
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
+from tinytorch_compete.cli.folder import Final, Folder, Source, options, stored
 from tinytorch_compete.cli.tables import (
     console,
     download,
     errors,
     print_flags,
     print_results,
+    say,
     verdict,
 )
 from tinytorch_compete.course.results import (
@@ -30,7 +42,7 @@ from tinytorch_compete.course.results import (
     FEEDBACK,
     FOLDER,
     SECRET,
-    feedback_file,
+    feedback_path,
     place_in_class,
     write_feedback,
 )
@@ -47,10 +59,9 @@ from tinytorch_compete.submission import Submission
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
 
-Folder = Annotated[Path, typer.Option("--results", help="The folder of results and feedback.")]
+    Gradebook = CourseGradebook | shadows.Copies
+
 Dataset = Annotated[str | None, typer.Option(help="One of the challenge's data sets.")]
-Source = Annotated[Path | None, typer.Option("--data", help="A folder that has the data set.")]
-Final = Annotated[bool, typer.Option("--final", help="Of the final grading, after closing.")]
 
 
 def grade(
@@ -83,8 +94,16 @@ def grade(
             "--class-figures", help="Say in each feedback where it stands in the class, unnamed."
         ),
     ] = False,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Grade beside what is published, which stays.")
+    ] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Publish what --shadow graded; grades nothing.")
+    ] = False,
 ) -> None:
     """Grade a class; run it again to go on."""
+    if shadow and promote:
+        raise CompeteError("--shadow grades and --promote publishes: one after the other.")
     gradebook = _gradebook(course) if course else None
     if gradebook:
         context.obj = (*context.obj, *gradebook.packs)
@@ -94,27 +113,30 @@ def grade(
     entry = entry_of(context, slug)
     if final:
         _check_closed(entry)
-    _check_isolation(require_isolation)
+    if not promote:
+        _check_isolation(require_isolation)
     found = submission.find(submissions.resolve(), entry.slug)
+    if shadow or promote:
+        shadowing.check_published(results)
     secret = files.secret(results / SECRET)
     with download() as progress:
         plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
-    if gradebook:
-        gradebook.check(plan)
+    if not (shadow or promote):
+        _check_ready(plan, results, gradebook)
     kept = Store(results / DATABASE)
     works = _admitted(entry, found, kept)
-    todo = works if again else _waiting(plan, works, kept, gradebook)
-    if skipped := len(works) - len(todo):
-        console.print(f"{skipped} graded already; --again grades them once more.")
-    try:
-        task = advising.grade if insights else grading.grade
-        workers = workers or workers_for(plan.limits)
-        new = _grade(plan, todo, kept, results, workers, task, gradebook)
-    except KeyboardInterrupt:
-        errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
-        raise typer.Exit(130) from None
-    _place_in_class(plan, kept, results, gradebook, class_figures)
-    _show(plan, found, new, kept, results)
+    task = advising.grade if insights else grading.grade
+    batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
+    if promote:
+        shadowing.promote(plan, works, kept, results, gradebook)
+        _place_in_class(plan, kept, results, gradebook, class_figures)
+    elif shadow:
+        _check_faults(shadowing.grade(plan, works, kept, results, gradebook, batch), found)
+    else:
+        new = batch(works, kept, results, gradebook)
+        _place_in_class(plan, kept, results, gradebook, class_figures)
+        _show(plan, found, kept, results)
+        _check_faults(new, found)
 
 
 def _gradebook(course: Path) -> CourseGradebook:
@@ -124,8 +146,39 @@ def _gradebook(course: Path) -> CourseGradebook:
     return CourseGradebook(course)
 
 
+def _check_ready(plan: Plan, results: Path, gradebook: CourseGradebook | None) -> None:
+    """Raise ``CompeteError`` if grades under this plan must not, or can't, be published now."""
+    shadows.check_absent(plan, results)
+    if gradebook:
+        gradebook.check(plan)
+
+
+def _batch(
+    plan: Plan,
+    works: Sequence[Submission],
+    kept: Store,
+    folder: Path,
+    gradebook: Gradebook | None,
+    *,
+    again: bool,
+    workers: int | None,
+    task: Task,
+) -> list[Result]:
+    """Grade what has no grade yet into a folder of results; the results of this time."""
+    todo = works if again else _waiting(plan, works, kept, gradebook)
+    if skipped := len(works) - len(todo):
+        console.print(f"{skipped} graded already; --again grades them once more.")
+    try:
+        return _grade(
+            plan, todo, kept, folder, workers or workers_for(plan.limits), task, gradebook
+        )
+    except KeyboardInterrupt:
+        errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
+        raise typer.Exit(130) from None
+
+
 def _waiting(
-    plan: Plan, works: Sequence[Submission], kept: Store, gradebook: CourseGradebook | None
+    plan: Plan, works: Sequence[Submission], kept: Store, gradebook: Gradebook | None
 ) -> list[Submission]:
     """The submissions without a grade, or whose grade is in no gradebook yet."""
     todo = grading.waiting(plan, works, kept)
@@ -142,23 +195,25 @@ def _place_in_class(
     allowed = asked or bool(gradebook and gradebook.class_figures)
     latest = kept.latest(slug, final=plan.final)
     for result in latest:
-        paths = [feedback_file(result.identity, folder)]
+        paths = [feedback_path(folder, result.identity)]
         paths += [gradebook.graded_copy(result.identity.student, slug)] if gradebook else []
         for path in paths:
             place_in_class(plan.challenge, result, latest, path, allowed)
 
 
-def _show(
-    plan: Plan, works: Sequence[Submission], new: Sequence[Result], kept: Store, folder: Path
-) -> None:
-    """Print what a class earned; raises ``CompeteError`` if this time's grading had faults."""
+def _show(plan: Plan, works: Sequence[Submission], kept: Store, folder: Path) -> None:
+    """Print what a class earned."""
     slug = plan.entry.slug
     students = {work.student for work in works}
     newest = kept.latest(slug, final=plan.final)
     latest = [r for r in newest if r.identity.student in students]
     print_results(plan.challenge, latest)
-    console.print(f"Feedback: {folder / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
+    say(f"Feedback: {folder / FEEDBACK}")
     _say_flags(slug, latest, folder)
+
+
+def _check_faults(new: Sequence[Result], works: Sequence[Submission]) -> None:
+    """Raise ``CompeteError`` if this time's grading had faults."""
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
         raise CompeteError(
             f"{len(faults)} of {len(works)} could not be graded, which is our fault and scores "
@@ -196,7 +251,7 @@ def results(
     if not found:
         kind = "final results" if final else "results"
         raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
-    _write(store.frame(found), csv, parquet)
+    write_table(store.frame(found), csv, parquet)
     if csv or parquet:
         return
     entries = pack.find(context.obj)
@@ -217,9 +272,9 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     if not (count := sum(bool(result.flags) for result in found)):
         return
     has = "result has" if count == 1 else "results have"
-    where = "" if folder == Path(FOLDER) else f" --results {folder}"
-    text = f"{count} {has} flags for you to read: tito compete results {slug} --flags{where}"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(
+        f"{count} {has} flags for you to read: tito compete results {options(slug, folder)} --flags"
+    )
 
 
 def _admitted(entry: Entry, found: Sequence[Submission], kept: Store) -> Sequence[Submission]:
@@ -241,7 +296,7 @@ def _grade(
     folder: Path,
     workers: int,
     task: Task,
-    gradebook: CourseGradebook | None,
+    gradebook: Gradebook | None,
 ) -> list[Result]:
     """Grade with a progress bar that counts verdicts; the results of this time."""
 
@@ -273,15 +328,6 @@ def _grade(
     return found
 
 
-def stored(folder: Path) -> Store:
-    """The results in a folder; raises ``StoreError`` if there are none."""
-    if not (folder / DATABASE).is_file():
-        raise StoreError(
-            f"{folder / DATABASE}: no results there; grade first, or name the folder by --results."
-        )
-    return Store(folder / DATABASE)
-
-
 def _check_closed(entry: Entry) -> None:
     """Raise ``CompeteError`` while a challenge is open; a date without a zone is local time."""
     closes = entry.challenge.dates.closes
@@ -301,7 +347,8 @@ def _check_isolation(required: bool) -> None:
         errors.print(f"[bold red]WEAK ISOLATION[/] {text}", highlight=False)
 
 
-def _write(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
+def write_table(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
+    """Write a table to the files that are named; raises ``StoreError``."""
     try:
         if csv:
             store.harmless(frame).to_csv(csv, index=False)

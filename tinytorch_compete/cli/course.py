@@ -11,7 +11,7 @@ import typer
 
 from tinytorch_compete import files, pack, store
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.classroom import Folder, stored
+from tinytorch_compete.cli.folder import Folder, stored
 from tinytorch_compete.cli.tables import console, download
 from tinytorch_compete.course import export as exports
 from tinytorch_compete.course import folder as courses

@@ -11,7 +11,7 @@ import typer
 from tinytorch_compete import audit as auditing
 from tinytorch_compete import files, pack, submission
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.classroom import Folder, Source, stored
+from tinytorch_compete.cli.folder import Folder, Source, stored
 from tinytorch_compete.cli.tables import console, print_results, table
 from tinytorch_compete.course.results import FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError, StoreError

@@ -40,6 +40,11 @@ def download() -> Iterator[Callable[[int, int], None]]:
         yield update
 
 
+def say(text: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def plain(text: str) -> str:
     """A text without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)

@@ -18,7 +18,7 @@ from traitlets.config import LoggingConfigurable
 
 from tinytorch_compete import distribution, feedback, files, grading, pack, submission
 from tinytorch_compete.course import plain, results
-from tinytorch_compete.course.graded import graded_notebook
+from tinytorch_compete.course.graded import add_checksums, graded_notebook
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
 from tinytorch_compete.grading import Graded, Plan
@@ -62,7 +62,7 @@ class Ready(Autograde):  # type: ignore[misc]
     """nbgrader's own autograding of one submission that is run and judged already."""
 
     plan: Plan
-    graded: Graded | None = None
+    made: NotebookNode | None = None
     force = True
 
     def init_notebooks(self) -> None:
@@ -103,13 +103,13 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         converter = self.parent.parent
         if facts["assignment"] not in CompeteCourse(parent=self).challenges:
             return self._execute(nb, converter.coursedir, facts), resources
-        if getattr(converter, "graded", None) is not None:
-            plan, graded, section = converter.plan, converter.graded, ""
+        if getattr(converter, "made", None) is not None:
+            plan, made = converter.plan, converter.made
         else:
             plan, graded, section = self._grade(converter.coursedir, facts)
-        made = graded_notebook(plan, graded, released(facts["db_url"], plan))
-        feedback.with_class(made, section)
-        return made, resources
+            made = graded_notebook(plan, graded)
+            feedback.with_class(made, section)
+        return add_checksums(made, released(facts["db_url"], plan)), resources
 
     def _execute(
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
@@ -154,7 +154,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             raise Fault(result.message)
         if not course.class_figures:
             return plan, made[0], ""
-        path = results.feedback_file(result.identity, place)
+        path = results.feedback_path(place, result.identity)
         results.place_in_class(entry.challenge, result, latest, path, allowed=True)
         return plan, made[0], distribution.section(entry.challenge, result, latest)
 

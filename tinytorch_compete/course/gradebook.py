@@ -8,12 +8,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGrader
 from nbgrader.converters.base import NbGraderException
 
 from tinytorch_compete.course import config, folder
 from tinytorch_compete.course.autograde import CompeteCourse, Ready, released
+from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.submission import Submission
@@ -78,16 +80,23 @@ class CourseGradebook:
         return self.graded_copy(work.student, slug).exists()
 
     def record(self, plan: Plan, graded: Graded) -> None:
-        """Write the graded copy and all that ``nbgrader autograde`` writes into the gradebook.
+        """Write what ``nbgrader autograde`` writes for a graded submission; see ``take``.
 
         A result without points, which is a fault of ours, is not written. Raises ``StoreError``.
         """
-        if graded.result.points is None:
-            return
-        self._coursedir.student_id = graded.result.identity.student
+        if graded.result.points is not None:
+            student = graded.result.identity.student
+            self.take(plan, student, graded_notebook(plan, graded))
+
+    def take(self, plan: Plan, student: str, made: NotebookNode) -> None:
+        """Write a graded copy, and all that ``nbgrader autograde`` writes into the gradebook.
+
+        Raises ``StoreError``.
+        """
+        self._coursedir.student_id = student
         self._coursedir.assignment_id = plan.entry.slug
         converter = Ready(coursedir=self._coursedir, parent=self._app)
-        converter.plan, converter.graded = plan, graded
+        converter.plan, converter.made = plan, made
         said = _Last()
         self._app.log.addHandler(said)
         try:
@@ -95,7 +104,7 @@ class CourseGradebook:
         except NbGraderException:
             raise StoreError(
                 f"{self.root}: nbgrader could not take the grade of "
-                f"{graded.result.identity.student!r} in {plan.entry.slug!r}: {said.words}"
+                f"{student!r} in {plan.entry.slug!r}: {said.words}"
             ) from None
         finally:
             self._app.log.removeHandler(said)

@@ -13,13 +13,12 @@ from tinytorch_compete.errors import Fault
 from tinytorch_compete.grading import Graded, Plan
 
 
-def graded_notebook(plan: Plan, graded: Graded, checksums: Mapping[str, str]) -> NotebookNode:
+def graded_notebook(plan: Plan, graded: Graded) -> NotebookNode:
     """The feedback notebook, with each grading cell's points as that cell's one result.
 
     nbgrader reads a cell's points from its first ``execute_result``; here that is written by us,
-    long after the kernel is gone, and every other output was made harmless. ``checksums`` are
-    nbgrader's of the released cells, by which it knows an answer that was never begun. Work that
-    couldn't be run is shown as the released notebook. Raises ``Fault`` for a result without points.
+    long after the kernel is gone, and every other output was made harmless. Work that couldn't be
+    run is shown as the released notebook. Raises ``Fault`` for a result without points.
     """
     if graded.result.points is None:
         raise Fault(graded.result.message)
@@ -29,11 +28,20 @@ def graded_notebook(plan: Plan, graded: Graded, checksums: Mapping[str, str]) ->
     earned = {cell.grade_id: cell for cell in graded.result.cells}
     for cell in made.cells:
         name = notebook.grade_id(cell)
-        if name in checksums:
-            cell.metadata["nbgrader"]["checksum"] = checksums[name]
         if name in plan.points:
             found = earned.get(name)
             score(cell, found.points if found else 0.0, plan.points[name])
+    return made
+
+
+def add_checksums(made: NotebookNode, checksums: Mapping[str, str]) -> NotebookNode:
+    """Write nbgrader's checksums of the released cells into a graded copy, and return it.
+
+    By them nbgrader knows an answer that was never begun.
+    """
+    for cell in made.cells:
+        if (name := notebook.grade_id(cell)) in checksums:
+            cell.metadata["nbgrader"]["checksum"] = checksums[name]
     return made
 
 

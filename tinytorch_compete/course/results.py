@@ -22,7 +22,7 @@ def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     surplus = graded.assembly.surplus if graded.assembly else 0
     handle = ranking.handle(identity.student, plan.secret, graded.result.handle)
     made = feedback.make(plan.challenge, graded.result, executed, surplus, handle, graded.advice)
-    write_notebook(feedback_file(identity, folder), made)
+    write_notebook(feedback_path(folder, identity), made)
 
 
 def write_notebook(path: Path, made: NotebookNode, mode: int = 0o644) -> None:
@@ -30,10 +30,15 @@ def write_notebook(path: Path, made: NotebookNode, mode: int = 0o644) -> None:
     files.write_text(path, nbformat.writes(made) + "\n", mode=mode)
 
 
-def feedback_file(identity: Identity, folder: Path) -> Path:
-    """Where the feedback of a result stands below a folder of results."""
-    name = f"{identity.challenge}-final" if identity.final else identity.challenge
-    return folder / FEEDBACK / identity.student / f"{name}.ipynb"
+def feedback_path(folder: Path, identity: Identity) -> Path:
+    """Where the feedback on a piece of work stands below a folder of results."""
+    file = f"{name(identity.challenge, identity.final)}.ipynb"
+    return folder / FEEDBACK / identity.student / file
+
+
+def name(slug: str, final: bool) -> str:
+    """What the files of a challenge are called; those of its final grading stand beside them."""
+    return f"{slug}-final" if final else slug
 
 
 def place_in_class(

@@ -1,0 +1,279 @@
+"""A changed grader is tried beside the published grades, looked at, and published at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import batch
+import pandas as pd
+import pytest
+from regraded import HARSH, change, diff, feedback, grade, make, points, public, stored
+
+from tinytorch_compete import shadow
+from tinytorch_compete.cli import classroom, tables
+from tinytorch_compete.model import Result
+from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.store import Store
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def root(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the class, whose grader has become harsher since."""
+    shutil.copytree(published, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(classroom, "LocalSandbox", FakeSandbox)
+    monkeypatch.setattr(tables.console, "width", 80)
+    change(tmp_path, *HARSH)
+    return tmp_path
+
+
+def test_a_shadow_leaves_all_that_is_published_as_it_is(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = public(root)
+    assert grade(root, "--shadow") == 0
+    assert "Nothing was published" in capsys.readouterr().out
+    assert diff(root) == 0
+    assert public(root) == before
+
+
+def test_the_difference_says_who_moves_and_why(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert grade(root, "--shadow") == 0
+    capsys.readouterr()
+    assert diff(root) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "4 graded anew, under another grader." in said
+    old = points(root)["ada"]
+    assert f"ada {old:g}/10 → {old / 2:g}/10" in said
+    assert f"cell holdout: {old:g} of 10 → {old / 2:g} of 10, for the same answers:" in said
+    assert "0 up, 3 down, 1 stay." in said
+    assert "bob" not in said
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_difference_fits_the_terminal(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(tables.console, "width", width)
+    assert grade(root, "--shadow") == 0
+    capsys.readouterr()
+    assert diff(root) == 0
+    table = capsys.readouterr().out.partition("down, ")[0]
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= width
+
+
+def test_the_difference_is_written_for_scripts(root: Path) -> None:
+    assert grade(root, "--shadow") == 0
+    assert diff(root, "--csv", str(root / "moves.csv")) == 0
+    table = pd.read_csv(root / "moves.csv").set_index("student")
+    assert table["way"].to_dict() == {"ada": "down", "bob": "same", "di": "down", "flo": "down"}
+    assert (table["points_after"] == table["points_before"] / 2).all()
+
+
+def test_promoting_switches_results_and_feedback_and_keeps_the_old_ones(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, words = points(root), feedback(root, "ada")
+    assert grade(root, "--shadow") == 0
+    shown = (shadow.folder(root / "graded", "mine", False) / "feedback/ada/mine.ipynb").read_text()
+    assert grade(root, "--promote") == 0
+    assert "4 grades are published" in capsys.readouterr().out
+    assert points(root) == {name: earned / 2 for name, earned in before.items()}
+    assert feedback(root, "ada") == shown != words
+    kept = stored(root)
+    assert kept.check_chain() == 8
+    assert [r.points for r in kept.history()[:4]] == [before[n] for n in before]
+    assert not shadow.folder(root / "graded", "mine", False).exists()
+    assert grade(root) == 0
+    assert "4 graded already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["diff"], ["promote"]])
+def test_without_a_shadow_there_is_one_clear_error(
+    root: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    before = public(root)
+    assert (diff(root) if words == ["diff"] else grade(root, "--promote")) == 1
+    said = capsys.readouterr().err.strip()
+    assert "no shadow there" in said and "--shadow" in said
+    assert "\n" not in said
+    assert public(root) == before
+
+
+def test_without_published_results_there_is_no_shadow(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "graded" / "results.sqlite").unlink()
+    assert grade(root, "--shadow") == 1
+    assert "no results there; grade first" in capsys.readouterr().err
+    assert not (root / "graded" / shadow.SHADOW).exists()
+
+
+def arrive(root: Path) -> None:
+    batch.submit(root / "class" / "new" / "mine" / "mine.ipynb", batch.GOLD)
+
+
+def replace(root: Path) -> None:
+    path = root / "class" / "ada" / "mine" / "mine.ipynb"
+    path.unlink()
+    path.parent.rmdir()
+    batch.submit(path, batch.GOLD + "# better\n")
+
+
+def change_again(root: Path) -> None:
+    change(root, "share / 2", "share / 3")
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (arrive, "no grade in the shadow yet: new."),
+        (replace, "no grade in the shadow yet: ada."),
+        (change_again, "the shadow was graded under another grader"),
+    ],
+)
+def test_a_shadow_that_is_behind_is_not_promoted_until_it_is_gone_on_with(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    happens: Callable[[Path], None],
+    said: str,
+) -> None:
+    assert grade(root, "--shadow") == 0
+    happens(root)
+    before = public(root)
+    assert grade(root, "--promote") == 1
+    error = capsys.readouterr().err
+    assert said in error and "--shadow" in error
+    assert public(root) == before
+    assert grade(root, "--shadow") == 0
+    assert grade(root, "--promote") == 0
+    assert points(root).keys() >= {"ada", "bob", "di", "flo"}
+
+
+def test_the_difference_from_a_shadow_of_an_older_grader_is_not_shown(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert grade(root, "--shadow") == 0
+    change_again(root)
+    assert diff(root) == 1
+    assert "no grade there under the challenge and grader as they are now" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_shadow_that_was_interrupted_goes_on(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, counted = Store.append, []
+
+    def interrupted(kept: Store, result: Result) -> None:
+        counted.append(result)
+        if len(counted) == 3:
+            raise KeyboardInterrupt
+        append(kept, result)
+
+    before = public(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "append", interrupted)
+        assert grade(root, "--shadow") == 130
+    assert grade(root, "--promote") == 1
+    assert "no grade in the shadow yet" in capsys.readouterr().err
+    assert diff(root) == 0
+    assert "2 not in the shadow, left as it is" in capsys.readouterr().out
+    assert public(root) == before
+    assert grade(root, "--shadow") == 0
+    assert "2 graded already" in capsys.readouterr().out
+    assert grade(root, "--promote") == 0
+    assert stored(root).check_chain() == 8
+
+
+def test_a_fault_in_the_shadow_is_said_and_is_not_promoted(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinytorch_compete.grading.BACK_OFF_S", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(classroom, "LocalSandbox", lambda: FakeSandbox(faults=3))
+        assert grade(root, "--shadow") == 1
+    said = capsys.readouterr()
+    assert "FAULT" in said.out and "1 of 4 could not be graded" in " ".join(said.err.split())
+    assert grade(root, "--promote") == 1
+    assert "no grade in the shadow yet: ada." in capsys.readouterr().err
+
+
+def test_plain_grading_does_not_publish_what_waits_in_a_shadow(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert grade(root, "--shadow") == 0
+    before = public(root)
+    assert grade(root) == 1
+    said = capsys.readouterr().err
+    assert "--promote" in said and "delete that folder" in said
+    assert public(root) == before
+    change(root, HARSH[1], HARSH[0])  # as it was published
+    assert grade(root) == 0
+    assert "4 graded already" in capsys.readouterr().out
+
+
+def test_a_withdrawn_result_stays_withdrawn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = stored(root)
+    assert grade(root, "--shadow") == 0
+    kept.withdraw("flo", "mine", "the same code as ada's")
+    capsys.readouterr()
+    assert diff(root) == 0
+    assert "1 withdrawn before, left as it is and off the new board: flo" in capsys.readouterr().out
+    assert grade(root, "--promote") == 0
+    said = capsys.readouterr().out
+    assert "3 grades are published" in said and "off the board: flo" in said
+    newest = {r.identity.student: r for r in kept.latest()}
+    assert newest["flo"].withdrawal is not None
+    assert newest["ada"].withdrawal is None
+
+
+def test_who_handed_in_nothing_that_can_be_graded_keeps_the_old_result(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = points(root)
+    shutil.rmtree(root / "class" / "flo")
+    assert grade(root, "--shadow") == 0
+    capsys.readouterr()
+    assert diff(root) == 0
+    assert (
+        "1 not in the shadow, left as it is and off the new board: flo" in capsys.readouterr().out
+    )
+    assert grade(root, "--promote") == 0
+    assert points(root)["flo"] == before["flo"]
+
+
+def test_a_shadow_of_the_final_grading_is_apart_from_the_public_ones(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert grade(root, "--final") == 0
+    change_again(root)
+    before = public(root)
+    assert grade(root, "--final", "--shadow") == 0
+    assert public(root) == before
+    assert diff(root) == 1
+    assert "no shadow there" in capsys.readouterr().err
+    assert diff(root, "--final") == 0
+    assert "--final FOLDER --promote" in capsys.readouterr().out
+    old = points(root)
+    assert grade(root, "--final", "--promote") == 0
+    assert points(root) == old
+    final = {r.identity.student: r.points for r in stored(root).latest(final=True)}
+    assert final["ada"] < old["ada"] / 2
+
+
+def test_filling_and_publishing_are_two_steps(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert grade(root, "--shadow", "--promote") == 1
+    assert "one after the other" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""A small class that was graded under one grader, and is graded again under a changed one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import batch
+import pytest
+
+from tinytorch_compete import shadow
+from tinytorch_compete.cli import classroom
+from tinytorch_compete.cli.app import run
+from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.store import Store
+
+HARSH = ("CellJudgement(share, message)", "CellJudgement(share / 2, message)")
+ANSWERS = {name: batch.ANSWERS[name] for name in ("ada", "bob", "di", "flo")}
+
+
+def make(root: Path) -> Path:
+    """A class that was graded, in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classroom, "LocalSandbox", FakeSandbox)
+        patch.setattr(batch, "ANSWERS", ANSWERS)
+        batch.make(root)
+        assert grade(root) == 0
+    return root
+
+
+def change(root: Path, old: str, new: str) -> None:
+    """Change the grader."""
+    path = root / "pack" / "graders" / "mine" / "grader.py"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def words(root: Path, *more: str) -> list[str]:
+    """The words that grade the class, one submission at a time: the fake has but one process."""
+    return [*batch.words(root, "graded"), "--workers", "1", *more]
+
+
+def grade(root: Path, *more: str) -> int:
+    """Grade the class by the real command, in this process; returns the exit status."""
+    return run(words(root, *more), "tito compete")
+
+
+def diff(root: Path, *more: str) -> int:
+    """Show who moves; returns the exit status."""
+    where = ["--results", str(root / "graded")]
+    return run(["--pack", str(root / "pack"), "diff", "mine", *where, *more], "tito compete")
+
+
+def public(root: Path) -> dict[str, bytes]:
+    """All that is published, byte for byte."""
+    folder = root / "graded"
+    found = (path for path in folder.rglob("*") if path.is_file())
+    hidden = folder / shadow.SHADOW
+    return {str(p): p.read_bytes() for p in found if not p.is_relative_to(hidden)}
+
+
+def stored(root: Path) -> Store:
+    """The published results."""
+    return Store(root / "graded" / "results.sqlite")
+
+
+def points(root: Path) -> dict[str, float | None]:
+    """Each student's published points."""
+    return {result.identity.student: result.points for result in stored(root).latest()}
+
+
+def feedback(root: Path, student: str) -> str:
+    """A student's published feedback, as text."""
+    return (root / "graded" / "feedback" / student / "mine.ipynb").read_text()

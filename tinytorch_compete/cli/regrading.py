@@ -1,0 +1,128 @@
+"""Show who moves between the published grades and a shadow's, before it is promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinytorch_compete import audit, causes, files, moves, ranking, shadow
+from tinytorch_compete.cli.boards import LEADERBOARD
+from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.classroom import write_table
+from tinytorch_compete.cli.folder import Final, Folder, options, stored
+from tinytorch_compete.cli.tables import console, say, table
+from tinytorch_compete.course.results import FOLDER, SECRET, name
+from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.leaderboard import data
+from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.moves import Move
+from tinytorch_compete.pack import Entry
+
+
+def diff(
+    context: typer.Context,
+    slug: Slug,
+    results: Folder = Path(FOLDER),
+    csv: Annotated[Path | None, typer.Option(help="Write every student's move as CSV.")] = None,
+    final: Final = False,
+) -> None:
+    """Show who moves if a shadow is promoted, and why."""
+    entry = entry_of(context, slug)
+    held = shadow.stored(results, entry.slug, final)
+    after = shadow.current(entry, held, final)
+    if not after:
+        raise CompeteError(
+            f"{held.place}: no grade there under the challenge and grader as they are now. Grade "
+            f"them: tito compete grade {entry.slug} FOLDER --shadow"
+        )
+    before = shadow.standing(stored(results), entry.slug, final)
+    old = _published_facts(entry, results, final)
+    found = moves.compare(old, entry.challenge, before, after, files.secret(results / SECRET))
+    if csv:
+        write_table(moves.frame(found), csv, None)
+        return
+    _print(found, before, after)
+    where = f"{options(entry.slug, results, final)} FOLDER"
+    if shadow.Copies(shadow.folder(results, entry.slug, final)).folder.exists():
+        where = f"{entry.slug} --course FOLDER{' --final' if final else ''}"
+    say(f"Publish: tito compete grade {where} --promote")
+
+
+def _published_facts(entry: Entry, folder: Path, final: bool) -> Challenge:
+    """The facts of the leaderboard that was written last; today's if there is none."""
+    try:
+        path = folder / LEADERBOARD / f"{name(entry.slug, final)}.json"
+        return data.read(path).challenge
+    except StoreError:
+        return entry.challenge
+
+
+def _print(found: Sequence[Move], before: dict[str, Result], after: dict[str, Result]) -> None:
+    pairs = [(before[student], after[student]) for student in before if student in after]
+    changed = dict.fromkeys(word for one, two in pairs for word in _conditions(one, two))
+    under = f"under another {' and '.join(changed)}" if changed else "under the same conditions"
+    say(f"{len(after)} graded anew, {under}.")
+    worths: dict[str, str] = {}
+    for one, two in pairs:
+        worths |= causes.reworth(one, two) if one.cells and two.cells else {}
+    for cell, worth in worths.items():
+        say(f"Cell {cell} is worth {worth} points.")
+    moving = [move for move in found if move.visible]
+    if moving:
+        columns = ["!student", ">points", "!tier", ">place"]
+        console.print(table("", columns, [_row(move) for move in moving]))
+    told = [move for move in moving if move.reasons]
+    if told:
+        rows = [line for move in told for line in _why(move)]
+        console.print(table("\nWhy", ["!", ""], rows))
+    say("\n" + _summary(found))
+    left = [move for move in found if move.way == "left"]
+    for why in dict.fromkeys(move.reasons[0] for move in left):
+        names = [move.student for move in left if move.reasons[0] == why]
+        say(f"{len(names)} {why}, left as it is and off the new board: {shadow.named(names)}")
+
+
+def _conditions(one: Result, two: Result) -> list[str]:
+    return audit.changed(*(ranking.conditions(result.identity) for result in (one, two)))
+
+
+def _row(move: Move) -> list[str]:
+    old, new = move.before, move.after
+    points = [_points(result) for result in (old, new)]
+    tiers = [result.tier or "none" if result else "none" for result in (old, new)]
+    return [move.student, _arrow(*points), _arrow(*tiers), _arrow(*move.places)]
+
+
+def _points(result: Result | None) -> str:
+    if result is None or result.withdrawal:
+        return "–"
+    return f"{result.points:g}/{result.max_points:g}"
+
+
+def _arrow(old: str, new: str) -> str:
+    return old if old == new else f"{old or '–'} → {new or '–'}"
+
+
+def _why(move: Move) -> list[list[str]]:
+    """The student's name, and a line for each reason."""
+    reasons = list(move.reasons)
+    if move.noise:
+        reasons[0] = f"only noise: {reasons[0]}"
+    names = [move.student, *[""] * (len(reasons) - 1)]
+    lines = [reason.replace("\n", " ") for reason in reasons]
+    return [[f"  {who}", text] for who, text in zip(names, lines, strict=True)]
+
+
+def _summary(found: Sequence[Move]) -> str:
+    """How many go up, down and stay, and how much of that isn't their own doing."""
+    count = {way: sum(move.way == way for move in found) for way in ("up", "down", "same", "new")}
+    text = f"{count['up']} up, {count['down']} down, {count['same']} stay"
+    text += f", {count['new']} new" if count["new"] else ""
+    noise = sum(move.noise and move.way in ("up", "down") for move in found)
+    shifted = sum(move.way == "same" and len(set(move.places)) > 1 for move in found)
+    parts = [f"{noise} of these by noise alone"] if noise else []
+    parts += [f"{shifted} of those who stay change place"] if shifted else []
+    return "; ".join([text, *parts]) + "."

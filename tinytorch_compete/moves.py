@@ -1,0 +1,148 @@
+"""Who moves from one set of grades to another: from the published ones to a shadow's."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+import pandas as pd
+
+from tinytorch_compete import causes, ranking
+from tinytorch_compete.model import Challenge, Result
+
+Way = Literal["up", "down", "same", "new", "left"]
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One student's change: the two results and places, which way it goes, and why.
+
+    ``way`` is by the share of the points, then by tier. ``new`` had no grade that counts, and
+    ``left`` has none in the shadow and keeps the old one. A place is a rank in its division, with
+    ``=`` where others share it, and empty without one. ``noise`` says that the figures differ by no
+    more than those of two gradings of the same work do. ``reasons`` are empty if nothing of the
+    student's own changed.
+    """
+
+    student: str
+    way: Way
+    before: Result | None
+    after: Result | None
+    places: tuple[str, str]
+    reasons: tuple[str, ...]
+    noise: bool = False
+
+    @property
+    def visible(self) -> bool:
+        """Whether anything that a board or a gradebook shows changes."""
+        if not (self.before and self.after):
+            return self.way == "new"
+        other_points = self.before.points != self.after.points
+        return self.way != "same" or other_points or self.places[0] != self.places[1]
+
+
+def compare(
+    old: Challenge,
+    challenge: Challenge,
+    before: Mapping[str, Result],
+    after: Mapping[str, Result],
+    secret: bytes,
+) -> list[Move]:
+    """Each student's move, those who lose the most first; the unmoved last, by name.
+
+    ``old`` are the facts that the old places are counted by, ``challenge`` today's. Results are by
+    student, without faults.
+    """
+    counted = {s: r for s, r in after.items() if not _stays(before.get(s), r)}
+    under = {ranking.conditions(result.identity) for result in counted.values()}
+    alike = {s: r for s, r in before.items() if ranking.conditions(r.identity) in under}
+    was, is_now = places(old, before, secret), places(challenge, {**alike, **counted}, secret)
+    found = []
+    for student in sorted({*before, *after}):
+        where = was.get(student, ""), is_now.get(student, "")
+        found.append(_move(challenge, student, before.get(student), counted.get(student), where))
+    return sorted(found, key=_order)
+
+
+def places(challenge: Challenge, results: Mapping[str, Result], secret: bytes) -> dict[str, str]:
+    """Each ranked student's place on the board of these results, such as ``3`` or ``3=``."""
+    alike, _ = ranking.comparable(list(results.values()))
+    rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
+    students = {ranking.handle(r.identity.student, secret, r.handle): r for r in alike}
+    shared = Counter((row.division, row.rank) for row in rows)
+    return {
+        students[row.handle].identity.student: (
+            f"{row.rank}=" if shared[row.division, row.rank] > 1 else str(row.rank)
+        )
+        for row in rows
+        if row.handle
+    }
+
+
+def frame(moves: Sequence[Move]) -> pd.DataFrame:
+    """The moves as a table, one row each; what isn't there is missing."""
+    return pd.DataFrame([_row(move) for move in moves])
+
+
+def _row(move: Move) -> dict[str, object]:
+    sides = zip(("before", "after"), (move.before, move.after), move.places, strict=True)
+    found: dict[str, object] = {"student": move.student, "way": move.way}
+    for side, result, place in sides:
+        found |= {
+            f"verdict_{side}": str(result.verdict) if result else None,
+            f"points_{side}": result.points if result else None,
+            f"max_points_{side}": result.max_points if result else None,
+            f"tier_{side}": result.tier if result else None,
+            f"place_{side}": place or None,
+        }
+    return {**found, "noise": move.noise, "why": "; ".join(move.reasons)}
+
+
+def _move(
+    challenge: Challenge,
+    student: str,
+    before: Result | None,
+    after: Result | None,
+    places: tuple[str, str],
+) -> Move:
+    if before is None:
+        return Move(student, "new", None, after, places, ("had no grade before",))
+    if after is None:
+        why = "withdrawn before" if before.withdrawal else "not in the shadow"
+        return Move(student, "left", before, None, places, (why,))
+    if before.withdrawal:
+        why = "the withdrawn result was of another submission"
+        return Move(student, "new", None, after, places, (why,))
+    reasons, noise = causes.reasons(challenge, before, after)
+    return Move(student, _way(challenge, before, after), before, after, places, reasons, noise)
+
+
+def _stays(before: Result | None, after: Result) -> bool:
+    """Whether a result is of work whose published result was withdrawn: that isn't undone."""
+    return before is not None and before.withdrawal is not None and causes.same_work(before, after)
+
+
+def _order(move: Move) -> tuple[int, float, str]:
+    change = 0.0
+    if move.before and move.after:
+        change = -abs(_share(move.after) - _share(move.before))
+    return (("down", "up", "new", "same", "left").index(move.way), change, move.student)
+
+
+def _way(challenge: Challenge, before: Result, after: Result) -> Way:
+    gain = _share(after) - _share(before)
+    if math.isclose(gain, 0, abs_tol=1e-9):
+        gain = _level(challenge, after.tier) - _level(challenge, before.tier)
+    return "same" if gain == 0 else "up" if gain > 0 else "down"
+
+
+def _share(result: Result) -> float:
+    return (result.points or 0.0) / (result.max_points or 1.0)
+
+
+def _level(challenge: Challenge, tier: str) -> int:
+    """How hard a tier is; 0 for none, and for one that today's challenge doesn't have."""
+    names = [tier.name for tier in challenge.tiers]
+    return names.index(tier) + 1 if tier in names else 0
