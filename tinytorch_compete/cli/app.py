@@ -20,6 +20,7 @@ from tinytorch_compete.cli import (
     records,
     student,
     suggesting,
+    taking_part,
 )
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
@@ -49,6 +50,7 @@ for command in (
     course.export,
     records.audit,
     records.withdraw,
+    taking_part.entries,
     challenges.similar,
     profiling.profile,
     suggesting.insights,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +12,9 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import advising, entrant, files, grading, pack, store, submission
+from tinytorch_compete import advising, enrolment, entrant, files, grading, pack, store, submission
 from tinytorch_compete.admission import admit
-from tinytorch_compete.cli import student
+from tinytorch_compete.cli import student, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.tables import (
@@ -33,12 +33,14 @@ from tinytorch_compete.course.results import (
     feedback_file,
     place_in_class,
     write_feedback,
+    write_team_feedback,
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
 from tinytorch_compete.grading import Graded, Plan, Task
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.roster import Roster, counted, sharing
 from tinytorch_compete.sandbox import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
@@ -102,7 +104,8 @@ def grade(
     if gradebook:
         gradebook.check(plan)
     kept = Store(results / DATABASE)
-    works = _admitted(entry, found, kept)
+    roster = enrolment.update(results, entry, found)
+    works = _admitted(entry, found, kept, roster)
     todo = works if again else _waiting(plan, works, kept, gradebook)
     if skipped := len(works) - len(todo):
         console.print(f"{skipped} graded already; --again grades them once more.")
@@ -113,8 +116,13 @@ def grade(
     except KeyboardInterrupt:
         errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
         raise typer.Exit(130) from None
-    _place_in_class(plan, kept, results, gradebook, class_figures)
-    _show(plan, found, new, kept, results)
+    latest = kept.latest(entry.slug, final=final)
+    others = sharing(roster, entry.slug, latest)
+    _place_in_class(plan, latest, others, results, gradebook, class_figures)
+    if gradebook:
+        gradebook.level(plan, latest, roster)
+    write_team_feedback(plan, latest, roster, results)
+    _show(plan, found, new, kept, results, roster)
 
 
 def _gradebook(course: Path) -> CourseGradebook:
@@ -135,28 +143,39 @@ def _waiting(
 
 
 def _place_in_class(
-    plan: Plan, kept: Store, folder: Path, gradebook: CourseGradebook | None, asked: bool
+    plan: Plan,
+    latest: Sequence[Result],
+    others: Sequence[Result],
+    folder: Path,
+    gradebook: CourseGradebook | None,
+    asked: bool,
 ) -> None:
-    """Say in all feedback where it stands in the class as it is now, if the course allows it."""
+    """Say in all feedback where it stands among others as they are now, if the course allows it."""
     slug = plan.entry.slug
     allowed = asked or bool(gradebook and gradebook.class_figures)
-    latest = kept.latest(slug, final=plan.final)
     for result in latest:
         paths = [feedback_file(result.identity, folder)]
         paths += [gradebook.graded_copy(result.identity.student, slug)] if gradebook else []
         for path in paths:
-            place_in_class(plan.challenge, result, latest, path, allowed)
+            place_in_class(plan.challenge, result, others, path, allowed)
 
 
 def _show(
-    plan: Plan, works: Sequence[Submission], new: Sequence[Result], kept: Store, folder: Path
+    plan: Plan,
+    works: Sequence[Submission],
+    new: Sequence[Result],
+    kept: Store,
+    folder: Path,
+    roster: Roster,
 ) -> None:
     """Print what a class earned; raises ``CompeteError`` if this time's grading had faults."""
     slug = plan.entry.slug
     students = {work.student for work in works}
     newest = kept.latest(slug, final=plan.final)
     latest = [r for r in newest if r.identity.student in students]
-    print_results(plan.challenge, latest)
+    counting = [r for r in counted(roster, newest) if r.identity.student in students]
+    print_results(plan.challenge, counting)
+    taking_part.print_teams(roster, slug, folder)
     console.print(f"Feedback: {folder / FEEDBACK}", markup=False, highlight=False, soft_wrap=True)
     _say_flags(slug, latest, folder)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
@@ -196,20 +215,31 @@ def results(
     if not found:
         kind = "final results" if final else "results"
         raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
-    _write(store.frame(found), csv, parquet)
+    rosters = {r.identity.challenge: enrolment.read(results, r.identity.challenge) for r in found}
+    counting = found if history else _counting(found, rosters)
+    _write(store.frame(counting), csv, parquet)
     if csv or parquet:
         return
     entries = pack.find(context.obj)
-    for name in dict.fromkeys(result.identity.challenge for result in found):
+    for name, roster in rosters.items():
         console.print(f"[bold]{name}[/bold]")
-        rows = [result for result in found if result.identity.challenge == name]
+        own = [result for result in found if result.identity.challenge == name]
         challenge = pack.resolve(entries, name).challenge
         if flags:
-            print_flags(rows)
+            print_flags(own)
         elif detailed:
-            print_details(challenge, rows, files.secret(results / SECRET))
+            print_details(challenge, own, files.secret(results / SECRET), roster)
         else:
-            print_results(challenge, rows)
+            print_results(challenge, [r for r in counting if r.identity.challenge == name])
+
+
+def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Result]:
+    """The results that count for each student, of all challenges."""
+    return [
+        result
+        for name, roster in rosters.items()
+        for result in counted(roster, (r for r in found if r.identity.challenge == name))
+    ]
 
 
 def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
@@ -222,9 +252,11 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _admitted(entry: Entry, found: Sequence[Submission], kept: Store) -> Sequence[Submission]:
+def _admitted(
+    entry: Entry, found: Sequence[Submission], kept: Store, roster: Roster
+) -> Sequence[Submission]:
     """The submissions that the challenge's dates and quota let in; says what they don't."""
-    admission = admit(entry.challenge.dates, found, kept.history(entry.slug))
+    admission = admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
     for work, why in admission.refused:
         line = f"not graded: {work.student}: {why}."
         errors.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -16,9 +16,19 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import distribution, feedback, files, grading, pack, submission
-from tinytorch_compete.course import plain, results
+from tinytorch_compete import (
+    distribution,
+    enrolment,
+    feedback,
+    files,
+    grading,
+    pack,
+    roster,
+    submission,
+)
+from tinytorch_compete.course import plain, results, teamwork
 from tinytorch_compete.course.graded import graded_notebook
+from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
 from tinytorch_compete.grading import Graded, Plan
@@ -103,13 +113,25 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         converter = self.parent.parent
         if facts["assignment"] not in CompeteCourse(parent=self).challenges:
             return self._execute(nb, converter.coursedir, facts), resources
-        if getattr(converter, "graded", None) is not None:
+        ready = getattr(converter, "graded", None) is not None
+        if ready:
             plan, graded, section = converter.plan, converter.graded, ""
         else:
             plan, graded, section = self._grade(converter.coursedir, facts)
-        made = graded_notebook(plan, graded, released(facts["db_url"], plan))
+        place = CompeteCourse(parent=self).place(Path(converter.coursedir.root))
+        known, student = enrolment.read(place, facts["assignment"]), facts["student"]
+        checksums = released(facts["db_url"], plan)
+        made = graded_notebook(
+            plan,
+            graded,
+            checksums,
+            roster.shown_name(known, facts["assignment"], student, plan.secret),
+            roster.note(known, student),
+        )
         feedback.with_class(made, section)
-        return made, resources
+        if ready or not known.teams:
+            return made, resources
+        return self._level(made, plan, converter.coursedir, student, checksums), resources
 
     def _execute(
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
@@ -130,6 +152,27 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             sandbox.stop()
             raise
 
+    def _level(
+        self,
+        made: NotebookNode,
+        plan: Plan,
+        coursedir: CourseDirectory,
+        student: str,
+        checksums: dict[str, str],
+    ) -> NotebookNode:
+        """The graded copy with the points of the student's team; its other members get them now."""
+        slug = plan.entry.slug
+        place = CompeteCourse(parent=self).place(Path(coursedir.root))
+        known = enrolment.read(place, slug)
+        kept = Store(place / results.DATABASE)
+        latest = kept.latest(slug)
+        kept.close()
+        where = places(coursedir, slug)
+        teamwork.level(where, plan, latest, known, checksums, known.side(student))
+        own = {result.identity.student: result.identity for result in latest}
+        counts = {r.identity.student: r for r in roster.counted(known, latest)}[student]
+        return teamwork.mark(made, plan, counts, counts.identity == own[student], known)
+
     def _grade(self, coursedir: CourseDirectory, facts: dict[str, str]) -> tuple[Plan, Graded, str]:
         """One submission graded here and now, and what its feedback says of the class."""
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
@@ -138,6 +181,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         plan = _plan(entry, place, entry.challenge_sha(), entry.grader_sha())
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
+        known = enrolment.update(place, entry, submission.find(Path(path).parent.parent, slug))
         made: list[Graded] = []
 
         def keep(graded: Graded) -> None:
@@ -154,9 +198,25 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             raise Fault(result.message)
         if not course.class_figures:
             return plan, made[0], ""
-        path = results.feedback_file(result.identity, place)
-        results.place_in_class(entry.challenge, result, latest, path, allowed=True)
-        return plan, made[0], distribution.section(entry.challenge, result, latest)
+        path, others = (
+            results.feedback_file(result.identity, place),
+            roster.sharing(known, slug, latest),
+        )
+        results.place_in_class(entry.challenge, result, others, path, allowed=True)
+        return plan, made[0], distribution.section(entry.challenge, result, others)
+
+
+def places(coursedir: CourseDirectory, slug: str) -> Places:
+    """Where the course keeps what teams are levelled in."""
+
+    def submitted(student: str) -> Path:
+        return Path(coursedir.format_path(coursedir.submitted_directory, student, slug))
+
+    def graded(student: str) -> Path:
+        folder = coursedir.format_path(coursedir.autograded_directory, student, slug)
+        return Path(folder) / f"{slug}.ipynb"
+
+    return Places(str(coursedir.db_url), submitted, graded)
 
 
 def _whose(facts: dict[str, str]) -> tuple[str, str]:

@@ -13,19 +13,24 @@ from tinytorch_compete.errors import Fault
 from tinytorch_compete.grading import Graded, Plan
 
 
-def graded_notebook(plan: Plan, graded: Graded, checksums: Mapping[str, str]) -> NotebookNode:
+def graded_notebook(
+    plan: Plan, graded: Graded, checksums: Mapping[str, str], handle: str = "", note: str = ""
+) -> NotebookNode:
     """The feedback notebook, with each grading cell's points as that cell's one result.
 
     nbgrader reads a cell's points from its first ``execute_result``; here that is written by us,
     long after the kernel is gone, and every other output was made harmless. ``checksums`` are
-    nbgrader's of the released cells, by which it knows an answer that was never begun. Work that
-    couldn't be run is shown as the released notebook. Raises ``Fault`` for a result without points.
+    nbgrader's of the released cells, by which it knows an answer that was never begun. ``handle``
+    and ``note`` are those of ``feedback.make``. Work that couldn't be run is shown as the released
+    notebook. Raises ``Fault`` for a result without points.
     """
     if graded.result.points is None:
         raise Fault(graded.result.message)
     executed = graded.run.notebook if graded.run else student_version(plan.master)
     surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.challenge, graded.result, executed, surplus, advice=graded.advice)
+    made = feedback.make(
+        plan.challenge, graded.result, executed, surplus, handle, graded.advice, note
+    )
     earned = {cell.grade_id: cell for cell in graded.result.cells}
     for cell in made.cells:
         name = notebook.grade_id(cell)
