@@ -11,12 +11,14 @@ from test_store import result as stored
 
 from tinytorch_compete import metrics, pack
 from tinytorch_compete.model import Result
+from tinytorch_compete.roster import Entered, Roster
 
 SLUG = "fast-convolution"
 CHALLENGE = pack.find()[SLUG].challenge
 SECRET = b"secret"
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 NAMES = "lovelace hopper turing noether curie franklin ramanujan erdos goeppert meitner".split()
+SHARING = Roster(entered={name: Entered("", progress=True) for name in NAMES})
 LEVELS = (0.1, 0.6, 0.61, 1.4, 1.41, 1.42, 2.2, 2.21, 3.0, 3.01)
 
 

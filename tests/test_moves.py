@@ -9,7 +9,9 @@ from test_ranking import CHALLENGE, SECRET, result
 from tinytorch_compete import moves
 from tinytorch_compete.model import CellResult, Challenge, Result, Verdict, Withdrawal
 from tinytorch_compete.moves import Move
+from tinytorch_compete.roster import Entered, Roster, Team
 
+NOBODY = Roster()
 GOOD = "90.0% of the images never seen before are right."
 
 
@@ -21,10 +23,13 @@ def graded(student: str, accuracy: float, points: float = 7.0, **changes: object
 
 
 def compare(
-    before: list[Result], after: list[Result], challenge: Challenge = CHALLENGE
+    before: list[Result],
+    after: list[Result],
+    challenge: Challenge = CHALLENGE,
+    known: Roster = NOBODY,
 ) -> dict[str, Move]:
     old, new = ({r.identity.student: r for r in results} for results in (before, after))
-    return {m.student: m for m in moves.compare(CHALLENGE, challenge, old, new, SECRET)}
+    return {m.student: m for m in moves.compare(CHALLENGE, challenge, old, new, SECRET, known)}
 
 
 def only(before: Result, after: Result, challenge: Challenge = CHALLENGE) -> Move:
@@ -163,7 +168,7 @@ def test_who_loses_most_comes_first_and_the_unmoved_last() -> None:
     names = {"ada": 0.0, "bob": -1.0, "cy": -3.0, "di": 2.0, "eve": 1.0}
     before = {name: graded(name, 0.9) for name in names}
     after = {name: graded(name, 0.9, 7.0 + gain) for name, gain in names.items()}
-    found = moves.compare(CHALLENGE, CHALLENGE, before, after, SECRET)
+    found = moves.compare(CHALLENGE, CHALLENGE, before, after, SECRET, NOBODY)
     assert [move.student for move in found] == ["cy", "bob", "di", "eve", "ada"]
 
 
@@ -196,3 +201,14 @@ def test_the_table_has_a_row_for_everybody() -> None:
     assert table["way"].to_dict() == {"ada": "up", "bob": "left"}
     assert table.loc["ada", ["points_before", "points_after"]].tolist() == [7.0, 8.0]
     assert "holdout" in table.loc["ada", "why"]
+
+
+def test_a_team_has_one_place_and_its_members_share_it() -> None:
+    team = Entered("", team="rocket")
+    known = Roster({"rocket": Team("Rocket", "", "ada")}, {"ada": team, "bob": team})
+    before = [graded("ada", 0.5), graded("bob", 0.6), graded("cy", 0.9)]
+    after = [graded("ada", 0.95), graded("bob", 0.97), graded("cy", 0.9)]
+    found = compare(before, after, known=known)
+    assert [found[name].places for name in ("ada", "bob", "cy")] == [("2", "1")] * 2 + [("1", "2")]
+    alone = compare(before, after)
+    assert alone["ada"].places != alone["bob"].places

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from tinytorch_compete import submission
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Dates, Result
+from tinytorch_compete.roster import NEVER, Roster
 from tinytorch_compete.submission import Submission
 
 
@@ -23,6 +24,14 @@ class Admission(msgspec.Struct, frozen=True):
     admitted: tuple[Submission, ...]
     refused: tuple[tuple[Submission, str], ...]
     undated: tuple[str, ...]
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    """Work that was graded or will be: whose, when it was sent, and a sha256 of its files."""
+
+    student: str
+    sent_at: dt.datetime | None
+    sha: str
 
 
 def refusal(dates: Dates, sent_at: dt.datetime, earlier: int) -> str:
@@ -40,23 +49,35 @@ def refusal(dates: Dates, sent_at: dt.datetime, earlier: int) -> str:
     return ""
 
 
-def admit(dates: Dates, works: Sequence[Submission], history: Sequence[Result]) -> Admission:
-    """Sort submissions into those that are taken and those that aren't.
+def admit(
+    dates: Dates, works: Sequence[Submission], history: Sequence[Result], roster: Roster
+) -> Admission:
+    """Sort submissions into those that are taken and those that aren't, in their order.
 
     The quota counts what was graded: a submission that another took the place of before anybody
-    graded it cost nothing. Grading the same files again never does.
+    graded it cost nothing. Grading the same files again never does. A team has one quota; of those
+    who wait together, the ones that were sent first use it up.
     """
-    admitted, refused, undated = [], [], []
-    for work in works:
-        sent_at = submission.sent_at(work)
-        why = "" if sent_at is None else refusal(dates, sent_at, _earlier(work, sent_at, history))
-        if why:
-            refused.append((work, why))
+    refused: dict[str, str] = {}
+    undated: list[str] = []
+    taken = {_Taken(r.identity.student, r.submitted_at, r.identity.submission_sha) for r in history}
+    for sent_at, work in sorted(
+        ((submission.sent_at(work), work) for work in works),
+        key=lambda pair: (pair[0] or NEVER, pair[1].student),
+    ):
+        if sent_at is None:
+            undated += [work.student] if dates != Dates() else []
+            continue
+        own = _Taken(work.student, sent_at, _digest(work))
+        if why := refusal(dates, sent_at, _earlier(own, taken, roster)):
+            refused[work.student] = why
         else:
-            admitted.append(work)
-        if sent_at is None and dates != Dates():
-            undated.append(work.student)
-    return Admission(tuple(admitted), tuple(refused), tuple(undated))
+            taken.add(own)
+    return Admission(
+        tuple(work for work in works if work.student not in refused),
+        tuple((work, refused[work.student]) for work in works if work.student in refused),
+        tuple(sorted(undated)),
+    )
 
 
 def in_utc(time: dt.datetime) -> dt.datetime:
@@ -69,19 +90,21 @@ def shown(time: dt.datetime) -> str:
     return f"{in_utc(time):%Y-%m-%d %H:%M} UTC"
 
 
-def _earlier(work: Submission, sent_at: dt.datetime, history: Sequence[Result]) -> int:
-    """How many other submissions of the same day were graded for this student."""
+def _digest(work: Submission) -> str:
     try:
-        own = submission.digest(work.files())
+        return submission.digest(work.files())
     except CompeteError:  # grading it will say what is wrong
+        return ""
+
+
+def _earlier(own: _Taken, taken: Collection[_Taken], roster: Roster) -> int:
+    """How much other work of the same day was taken, of the student and all teammates."""
+    if not own.sha or own.sent_at is None:
         return 0
-    return len(
-        {
-            result.identity.submission_sha
-            for result in history
-            if result.identity.student == work.student
-            and result.submitted_at
-            and in_utc(result.submitted_at).date() == in_utc(sent_at).date()
-        }
-        - {own}
-    )
+    side, day = roster.side(own.student), in_utc(own.sent_at).date()
+    same = {
+        (one.student, one.sha)
+        for one in taken
+        if one.student in side and one.sent_at and in_utc(one.sent_at).date() == day
+    }
+    return len(same - {(own.student, own.sha)})

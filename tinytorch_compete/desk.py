@@ -20,19 +20,11 @@ from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.wishes import Wishes, about, invitation
+from tinytorch_compete.wishes import wanted as _wanted
 
 Progress = Callable[[int, int], None]
 SHOWN_FILES = 5
-
-
-class Wishes(msgspec.Struct, frozen=True):
-    """What a student says when joining; ``None`` leaves it as it was, or to the default."""
-
-    folder: Path | None = None
-    handle: str | None = None
-    to: Path | None = None
-    dataset: str | None = None
-    source: Path | None = None
 
 
 def challenges(entries: Mapping[str, Entry], here: Path) -> Panel:
@@ -60,9 +52,8 @@ def join(entry: Entry, here: Path, wishes: Wishes, progress: Progress | None = N
     kept = release.bring(entry, data.folder, folder, replace_data=changed)
     now = msgspec.structs.replace(wanted, dataset=data.name)
     entrant.write(folder, now)
-    name = now.handle or "a pseudonym that the course gives you"
     rows = [("notebook", str(folder / f"{entry.slug}.ipynb")), ("data", data.name)]
-    rows += [("on the leaderboard", name)]
+    rows += about(now)
     rows += [("submissions go to", now.to)] if now.to else []
     lines = [f"Kept as they were: {', '.join(kept)}."] if kept and before is None else []
     if missed:
@@ -71,6 +62,8 @@ def join(entry: Entry, here: Path, wishes: Wishes, progress: Progress | None = N
             "instead, of the same form. For the other one join again when you are online, or name "
             "a folder that has it: --data FOLDER"
         ]
+    if now.team and (before is None or (before.team, before.word) != (now.team, now.word)):
+        lines += invitation(now, new_word=not wishes.word)
     return Panel(
         f"You {'changed how you take part in' if before else 'joined'} {entry.slug}",
         ("!", ""),
@@ -87,7 +80,9 @@ def leave(entry: Entry, here: Path) -> Panel:
         f"You left {entry.slug}",
         lines=(
             f"Your work stays in {folder}.",
-            "What you sent stays with the course; to have a result withdrawn, ask the staff.",
+            "What you sent stays with the course, under what you said last about your team and the "
+            "leaderboard. To take that back, too, or to have a result withdrawn, ask the staff. A "
+            "leaderboard that was given out can't be called back.",
         ),
     )
 
@@ -105,26 +100,6 @@ def joined(entry: Entry, here: Path, folder: Path | None) -> tuple[Path, Entrant
     if found.challenge != entry.slug:
         raise CompeteError(f"{folder}: {found.challenge} was joined there; name another folder.")
     return folder, found
-
-
-def _wanted(entry: Entry, before: Entrant | None, wishes: Wishes) -> Entrant:
-    """The entrant as wished for; an empty data set stands for the challenge's first."""
-    now = before or Entrant(entry.slug, "")
-    changes: dict[str, str] = {}
-    if wishes.handle is not None:
-        try:
-            changes["handle"] = entrant.check_handle(wishes.handle) if wishes.handle else ""
-        except ValueError as error:
-            raise CompeteError(f"--handle {wishes.handle!r} won't do: {error}.") from None
-    if wishes.to is not None:
-        changes["to"] = str(wishes.to.resolve()) if str(wishes.to) != "." else ""
-    if wishes.source is not None:
-        changes["source"] = str(wishes.source.resolve())
-    if wishes.dataset is not None:
-        changes["dataset"] = entry.choice(wishes.dataset).name
-    elif not changes:  # joining once more is how to get the data set that couldn't be had
-        changes["dataset"] = ""
-    return msgspec.structs.replace(now, **changes)
 
 
 def _data(entry: Entry, wanted: Entrant, progress: Progress | None) -> tuple[Dataset, str]:
@@ -204,7 +179,7 @@ def submit(
         )
     place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
     with parcel.packed(entry, folder, path, who) as made:
-        if not agreed(_preview(made, path, place)):
+        if not agreed(_preview(made, path, place, who)):
             return None
         sent = made.work.notebook.parent
         sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
@@ -214,7 +189,7 @@ def submit(
     return _receipt(entry, now_who, receipt)
 
 
-def _preview(made: Parcel, path: Path, place: str) -> Panel:
+def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:
     """What will be sent: the notebook, the largest files by name, and the rest by number."""
     first = made.work.notebook.name
     sizes = sorted(made.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
@@ -224,6 +199,8 @@ def _preview(made: Parcel, path: Path, place: str) -> Panel:
         rows.append((f"and {len(rest)} smaller files", f"{total / 1024:.0f} KiB"))
     saved = dt.datetime.fromtimestamp(path.stat().st_mtime)
     lines = [f"To: {place}", f"The notebook as it was saved: {saved:%Y-%m-%d %H:%M:%S}."]
+    said = "; ".join(f"{n}: {v}" for n, v in about(who) if n != "invite word")
+    lines += [f"{entrant.FILE} says of you: {said}."]
     return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), (*lines, *form(made)))
 
 
@@ -236,7 +213,8 @@ def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:
     dates = entry.challenge.dates
     if dates.per_day:
         left = dates.per_day - who.sent_on(receipt.sent_at.date())
-        rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC"))
+        shared = ", less what teammates sent" if who.team else ""
+        rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC{shared}"))
     if dates.closes:
         rows.append(("closes", admission.shown(dates.closes)))
     return Panel(f"Receipt: {entry.slug}", ("!", ""), tuple(rows))

@@ -7,17 +7,22 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from tinytorch_compete import files
+from tinytorch_compete import files, team
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import MIB
 
 FILE = "compete.json"
 # Letters and digits of any script, with single marks between them that no markup gives a meaning.
-HANDLE = re.compile(r"[^\W_](?:[ .'-]?[^\W_]){1,23}")
+# The four letters that are left out are Hangul's fillers, which show nothing.
+LETTER = r"[^\W_\u115f\u1160\u3164\uffa0]"
+HANDLE = re.compile(rf"{LETTER}(?:[ .'-]?{LETTER}){{1,23}}")
 MAX_HANDLE = 24
+KEY = re.compile(r"[0-9a-f]{32}")
+Shown = Literal["handle", "anonymous", "nothing"]
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,11 +34,14 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who joined what: a challenge, one of its data sets, and the name on the leaderboard.
+    """Who joined what: a challenge, one of its data sets, a team, and what the board may show.
 
-    An empty ``handle`` leaves the name to the course, which gives a pseudonym. ``source`` is the
-    folder that the data set was read from, ``to`` the one that submissions go to where there is no
-    exchange; both may be empty. ``hints`` is how many were shown.
+    An empty ``handle`` leaves the name to the course, which gives a pseudonym. ``show`` says how
+    the line on the leaderboard is called, if there is to be one; with ``progress`` it may show
+    earlier results and their days, too. ``word`` is the team's invite word, and ``key`` what is
+    sent in its place. ``source`` is the folder that the data set was read from, ``to`` the one that
+    submissions go to where there is no exchange; both may be empty. ``hints`` is how many were
+    shown.
     """
 
     challenge: str
@@ -43,18 +51,40 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to: str = ""
     hints: int = 0
     receipts: tuple[Receipt, ...] = ()
+    show: Shown = "handle"
+    progress: bool = False
+    team: str = ""
+    word: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
-        if self.handle:
-            check_handle(self.handle)
+        for name in (self.handle, self.team):
+            if name:
+                check_handle(name)
+        if self.word:
+            team.check_word(self.word)
+        if self.key and not KEY.fullmatch(self.key):
+            raise ValueError("a key is 32 hexadecimal digits")
 
     def sent_on(self, day: dt.date) -> int:
         """How many submissions were sent on a day, in UTC."""
         return sum(receipt.sent_at.astimezone(dt.UTC).date() == day for receipt in self.receipts)
 
     def shown(self) -> Entrant:
-        """The part that goes with a submission: nothing about hints, folders or earlier ones."""
-        return Entrant(self.challenge, self.dataset, self.handle)
+        """The part that goes with a submission: nothing about hints, folders or earlier ones.
+
+        The invite word itself stays at home.
+        """
+        key = team.key(self.challenge, self.team, self.word) if self.word else self.key
+        return Entrant(
+            self.challenge,
+            self.dataset,
+            self.handle,
+            show=self.show,
+            progress=self.progress,
+            team=self.team,
+            key=key if self.team else "",
+        )
 
 
 def check_handle(handle: str) -> str:
@@ -62,8 +92,8 @@ def check_handle(handle: str) -> str:
     composed = unicodedata.normalize("NFC", handle)
     if len(composed) > MAX_HANDLE or not HANDLE.fullmatch(composed):
         raise ValueError(
-            f"a handle is 2 to {MAX_HANDLE} letters and digits, with single spaces, dots, hyphens "
-            "or apostrophes between them"
+            f"a handle is, as a team's name, 2 to {MAX_HANDLE} letters and digits, with single "
+            "spaces, dots, hyphens or apostrophes between them"
         )
     return composed
 

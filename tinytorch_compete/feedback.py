@@ -41,10 +41,12 @@ def make(
     surplus: int = 0,
     handle: str = "",
     advice: Advice | None = None,
+    note: str = "",
 ) -> NotebookNode:
     """The feedback for one result; ``executed`` is the run's notebook, ``None`` if it never ran.
 
-    ``handle`` is the student's name on the leaderboard. What was found out about costs comes last:
+    ``handle`` is the student's name on the leaderboard, ``note`` what there is to say of the
+    student's team. What was found out about costs comes last:
     the autopsy, the profile, and what to try. Hidden tests and their output are taken out; outputs
     are text and pictures only; all that the student wrote is escaped in our own cells.
     """
@@ -53,7 +55,7 @@ def make(
         shown = notebook.with_plain_outputs(notebook.without_hidden_tests(executed))
     by_id = {cell.grade_id: cell for cell in result.cells}
     about = list(advice_cells.make(advice)) if advice else []
-    cells = [_cell("summary", _summary(challenge, result, surplus, handle))]
+    cells = [_cell("summary", _summary(challenge, result, surplus, handle, note))]
     cells[0].source += f"\n\n{AT_THE_END}" if advice_cells.SUGGESTIONS in dict(about) else ""
     for cell in shown.cells:
         cells.append(cell)
@@ -87,10 +89,12 @@ def _cell(name: str, text: str) -> NotebookNode:
     return v4.new_markdown_cell(text, metadata={"tinytorch_compete": {"feedback": name}})
 
 
-def _summary(challenge: Challenge, result: Result, surplus: int, handle: str) -> str:
+def _summary(challenge: Challenge, result: Result, surplus: int, handle: str, note: str) -> str:
     lines = [f"# Feedback: {challenge.title}", "", f"**{_score(result)}**", ""]
     if result.message:
         lines += [f"*{escape(result.message)}*", ""]
+    if note:
+        lines += [f"*{escape(note)}*", ""]
     if result.layers:
         lines += [*_figures(challenge, result), ""]
     words = (_next_tier(challenge, result), ADVICE[result.verdict])
@@ -101,7 +105,7 @@ def _summary(challenge: Challenge, result: Result, surplus: int, handle: str) ->
             "",
             f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells.",
         ]
-    return "\n".join([*lines, "", returned.line(result, handle)])
+    return "\n".join([*lines, "", returned.line(result, handle, note)])
 
 
 def _score(result: Result) -> str:

@@ -16,11 +16,10 @@ from typing import TypeVar
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import entrant, notebook, outcome, review, submission
+from tinytorch_compete import enrolment, entrant, notebook, outcome, review, submission
 from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
-from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.exam import Exam, PublicExam
 from tinytorch_compete.model import (
@@ -43,7 +42,7 @@ from tinytorch_compete.submission import Submission
 Done = TypeVar("Done")
 ATTEMPTS = 3
 BACK_OFF_S = 0.5
-ENTRY_BYTES = 500
+ENTRY_BYTES = 700
 
 
 class Plan:
@@ -172,24 +171,17 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
     graded = _grade(plan, work, sandbox)
-    who = _who(work)
+    who = enrolment.who(work)
     result = msgspec.structs.replace(
         graded.result, submitted_at=submission.sent_at(work), handle=who.handle if who else ""
     )
     return Graded(result, graded.run, graded.assembly)
 
 
-def _who(work: Submission) -> Entrant | None:
-    """The entry that came with a submission; ``None`` if there is none that one can read."""
-    with contextlib.suppress(CompeteError):
-        return entrant.read(work.notebook.parent)
-    return None
-
-
 def _sizes(work: Submission) -> dict[str, int]:
     """The sizes of what a student sent; an entry that says only what one must is ours."""
     sizes = dict(work.sizes())
-    who = _who(work)
+    who = enrolment.who(work)
     if who and who == who.shown() and sizes.get(entrant.FILE, 0) <= ENTRY_BYTES:
         sizes.pop(entrant.FILE, None)
     return sizes

@@ -14,7 +14,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import msgspec
 from IPython.display import HTML, Markdown, display
@@ -22,7 +22,6 @@ from IPython.display import HTML, Markdown, display
 from tinytorch_compete import desk, entrant, pack, profiling, ranking, returned, standing
 from tinytorch_compete.box.compete_profiling.profiler import Profiler
 from tinytorch_compete.costs import Profile
-from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.leaderboard import data as boards
@@ -33,6 +32,7 @@ from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.page import fragment
 from tinytorch_compete.profile.report import parse
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.wishes import Wishes
 
 THIS = "this one"
 
@@ -133,13 +133,23 @@ class Student:
 
     def join(self, words: Sequence[str]) -> None:
         """Bring a challenge's files here, or change how one takes part."""
-        names = ["slug", "--handle", "--to", "--folder", "--dataset", "--data"]
-        said = self._parse("join", words, *names)
+        said = self._parse("join", words, "slug", *JOINING)
         entry = pack.resolve(pack.find(), said.slug)
         wishes = Wishes(
-            _path(said.folder), said.handle, _path(said.to), said.dataset, _path(said.data)
+            _path(said.folder),
+            said.handle,
+            _path(said.to),
+            said.dataset,
+            _path(said.data),
+            said.team,
+            said.word,
+            said.show,
+            said.progress,
         )
+        _, before = desk.joined(entry, Path(), wishes.folder)
         show(desk.join(entry, Path(), wishes))
+        if before is None and None in (said.show, said.progress):
+            display(HTML(as_html(Panel(lines=(UNASKED,)))))
 
     def check(self, words: Sequence[str]) -> None:
         """Grade the open notebook, as it was saved, on the public images."""
@@ -212,6 +222,10 @@ class Student:
         for name in names:
             if name.endswith("!"):
                 parser.add_argument(name[:-1], action="store_true")
+            elif name == "--show":
+                parser.add_argument(name, choices=get_args(entrant.Shown))
+            elif name == "--progress":
+                parser.add_argument(name, action=argparse.BooleanOptionalAction)
             elif name.endswith("?"):
                 parser.add_argument(name[:-1], nargs="?")
             else:
@@ -226,6 +240,15 @@ class Student:
         return here if here and (here.parent / entrant.FILE).is_file() else None
 
 
+JOINING = (
+    *("--handle", "--to", "--folder", "--dataset", "--data"),
+    *("--team", "--word", "--show", "--progress"),
+)
+UNASKED = (
+    "You weren't asked what to share, for a notebook has no prompt. To change it: %compete join "
+    "with --handle NAME (or '' for a pseudonym), --show handle, anonymous or nothing, and "
+    "--progress or --no-progress for earlier results."
+)
 WORDS = ("list", "join", "check", "profile", "submit", "results", "hint", "guide", "leaderboard")
 
 
@@ -277,7 +300,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     if len(words) < 2 or (len(words) == 2 and event.symbol == words[1]):
         return [word for word in WORDS if word.startswith(event.symbol)]
     options = {
-        "join": ["--handle", "--to", "--folder", "--dataset", "--data"],
+        "join": [*JOINING, "--no-progress"],
         "check": ["--challenge"],
         "profile": ["--dataset", "--data"],
         "submit": ["--challenge", "--to"],

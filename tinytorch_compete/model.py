@@ -102,7 +102,7 @@ class DatasetChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When submissions are taken, as TOML date-times; each end may be left open.
 
-    A date-time without a zone is in UTC. ``per_day`` is how many of a student's submissions are
+    A date-time without a zone is in UTC. ``per_day`` is how many of a student's or team's works are
     graded that were sent on one day, in UTC; ``None`` sets no bound.
     """
 
@@ -121,7 +121,7 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``datasets`` is in order of preference: the first is the default. ``rank`` names the metrics in
     the order in which they decide. ``tiers`` go from the easiest to the hardest. Each submission is
     run ``seeds`` times, each time with another secret seed: two at least for an interval, five for
-    ranks that say something.
+    ranks that say something. ``team_size`` students may compete as one; 1 allows no teams.
     """
 
     title: str
@@ -138,6 +138,7 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aliases: tuple[str, ...] = ()
     divisions: tuple[Division, ...] = ()
     dates: Dates = Dates()
+    team_size: int = 4
 
     def __post_init__(self) -> None:
         names = [metric.name for metric in self.metrics]
@@ -154,6 +155,8 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.seeds < 1:
             raise ValueError("seeds must be positive")
+        if self.team_size < 1:
+            raise ValueError("team_size must be positive")
         if not all(math.isfinite(tier.at) for tier in self.tiers):
             raise ValueError("tiers must be reached at a finite figure")
         falling = self.metric(self.rank[0]).direction == "lower"

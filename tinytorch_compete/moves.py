@@ -10,8 +10,9 @@ from typing import Literal
 import msgspec
 import pandas as pd
 
-from tinytorch_compete import causes, ranking
+from tinytorch_compete import causes, ranking, roster
 from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.roster import Roster
 
 Way = Literal["up", "down", "same", "new", "left"]
 
@@ -49,16 +50,18 @@ def compare(
     before: Mapping[str, Result],
     after: Mapping[str, Result],
     secret: bytes,
+    known: Roster,
 ) -> list[Move]:
     """Each student's move, those who lose the most first; the unmoved last, by name.
 
-    ``old`` are the facts that the old places are counted by, ``challenge`` today's. Results are by
-    student, without faults.
+    ``known`` says who is in a team. ``old`` are the facts that the old places are counted by,
+    ``challenge`` today's. Results are by student, without faults.
     """
     counted = {s: r for s, r in after.items() if not _stays(before.get(s), r)}
     under = {ranking.conditions(result.identity) for result in counted.values()}
     alike = {s: r for s, r in before.items() if ranking.conditions(r.identity) in under}
-    was, is_now = places(old, before, secret), places(challenge, {**alike, **counted}, secret)
+    was = places(old, before, secret, known)
+    is_now = places(challenge, {**alike, **counted}, secret, known)
     found = []
     for student in sorted({*before, *after}):
         where = was.get(student, ""), is_now.get(student, "")
@@ -66,18 +69,28 @@ def compare(
     return sorted(found, key=_order)
 
 
-def places(challenge: Challenge, results: Mapping[str, Result], secret: bytes) -> dict[str, str]:
-    """Each ranked student's place on the board of these results, such as ``3`` or ``3=``."""
-    alike, _ = ranking.comparable(list(results.values()))
+def places(
+    challenge: Challenge, results: Mapping[str, Result], secret: bytes, known: Roster
+) -> dict[str, str]:
+    """Each ranked student's place on the board of these results, such as ``3`` or ``3=``.
+
+    A team's members have its place.
+    """
+    lines, sides = [], {}
+    for result in roster.competing(known, results.values()):
+        student = result.identity.student
+        one = roster.competitor(known, result.identity.challenge, student, result.handle)
+        if one.show != "nothing":
+            lines.append(roster.named(result, one))
+            sides[ranking.handle(one.id, secret, one.name)] = known.side(student)
+    alike, _ = ranking.comparable(lines)
     rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
-    students = {ranking.handle(r.identity.student, secret, r.handle): r for r in alike}
     shared = Counter((row.division, row.rank) for row in rows)
     return {
-        students[row.handle].identity.student: (
-            f"{row.rank}=" if shared[row.division, row.rank] > 1 else str(row.rank)
-        )
+        student: f"{row.rank}=" if shared[row.division, row.rank] > 1 else str(row.rank)
         for row in rows
         if row.handle
+        for student in sides[row.handle]
     }
 
 

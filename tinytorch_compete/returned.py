@@ -19,7 +19,10 @@ MAX_MIB = 64
 
 
 class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of a result that is its student's business; units as in ``Result``."""
+    """The part of a result that is its student's business; units as in ``Result``.
+
+    ``note`` is what there is to say of the student's team.
+    """
 
     challenge: str
     verdict: str
@@ -37,9 +40,10 @@ class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     submitted_at: dt.datetime | None
     final: bool
     handle: str
+    note: str = ""
 
 
-def line(result: Result, handle: str) -> str:
+def line(result: Result, handle: str, note: str = "") -> str:
     """The comment that stands for a result, ``handle`` the student's name on the leaderboard."""
     made = Returned(
         challenge=result.identity.challenge,
@@ -58,6 +62,7 @@ def line(result: Result, handle: str) -> str:
         submitted_at=result.submitted_at,
         final=result.identity.final,
         handle=handle,
+        note=note,
     )
     return f"<!-- tinytorch-compete {base64.b64encode(msgspec.json.encode(made)).decode()} -->"
 
@@ -73,7 +78,14 @@ def read(path: Path) -> Returned | None:
 
 
 def history(folder: Path, slug: str) -> list[tuple[Path, Returned]]:
-    """All results for a challenge that feedback below a folder tells of, the oldest first."""
+    """All results for a challenge that feedback below a folder tells of, what was sent last, last.
+
+    So a team's newest result stands last with each member, whenever their own was graded.
+    """
     paths = sorted([*folder.rglob("*.ipynb"), *folder.rglob("*.html")])
     told = [(path, found) for path in paths if (found := read(path)) and found.challenge == slug]
-    return sorted(told, key=lambda item: item[1].graded_at)
+    return sorted(told, key=lambda item: (_sent(item[1]), item[1].graded_at))
+
+
+def _sent(told: Returned) -> dt.datetime:
+    return told.submitted_at or told.graded_at

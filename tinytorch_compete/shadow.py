@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import audit, files, ranking, store, submission
+from tinytorch_compete import audit, enrolment, files, ranking, store, submission
 from tinytorch_compete.course import results as published
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading import Graded, Plan
@@ -110,7 +110,7 @@ class Copies:
     """The graded copies that wait in a shadow for a course's gradebook."""
 
     def __init__(self, place: Path) -> None:
-        self.folder = place / COPIES
+        self.place, self.folder = place, place / COPIES
 
     def has(self, work: Submission, slug: str) -> bool:
         """Whether the submission has a graded copy."""
@@ -122,7 +122,8 @@ class Copies:
         from tinytorch_compete.course.graded import graded_notebook
 
         if graded.result.points is not None:
-            text = nbformat.writes(graded_notebook(plan, graded))
+            known = enrolment.read(self.place, plan.entry.slug)
+            text = nbformat.writes(graded_notebook(plan, graded, known))
             path = self._path(graded.result.identity.student, plan.entry.slug)
             files.write_text(path, text + "\n")
 

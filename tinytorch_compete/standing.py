@@ -66,6 +66,7 @@ def _own(entry: Entry, folder: Path, who: Entrant, detailed: bool) -> Panel:
         lines += [newest.message] if newest.message else []
         if len(told) > 1:
             lines += [f"Since the one before: {_change(entry.challenge, told[-2][1], newest)}."]
+        lines += [newest.note] if newest.note else []
         lines += [f"On the leaderboard you are {newest.handle}."] if newest.handle else []
         if detailed:
             lines += [f"{name}: {got:g} of {most:g} points" for name, got, most in newest.cells]

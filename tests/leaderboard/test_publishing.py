@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import nbformat
 import pytest
-from classes import CHALLENGE, MONDAY, NAMES, SECRET, SLUG, attempt, history
+from classes import CHALLENGE, MONDAY, NAMES, SECRET, SHARING, SLUG, attempt, history
 
 from tinytorch_compete import picture, ranking
 from tinytorch_compete.errors import StoreError
@@ -20,12 +20,13 @@ from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Result, Withdrawal
+from tinytorch_compete.roster import Entered, Roster, Team
 from tinytorch_compete.sandbox import noise, race
 
 
 def collected(results: list[Result], **options: Any) -> Board:
     latest = list({result.identity.student: result for result in results}.values())
-    return data.collect(SLUG, CHALLENGE, latest, results, SECRET, **options)
+    return data.collect(SLUG, CHALLENGE, latest, results, SECRET, SHARING, **options)
 
 
 ME = ranking.handle("turing", SECRET)
@@ -305,3 +306,53 @@ def test_data_that_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_letters_go_on_after_z() -> None:
     assert [tables.letter(n) for n in (0, 25, 26, 27, 52)] == ["A", "Z", "AA", "AB", "BA"]
+
+
+def sharing(**changes: Entered) -> Roster:
+    return Roster(entered={**SHARING.entered, **changes})
+
+
+def with_roster(known: Roster, results: list[Result]) -> Board:
+    latest = list({result.identity.student: result for result in results}.values())
+    return data.collect(SLUG, CHALLENGE, latest, results, SECRET, known)
+
+
+def test_only_those_who_share_it_have_a_history_and_five_of_them_at_least() -> None:
+    quiet = {name: Entered("") for name in NAMES[5:]}
+    board = with_roster(sharing(**quiet), history())
+    assert len(board.newest) == len(NAMES)
+    assert {a.handle for a in board.history} == {ranking.handle(n, SECRET) for n in NAMES[:5]}
+    assert with_roster(sharing(**quiet, turing=Entered("")), history()).history == ()
+    assert with_roster(Roster(), history()).history == ()
+
+
+def test_an_anonymous_line_has_its_rank_and_nothing_that_leads_to_another_board() -> None:
+    nameless = {name: Entered("", show="anonymous", progress=True) for name in ("turing", "curie")}
+    board = with_roster(sharing(**nameless), history())
+    text = data.encode(board)
+    for name in nameless:
+        assert ranking.handle(name, SECRET) not in text
+    rows = {row.handle: row for row in ranking.board(CHALLENGE, board.newest)}
+    assert {handle for handle in rows if " " in handle} == {"anonymous 1", "anonymous 2"}
+    named = ranking.board(CHALLENGE, with_roster(SHARING, history()).newest)
+    assert [row.rank for row in rows.values()] == [row.rank for row in named]
+    assert all("anonymous" not in attempt.handle for attempt in board.history)
+
+
+def test_who_asked_not_to_be_shown_is_counted_and_nowhere_else(tmp_path: Path) -> None:
+    board = with_roster(sharing(turing=Entered("", show="nothing", progress=True)), history())
+    assert board.unshown == 1
+    assert len(board.newest) == len(NAMES) - 1
+    assert ranking.handle("turing", SECRET) not in data.encode(board)
+    publish(board, tmp_path)
+    assert "1 asked not to be shown: the ranks are without them." in outputs(tmp_path)
+
+
+def test_a_team_has_one_line_and_counts_once_for_a_small_class(tmp_path: Path) -> None:
+    team = Team("Rocket", "0" * 32, "turing")
+    members = {name: Entered("", team="rocket", progress=True) for name in NAMES[:6]}
+    known = Roster(teams={"rocket": team}, entered={**SHARING.entered, **members})
+    board = with_roster(known, history(9))
+    assert len(board.newest) == 4  # nine students
+    assert sum(a.handle.startswith("Rocket-") for a in board.newest) == 1
+    assert board.history == ()

@@ -12,11 +12,11 @@ from student.conftest import GOLD, write_answer
 
 from tinytorch_compete import checking, desk, entrant
 from tinytorch_compete.course import parcel
-from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.wishes import Wishes
 
 
 @pytest.fixture

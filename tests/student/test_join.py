@@ -9,10 +9,10 @@ import pytest
 from student.conftest import write_answer
 
 from tinytorch_compete import desk, entrant
-from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.model import DatasetChoice
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.wishes import Wishes
 
 
 def test_joining_brings_all_that_is_needed_and_nothing_hidden(entry: Entry, home: Path) -> None:

@@ -18,7 +18,7 @@ from nbformat import v4
 from student.conftest import GOLD, write_answer
 
 import tinytorch_compete
-from tinytorch_compete import magics, pack
+from tinytorch_compete import entrant, magics, pack
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.panel import Panel, as_html
@@ -77,9 +77,26 @@ def test_the_leaderboard_that_a_course_published_is_shown(
     assert "Ada Lo-" in shown(shell, "%compete leaderboard graded/leaderboard/mine.json")
 
 
+def test_joining_in_a_notebook_takes_flags_and_says_which_it_had_to_guess(
+    shell: InteractiveShell, home: Path
+) -> None:
+    said = shown(shell, "%compete join mine --team 'Team Rocket' --word 'open sesame'")
+    assert "--show handle, anonymous or nothing" in said
+    assert entrant.read(home / "mine").team == "Team Rocket"
+    said = shown(shell, "%compete join mine --show anonymous --no-progress")
+    assert "a line without a name" in said
+    assert "You weren&#x27;t asked" not in said
+    assert entrant.read(home / "mine").show == "anonymous"
+    shown(shell, "%compete join mine --progress --team ''")
+    found = entrant.read(home / "mine")
+    assert (found.team, found.word, found.progress) == ("", "", True)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("%compete join mine --show all", "invalid choice: &#x27;all&#x27;"),
+        ("%compete join mine --team '<b>x'", "won&#x27;t do: a handle is"),
         ("%compete frobnicate", "there is no %compete frobnicate"),
         ("%compete join", "arguments are required: slug"),
         ("%compete join nothing", "there is no challenge"),
@@ -104,6 +121,7 @@ def test_words_challenges_notebooks_and_options_complete(
         event = SimpleNamespace(line=line, symbol=line.split(" ")[-1])
         return magics.complete(shell, event)
 
+    assert {"--team", "--show", "--no-progress"} <= set(after("%compete join mine --"))
     assert after("%compete s") == ["submit"]
     assert after("%compete join m") == ["mine"]
     assert "--handle" in after("%compete join mine --")

@@ -16,12 +16,12 @@ from student.conftest import GOLD, write_answer
 from tinytorch_compete import admission, desk, entrant, standing, submission
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
-from tinytorch_compete.desk import Wishes
 from tinytorch_compete.errors import CompeteError, PackError
 from tinytorch_compete.model import Dates
 from tinytorch_compete.pack import Entry, read_challenge
 from tinytorch_compete.panel import Panel
 from tinytorch_compete.store import Store
+from tinytorch_compete.wishes import Wishes
 
 UTC = dt.UTC
 

@@ -19,8 +19,10 @@ from tinytorch_compete.cli import (
     profiling,
     records,
     regrading,
+    showing,
     student,
     suggesting,
+    taking_part,
 )
 from tinytorch_compete.cli.tables import errors, plain
 from tinytorch_compete.errors import CompeteError
@@ -46,11 +48,12 @@ for command in (
     challenges.cap,
     classroom.grade,
     regrading.diff,
-    classroom.results,
+    showing.results,
     boards.leaderboard,
     course.export,
     records.audit,
     records.withdraw,
+    taking_part.entries,
     challenges.similar,
     profiling.profile,
     suggesting.insights,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import files, pack
+from tinytorch_compete import enrolment, files, pack
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.classroom import grade
 from tinytorch_compete.cli.folder import Final, Folder, stored
@@ -68,7 +68,8 @@ def _publish(
         )
     secret = files.secret(folder / SECRET)
     history = store.history(entry.slug)
-    board = data.collect(entry.slug, entry.challenge, latest, history, secret, final=final)
+    roster = enrolment.read(folder, entry.slug)
+    board = data.collect(entry.slug, entry.challenge, latest, history, secret, roster, final=final)
     return publish(board, folder / LEADERBOARD, html=html, me=me)
 
 

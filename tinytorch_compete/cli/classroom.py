@@ -1,4 +1,4 @@
-"""Commands for a class: grade, results, audit."""
+"""The command that grades a class."""
 
 from __future__ import annotations
 
@@ -9,30 +9,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinytorch_compete import (
     advising,
-    entrant,
+    enrolment,
     files,
     grading,
-    pack,
-    store,
     submission,
 )
 from tinytorch_compete import shadow as shadows
 from tinytorch_compete.admission import admit
-from tinytorch_compete.cli import shadowing, student
+from tinytorch_compete.cli import shadowing, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.details import print_details
-from tinytorch_compete.cli.folder import Final, Folder, Source, options, stored
+from tinytorch_compete.cli.folder import Folder, Source, options
 from tinytorch_compete.cli.tables import (
     console,
     download,
     errors,
-    print_flags,
     print_results,
     say,
     verdict,
@@ -45,12 +40,14 @@ from tinytorch_compete.course.results import (
     feedback_path,
     place_in_class,
     write_feedback,
+    write_team_feedback,
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
-from tinytorch_compete.errors import CompeteError, IsolationError, StoreError
+from tinytorch_compete.errors import CompeteError, IsolationError
 from tinytorch_compete.grading import Graded, Plan, Task
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.roster import Roster, counted, sharing
 from tinytorch_compete.sandbox import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
@@ -124,18 +121,23 @@ def grade(
     if not (shadow or promote):
         _check_ready(plan, results, gradebook)
     kept = Store(results / DATABASE)
-    works = _admitted(entry, found, kept)
+    if shadow or promote:  # what students sent since is of no grade that is published here
+        roster = enrolment.read(results, entry.slug)
+    else:
+        roster = enrolment.update(results, entry, found)
+    works = _admitted(entry, found, kept, roster)
     task = advising.grade if insights else grading.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
         shadowing.promote(plan, works, kept, results, gradebook)
-        _place_in_class(plan, kept, results, gradebook, class_figures)
+        _tell(plan, kept, roster, results, gradebook, class_figures)
     elif shadow:
-        _check_faults(shadowing.grade(plan, works, kept, results, gradebook, batch), found)
+        new = shadowing.grade(plan, works, kept, results, gradebook, batch, roster)
+        _check_faults(new, found)
     else:
         new = batch(works, kept, results, gradebook)
-        _place_in_class(plan, kept, results, gradebook, class_figures)
-        _show(plan, found, kept, results)
+        _tell(plan, kept, roster, results, gradebook, class_figures)
+        _show(plan, found, kept, results, roster)
         _check_faults(new, found)
 
 
@@ -187,27 +189,52 @@ def _waiting(
     return [work for work in works if work in todo or work in (unrecorded or ())]
 
 
-def _place_in_class(
-    plan: Plan, kept: Store, folder: Path, gradebook: CourseGradebook | None, asked: bool
+def _tell(
+    plan: Plan,
+    kept: Store,
+    roster: Roster,
+    folder: Path,
+    gradebook: CourseGradebook | None,
+    class_figures: bool,
 ) -> None:
-    """Say in all feedback where it stands in the class as it is now, if the course allows it."""
+    """Bring up to date what students are told that others' results decide: teams, the class."""
+    latest = kept.latest(plan.entry.slug, final=plan.final)
+    others = sharing(roster, plan.entry.slug, latest)
+    _place_in_class(plan, latest, others, folder, gradebook, class_figures)
+    if gradebook:
+        gradebook.level(plan, latest, roster)
+    write_team_feedback(plan, latest, roster, folder)
+
+
+def _place_in_class(
+    plan: Plan,
+    latest: Sequence[Result],
+    others: Sequence[Result],
+    folder: Path,
+    gradebook: CourseGradebook | None,
+    asked: bool,
+) -> None:
+    """Say in all feedback where it stands among others as they are now, if the course allows it."""
     slug = plan.entry.slug
     allowed = asked or bool(gradebook and gradebook.class_figures)
-    latest = kept.latest(slug, final=plan.final)
     for result in latest:
         paths = [feedback_path(folder, result.identity)]
         paths += [gradebook.graded_copy(result.identity.student, slug)] if gradebook else []
         for path in paths:
-            place_in_class(plan.challenge, result, latest, path, allowed)
+            place_in_class(plan.challenge, result, others, path, allowed)
 
 
-def _show(plan: Plan, works: Sequence[Submission], kept: Store, folder: Path) -> None:
+def _show(
+    plan: Plan, works: Sequence[Submission], kept: Store, folder: Path, roster: Roster
+) -> None:
     """Print what a class earned."""
     slug = plan.entry.slug
     students = {work.student for work in works}
     newest = kept.latest(slug, final=plan.final)
     latest = [r for r in newest if r.identity.student in students]
-    print_results(plan.challenge, latest)
+    counting = [r for r in counted(roster, newest) if r.identity.student in students]
+    print_results(plan.challenge, counting)
+    taking_part.print_teams(roster, slug, folder)
     say(f"Feedback: {folder / FEEDBACK}")
     _say_flags(slug, latest, folder)
 
@@ -221,52 +248,6 @@ def _check_faults(new: Sequence[Result], works: Sequence[Submission]) -> None:
         )
 
 
-def results(
-    context: typer.Context,
-    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
-    results: Folder = Path(FOLDER),
-    csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
-    parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
-    history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
-    flags: Annotated[
-        bool, typer.Option("--flags", help="What a person should look at, and nothing else.")
-    ] = False,
-    detailed: Annotated[
-        bool, typer.Option("--detailed", help="Intervals, ranks, and how far the next group is.")
-    ] = False,
-    final: Final = False,
-    came: student.Came = None,
-) -> None:
-    """Show the results table, or write it to a file; in a student's folder, the student's own."""
-    if not (results / DATABASE).is_file() and entrant.find(Path()):
-        student.own_results(context, slug, came, detailed)
-        return
-    kept = stored(results)
-    chosen = entry_of(context, slug).slug if slug else None
-    if detailed and (history or csv or parquet):
-        raise CompeteError("--detailed is for the newest results, and for the terminal alone.")
-    found = kept.latest(chosen, final=final)
-    if history:
-        found = [result for result in kept.history(chosen) if result.identity.final == final]
-    if not found:
-        kind = "final results" if final else "results"
-        raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
-    write_table(store.frame(found), csv, parquet)
-    if csv or parquet:
-        return
-    entries = pack.find(context.obj)
-    for name in dict.fromkeys(result.identity.challenge for result in found):
-        console.print(f"[bold]{name}[/bold]")
-        rows = [result for result in found if result.identity.challenge == name]
-        challenge = pack.resolve(entries, name).challenge
-        if flags:
-            print_flags(rows)
-        elif detailed:
-            print_details(challenge, rows, files.secret(results / SECRET))
-        else:
-            print_results(challenge, rows)
-
-
 def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     """Count the results that have flags, and say how to read them."""
     if not (count := sum(bool(result.flags) for result in found)):
@@ -277,9 +258,11 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
     )
 
 
-def _admitted(entry: Entry, found: Sequence[Submission], kept: Store) -> Sequence[Submission]:
+def _admitted(
+    entry: Entry, found: Sequence[Submission], kept: Store, roster: Roster
+) -> Sequence[Submission]:
     """The submissions that the challenge's dates and quota let in; says what they don't."""
-    admission = admit(entry.challenge.dates, found, kept.history(entry.slug))
+    admission = admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
     for work, why in admission.refused:
         line = f"not graded: {work.student}: {why}."
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -345,14 +328,3 @@ def _check_isolation(required: bool) -> None:
         if required:
             raise IsolationError(text)
         errors.print(f"[bold red]WEAK ISOLATION[/] {text}", highlight=False)
-
-
-def write_table(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
-    """Write a table to the files that are named; raises ``StoreError``."""
-    try:
-        if csv:
-            store.harmless(frame).to_csv(csv, index=False)
-        if parquet:
-            frame.to_parquet(parquet, index=False)
-    except OSError as error:
-        raise StoreError(f"{error.filename}: can't be written ({error.strerror}).") from None

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import files, pack, store
+from tinytorch_compete import enrolment, files, pack, store
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Folder, stored
 from tinytorch_compete.cli.tables import console, download
@@ -18,6 +18,7 @@ from tinytorch_compete.course import folder as courses
 from tinytorch_compete.course.results import FOLDER
 from tinytorch_compete.data import prepare
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.roster import counted
 
 app = typer.Typer(help="A course that uses nbgrader.", no_args_is_help=True, rich_markup_mode=None)
 Course = Annotated[Path, typer.Option("--course", help="The course's folder.")]
@@ -94,7 +95,8 @@ def export(
     if not (canvas or moodle or gradescope):
         raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
     challenge = entry_of(context, slug)
-    found = exports.scored(stored(results).latest(challenge.slug))
+    roster = enrolment.read(results, challenge.slug)
+    found = exports.scored(counted(roster, stored(results).latest(challenge.slug)))
     facts = challenge.challenge
     written = []
     for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):

@@ -5,31 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete import inference, ranking
+from tinytorch_compete import roster as rosters
 from tinytorch_compete.cli.tables import console, plain, table
 from tinytorch_compete.leaderboard.tables import difference
 from tinytorch_compete.model import Challenge, Metric, Result
 from tinytorch_compete.ranking import Row
+from tinytorch_compete.roster import Competitor, Roster
 
 Line = tuple[str, str]
 
 
-def print_details(challenge: Challenge, results: Sequence[Result], secret: bytes) -> None:
-    """A block for each student, in the order of the board; then those who have no rank."""
-    alike, elsewhere = ranking.comparable(results)
+def print_details(
+    challenge: Challenge, results: Sequence[Result], secret: bytes, roster: Roster
+) -> None:
+    """A block for each student or team, in the order of ranks; then those who have no rank.
+
+    For staff alone: those are among them who aren't shown on the board.
+    """
+    rivals, names = [], {}
+    for result in rosters.competing(roster, results):
+        student = result.identity.student
+        one = rosters.competitor(roster, result.identity.challenge, student, result.handle)
+        rivals.append(rosters.named(result, one))
+        names[one.id] = (", ".join(roster.side(student)), one)
+    alike, elsewhere = ranking.comparable(rivals)
     rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
-    by_handle = {ranking.handle(r.identity.student, secret, r.handle): r for r in results}
-    placed = [(by_handle[row.handle], row) for row in rows if row.handle]
-    for result, row in placed:
-        _print(f"{result.identity.student}  {row.handle}", _standing(challenge, rows, row))
-    ranked = {result.identity.student for result, _ in placed}
+    ids = {ranking.handle(r.identity.student, secret, r.handle): r.identity.student for r in alike}
+    ranked = [ids[row.handle] for row in rows if row.handle]
+    for row in (row for row in rows if row.handle):
+        _print(_title(row, *names[ids[row.handle]]), _standing(challenge, rows, row))
     for result in (r for r in alike if r.identity.student not in ranked):
         why = f"{result.verdict}. {result.message}".replace("\n", " ").rstrip()
-        _print(result.identity.student, [("not ranked", why)])
+        _print(names[result.identity.student][0], [("not ranked", why)])
     if elsewhere:
         console.print(
             f"{elsewhere} graded under other conditions have no rank: grade them again.",
             highlight=False,
         )
+
+
+def _title(row: Row, students: str, one: Competitor) -> str:
+    """Who a line of the board is, and what it is called there."""
+    shown = {"handle": row.handle, "anonymous": "(anonymous)", "nothing": "(not shown)"}
+    return f"{students}  {shown[one.show]}"
 
 
 def _print(title: str, lines: Sequence[Line]) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import audit, causes, files, moves, ranking, shadow
+from tinytorch_compete import audit, causes, enrolment, files, moves, ranking, shadow
 from tinytorch_compete.cli.boards import LEADERBOARD
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.classroom import write_table
 from tinytorch_compete.cli.folder import Final, Folder, options, stored
+from tinytorch_compete.cli.showing import write_table
 from tinytorch_compete.cli.tables import console, say, table
 from tinytorch_compete.course.results import FOLDER, SECRET, name
 from tinytorch_compete.errors import CompeteError, StoreError
@@ -40,7 +40,8 @@ def diff(
         )
     before = shadow.standing(stored(results), entry.slug, final)
     old = _published_facts(entry, results, final)
-    found = moves.compare(old, entry.challenge, before, after, files.secret(results / SECRET))
+    secret, known = files.secret(results / SECRET), enrolment.read(results, entry.slug)
+    found = moves.compare(old, entry.challenge, before, after, secret, known)
     if csv:
         write_table(moves.frame(found), csv, None)
         return

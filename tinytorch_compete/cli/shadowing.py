@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinytorch_compete import ranking, shadow
+from tinytorch_compete import enrolment, ranking, shadow
 from tinytorch_compete.cli.folder import options, stored
 from tinytorch_compete.cli.tables import print_results, say
 from tinytorch_compete.course.results import SECRET
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.model import Result, Verdict
+from tinytorch_compete.roster import Roster
 from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission
 
@@ -27,11 +28,13 @@ def grade(
     root: Path,
     gradebook: CourseGradebook | None,
     batch: Callable[..., list[Result]],
+    roster: Roster,
 ) -> list[Result]:
     """Grade a class beside what is published, and say where to look at it."""
     slug, final = plan.entry.slug, plan.final
     place = shadow.folder(root, slug, final)
     kept, copies = shadow.begin(place), shadow.Copies(place) if gradebook else None
+    enrolment.write(place, slug, roster)
     wanted = shadow.eligible(works, shadow.standing(published, slug, final))
     new = batch(wanted, kept, place, copies)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:

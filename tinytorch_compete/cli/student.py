@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
+import msgspec
 import typer
 from rich.markdown import Markdown
 
 from tinytorch_compete import desk, pack, standing
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.tables import console, download, errors, plain, table
-from tinytorch_compete.desk import Wishes
+from tinytorch_compete.entrant import Shown
 from tinytorch_compete.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.wishes import Wishes
+
+SHARING = (
+    "The course always has your results. The leaderboard, which everybody may read, shows the "
+    "figures and the tier of your newest one in a line of its own: under a handle (a pseudonym, or "
+    "a name that you choose), anonymous, or nothing at all. You can change this by joining "
+    "again; it goes to the course with your next submission. What was given out stays out."
+)
 
 
 def show(panel: Panel) -> None:
@@ -44,20 +53,53 @@ def join(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+    team: Annotated[
+        str | None, typer.Option(help="Compete as a team, with its invite word; '' for none.")
+    ] = None,
+    word: Annotated[
+        str | None, typer.Option(help="The team's invite word; a new team gets one.")
+    ] = None,
+    shown: Annotated[
+        Shown | None, typer.Option("--show", help="Your line on the leaderboard, if any.")
+    ] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="Show earlier results and their days, too."),
+    ] = None,
 ) -> None:
     """Take part in a challenge, or change how you do."""
     entry = entry_of(context, slug)
     _, before = desk.joined(entry, Path(), folder)
-    if handle is None and before is None and sys.stdin.isatty():
-        console.print(
-            "The leaderboard shows a pseudonym, your figures and your tier. If you want a name of "
-            "your own there, say it; you can change it later."
-        )
-        handle = typer.prompt("Handle (Enter for a pseudonym)", default="", show_default=False)
-    wishes = Wishes(folder, handle, to, dataset, data)
-    with download() as progress:
-        panel = desk.join(entry, Path(), wishes, progress)
+    wishes = Wishes(folder, handle, to, dataset, data, team, word, shown, progress)
+    if before is None and sys.stdin.isatty():
+        wishes = _asked(wishes)
+    with download() as bar:
+        panel = desk.join(entry, Path(), wishes, bar)
     show(panel)
+
+
+def _asked(wishes: Wishes) -> Wishes:
+    """The wishes with what no flag said, asked once."""
+    if None not in (wishes.show, wishes.handle, wishes.progress):
+        return wishes
+    console.print(SHARING, highlight=False)
+    shown, handle, progress = wishes.show, wishes.handle, wishes.progress
+    if shown is None:
+        words = "Your line: handle, anonymous or nothing"
+        shown = typer.prompt(words, "handle", value_proc=_one_of_three)
+    if shown == "handle" and handle is None:
+        handle = typer.prompt("Handle (Enter for a pseudonym)", default="", show_default=False)
+    if shown == "handle" and progress is None:
+        progress = typer.confirm("Show your earlier results and their days, too?", default=False)
+    return msgspec.structs.replace(wishes, show=shown, handle=handle, progress=progress)
+
+
+def _one_of_three(said: str) -> Shown:
+    """The choice that was typed; asked again if it is none."""
+    for choice in get_args(Shown):
+        if said.strip().lower() == choice:
+            return cast(Shown, choice)
+    raise typer.BadParameter("say one of these three words")
 
 
 Notebook = Annotated[

@@ -16,9 +16,19 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import distribution, feedback, files, grading, pack, submission
-from tinytorch_compete.course import plain, results
+from tinytorch_compete import (
+    distribution,
+    enrolment,
+    feedback,
+    files,
+    grading,
+    pack,
+    roster,
+    submission,
+)
+from tinytorch_compete.course import plain, results, teamwork
 from tinytorch_compete.course.graded import add_checksums, graded_notebook
+from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
 from tinytorch_compete.grading import Graded, Plan
@@ -104,12 +114,17 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         if facts["assignment"] not in CompeteCourse(parent=self).challenges:
             return self._execute(nb, converter.coursedir, facts), resources
         if getattr(converter, "made", None) is not None:
-            plan, made = converter.plan, converter.made
-        else:
-            plan, graded, section = self._grade(converter.coursedir, facts)
-            made = graded_notebook(plan, graded)
-            feedback.with_class(made, section)
-        return add_checksums(made, released(facts["db_url"], plan)), resources
+            checksums = released(facts["db_url"], converter.plan)
+            return add_checksums(converter.made, checksums), resources
+        plan, graded, section = self._grade(converter.coursedir, facts)
+        checksums = released(facts["db_url"], plan)
+        place = CompeteCourse(parent=self).place(Path(converter.coursedir.root))
+        known = enrolment.read(place, facts["assignment"])
+        made = add_checksums(graded_notebook(plan, graded, known), checksums)
+        feedback.with_class(made, section)
+        if known.teams:
+            made = self._level(made, plan, converter.coursedir, facts["student"], checksums)
+        return made, resources
 
     def _execute(
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
@@ -130,6 +145,27 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             sandbox.stop()
             raise
 
+    def _level(
+        self,
+        made: NotebookNode,
+        plan: Plan,
+        coursedir: CourseDirectory,
+        student: str,
+        checksums: dict[str, str],
+    ) -> NotebookNode:
+        """The graded copy with the points of the student's team; its other members get them now."""
+        slug = plan.entry.slug
+        place = CompeteCourse(parent=self).place(Path(coursedir.root))
+        known = enrolment.read(place, slug)
+        kept = Store(place / results.DATABASE)
+        latest = kept.latest(slug)
+        kept.close()
+        where = places(coursedir, slug)
+        teamwork.level(where, plan, latest, known, checksums, known.side(student))
+        own = {result.identity.student: result.identity for result in latest}
+        counts = {r.identity.student: r for r in roster.counted(known, latest)}[student]
+        return teamwork.mark(made, plan, counts, counts.identity == own[student], known)
+
     def _grade(self, coursedir: CourseDirectory, facts: dict[str, str]) -> tuple[Plan, Graded, str]:
         """One submission graded here and now, and what its feedback says of the class."""
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
@@ -138,6 +174,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         plan = _plan(entry, place, entry.challenge_sha(), entry.grader_sha())
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
+        known = enrolment.update(place, entry, submission.find(Path(path).parent.parent, slug))
         made: list[Graded] = []
 
         def keep(graded: Graded) -> None:
@@ -154,9 +191,25 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             raise Fault(result.message)
         if not course.class_figures:
             return plan, made[0], ""
-        path = results.feedback_path(place, result.identity)
-        results.place_in_class(entry.challenge, result, latest, path, allowed=True)
-        return plan, made[0], distribution.section(entry.challenge, result, latest)
+        path, others = (
+            results.feedback_path(place, result.identity),
+            roster.sharing(known, slug, latest),
+        )
+        results.place_in_class(entry.challenge, result, others, path, allowed=True)
+        return plan, made[0], distribution.section(entry.challenge, result, others)
+
+
+def places(coursedir: CourseDirectory, slug: str) -> Places:
+    """Where the course keeps what teams are levelled in."""
+
+    def submitted(student: str) -> Path:
+        return Path(coursedir.format_path(coursedir.submitted_directory, student, slug))
+
+    def graded(student: str) -> Path:
+        folder = coursedir.format_path(coursedir.autograded_directory, student, slug)
+        return Path(folder) / f"{slug}.ipynb"
+
+    return Places(str(coursedir.db_url), submitted, graded)
 
 
 def _whose(facts: dict[str, str]) -> tuple[str, str]:

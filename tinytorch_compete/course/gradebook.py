@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -13,11 +13,14 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGrader
 from nbgrader.converters.base import NbGraderException
 
-from tinytorch_compete.course import config, folder
-from tinytorch_compete.course.autograde import CompeteCourse, Ready, released
+from tinytorch_compete import enrolment
+from tinytorch_compete.course import config, folder, teamwork
+from tinytorch_compete.course.autograde import CompeteCourse, Ready, places, released
 from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.model import Result
+from tinytorch_compete.roster import Roster
 from tinytorch_compete.submission import Submission
 
 
@@ -86,7 +89,8 @@ class CourseGradebook:
         """
         if graded.result.points is not None:
             student = graded.result.identity.student
-            self.take(plan, student, graded_notebook(plan, graded))
+            known = enrolment.read(self.results, plan.entry.slug)
+            self.take(plan, student, graded_notebook(plan, graded, known))
 
     def take(self, plan: Plan, student: str, made: NotebookNode) -> None:
         """Write a graded copy, and all that ``nbgrader autograde`` writes into the gradebook.
@@ -108,6 +112,16 @@ class CourseGradebook:
             ) from None
         finally:
             self._app.log.removeHandler(said)
+
+    def level(self, plan: Plan, latest: Sequence[Result], known: Roster) -> None:
+        """Give all members of a team the points of its newest result; raises ``StoreError``.
+
+        ``latest`` has each student's newest result.
+        """
+        with _environment():
+            checksums = released(self._coursedir.db_url, plan)
+            where = places(self._coursedir, plan.entry.slug)
+            teamwork.level(where, plan, latest, known, checksums)
 
     def scores(self, slug: str) -> dict[tuple[str, str], float | None]:
         """The automatic score of each student's cells, as the gradebook has it."""

@@ -7,24 +7,31 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import feedback, notebook
+from tinytorch_compete import feedback, notebook, roster
 from tinytorch_compete.course.release import student_version
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.roster import Roster
 
 
-def graded_notebook(plan: Plan, graded: Graded) -> NotebookNode:
+def graded_notebook(plan: Plan, graded: Graded, known: Roster) -> NotebookNode:
     """The feedback notebook, with each grading cell's points as that cell's one result.
 
     nbgrader reads a cell's points from its first ``execute_result``; here that is written by us,
     long after the kernel is gone, and every other output was made harmless. Work that couldn't be
-    run is shown as the released notebook. Raises ``Fault`` for a result without points.
+    run is shown as the released notebook. ``known`` says what the student is called on the board.
+    Raises ``Fault`` for a result without points.
     """
     if graded.result.points is None:
         raise Fault(graded.result.message)
     executed = graded.run.notebook if graded.run else student_version(plan.master)
     surplus = graded.assembly.surplus if graded.assembly else 0
-    made = feedback.make(plan.challenge, graded.result, executed, surplus, advice=graded.advice)
+    slug, student = graded.result.identity.challenge, graded.result.identity.student
+    handle = roster.shown_name(known, slug, student, plan.secret, graded.result.handle)
+    note = roster.note(known, student)
+    made = feedback.make(
+        plan.challenge, graded.result, executed, surplus, handle, graded.advice, note
+    )
     earned = {cell.grade_id: cell for cell in graded.result.cells}
     for cell in made.cells:
         name = notebook.grade_id(cell)

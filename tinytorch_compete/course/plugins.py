@@ -10,10 +10,11 @@ import pandas as pd
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins import ExportPlugin, ExtractorPlugin
 
-from tinytorch_compete import store
+from tinytorch_compete import enrolment, store
 from tinytorch_compete.course import results, zips
 from tinytorch_compete.course.autograde import CompeteCourse
 from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.roster import counted
 from tinytorch_compete.store import Store
 
 
@@ -53,10 +54,15 @@ class ResultsExport(ExportPlugin):  # type: ignore[misc]
     def export(self, gradebook: Gradebook) -> None:
         """Write the table as CSV to the file that ``--to`` names, or ``results.csv``."""
         root = Path(self.parent.coursedir.root)
-        kept = Store(CompeteCourse(parent=self).place(root) / results.DATABASE)
+        folder = CompeteCourse(parent=self).place(root)
+        latest = Store(folder / results.DATABASE).latest()
+        names = dict.fromkeys(result.identity.challenge for result in latest)
         chosen = [
             result
-            for result in kept.latest()
+            for name in names
+            for result in counted(
+                enrolment.read(folder, name), (r for r in latest if r.identity.challenge == name)
+            )
             if result.identity.student in (self.student or [result.identity.student])
             and result.identity.challenge in (self.assignment or [result.identity.challenge])
         ]

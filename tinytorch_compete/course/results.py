@@ -8,10 +8,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import distribution, feedback, files, ranking, returned
+from tinytorch_compete import distribution, enrolment, feedback, files, returned, roster
+from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.model import Challenge, Identity, Result
+from tinytorch_compete.roster import Roster
 
+SENT = "This is its result, which a teammate sent."
 FOLDER, DATABASE, SECRET, FEEDBACK = "graded", "results.sqlite", "secret", "feedback"
 
 
@@ -20,8 +23,14 @@ def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     identity = graded.result.identity
     executed = graded.run.notebook if graded.run else None
     surplus = graded.assembly.surplus if graded.assembly else 0
-    handle = ranking.handle(identity.student, plan.secret, graded.result.handle)
-    made = feedback.make(plan.challenge, graded.result, executed, surplus, handle, graded.advice)
+    known = enrolment.read(folder, identity.challenge)
+    handle = roster.shown_name(
+        known, identity.challenge, identity.student, plan.secret, graded.result.handle
+    )
+    note = roster.note(known, identity.student)
+    made = feedback.make(
+        plan.challenge, graded.result, executed, surplus, handle, graded.advice, note
+    )
     write_notebook(feedback_path(folder, identity), made)
 
 
@@ -59,3 +68,36 @@ def place_in_class(
     made = nbformat.read(path, 4)
     if feedback.with_class(made, section):
         write_notebook(path, made, path.stat().st_mode & 0o777)
+
+
+def write_team_feedback(plan: Plan, latest: Sequence[Result], known: Roster, folder: Path) -> None:
+    """Write ``SLUG-team.ipynb`` for each student for whom a teammate's result counts.
+
+    It says what the team earned and shows nothing of the teammate's notebook. For everybody else
+    there is none afterwards. Raises ``StoreError``.
+    """
+    own = {result.identity.student: result.identity for result in latest}
+    for result in roster.counted(known, latest):
+        identity = result.identity
+        path = feedback_path(folder, identity)
+        path = path.with_name(f"{path.stem}-team.ipynb")
+        if identity == own.get(identity.student):
+            _remove(path)
+        else:
+            write_notebook(path, team_feedback(plan, result, known))
+
+
+def team_feedback(plan: Plan, result: Result, known: Roster) -> NotebookNode:
+    """What a student is told of a teammate's result that counts: the summary alone."""
+    slug, student = result.identity.challenge, result.identity.student
+    handle = roster.shown_name(known, slug, student, plan.secret)
+    return feedback.make(
+        plan.challenge, result, None, handle=handle, note=f"{roster.note(known, student)} {SENT}"
+    )
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: can't be removed ({error.strerror}).") from None

@@ -27,6 +27,8 @@ SUMMARY = """\
 print(f"{len(ranked)} submissions are ranked; data of {BOARD.day:%Y-%m-%d}.")
 if len(ranked) < len(rows):
     print(f"{len(rows) - len(ranked)} withdrawn: the place stays empty.")
+if BOARD.unshown:
+    print(f"{BOARD.unshown} asked not to be shown: the ranks are without them.")
 if BOARD.elsewhere:
     print(f"{BOARD.elsewhere} graded under other conditions (an older version of the challenge, "
           "other seeds, data or limits) are not shown: their figures can't be compared.")
@@ -61,12 +63,12 @@ display(tables.tiers(BOARD, rows))\
 PROGRESS = """\
 if len({attempt.day for attempt in BOARD.history}) > 1:
     display(pictures.progress(CHALLENGE, BOARD.history))
-elif large:
+elif BOARD.history:
     print("All were graded on one day: there is no progress to show yet.")
-if large:
+if BOARD.history:
     display(tables.records(BOARD))
 else:
-    print(f"Who was when where is not shown for fewer than {ranking.FEWEST} submissions.")\
+    print(f"Who was when where is not shown for fewer than {ranking.FEWEST} who share it.")\
 """
 
 GROUPS = """\
@@ -142,7 +144,9 @@ def _about(board: Board) -> str:
         "## Run it again\n\n"
         f"Everything here is computed from `{board.name}.json`, which has handles and the raw "
         f"samples of each run. Open `{board.name}.ipynb` beside it, with `tinytorch_compete` "
-        "installed, set `ME` to your handle and run all cells. Handles are pseudonyms. Days are "
-        "all that is told of time, since a class is graded in the order of its names; in a class "
-        f"of fewer than {FEWEST} not even these."
+        "installed, set `ME` to your handle and run all cells. Handles are pseudonyms, or "
+        "names and teams that students chose; who is anonymous here is so on this board alone. "
+        "Days are all that is told of time, since a class is graded in the order of its names, and "
+        "only of those who share them; if these are fewer than "
+        f"{FEWEST}, not even days."
     )

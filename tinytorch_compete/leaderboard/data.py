@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from tinytorch_compete import ranking
+from tinytorch_compete import roster as rosters
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.ranking import FEWEST, Attempt, Row
+from tinytorch_compete.roster import Competitor, Roster
 
 
 class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,11 +32,12 @@ class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The published data of one board; nothing in it leads from a handle to a name.
 
-    ``newest`` has each handle's newest attempt, without its day; ``history`` all attempts, and none
-    in a class of fewer than ``FEWEST``. ``unranked`` counts those whose newest result reached no
-    tier, ``elsewhere`` those graded under other conditions than the newest. ``noise`` has each
-    figure of the runs' noise certificates in rising order, one value a submission. ``findings``
-    are of tiers in which ``FEWEST`` or more were looked at, the highest first.
+    ``newest`` has each competitor's newest attempt, without its day; ``history`` all attempts of
+    those who share them, and none if these or all are fewer than ``FEWEST``. ``unranked`` counts
+    those whose newest result reached no tier, ``elsewhere`` those graded under other conditions
+    than the newest, ``unshown`` those who asked not to be shown. ``noise`` has each figure of the
+    runs' noise certificates in rising order, one value a submission. ``findings`` are of tiers in
+    which ``FEWEST`` or more were looked at, the highest first.
     """
 
     slug: str
@@ -47,6 +51,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machines: tuple[str, ...]
     day: dt.date
     findings: tuple[Findings, ...] = ()
+    unshown: int = 0
 
     @property
     def name(self) -> str:
@@ -60,28 +65,69 @@ def collect(
     latest: Sequence[Result],
     history: Sequence[Result],
     secret: bytes,
+    roster: Roster,
     *,
     final: bool = False,
 ) -> Board:
-    """The data of a board from each student's newest results, and from all of them."""
-    alike, elsewhere = ranking.comparable(latest)
+    """The data of a board from each student's newest results, and from all of them.
+
+    Nothing is in it that the roster says its student doesn't share.
+    """
+    competing = _owned(slug, roster, rosters.competing(roster, latest))
+    shown = [(one, result) for one, result in competing if one.show != "nothing"]
+    alike, elsewhere = ranking.comparable([rosters.named(result, one) for one, result in shown])
     newest = ranking.published(challenge, alike, secret)
     conditions = {ranking.conditions(result.identity) for result in alike}
-    before = [result for result in history if ranking.conditions(result.identity) in conditions]
-    large = sum(not attempt.withdrawn for attempt in newest) >= FEWEST
+    shared = [
+        rosters.named(result, one)
+        for one, result in _owned(slug, roster, history)
+        if one.progress and ranking.conditions(result.identity) in conditions
+    ]
+    before = ranking.published(challenge, shared, secret)
+    sharing = {attempt.handle for attempt in before if not attempt.withdrawn}
+    ranked = sum(not attempt.withdrawn for attempt in newest)
+    large = min(ranked, len(sharing)) >= FEWEST
+    nameless = {ranking.handle(one.id, secret) for one, _ in shown if one.show == "anonymous"}
     return Board(
         slug=slug,
         challenge=challenge,
         final=final,
-        newest=tuple(msgspec.structs.replace(attempt, day=None) for attempt in newest),
-        history=tuple(ranking.published(challenge, before, secret)) if large else (),
+        newest=tuple(_anonymous(newest, nameless)),
+        history=tuple(before) if large else (),
         unranked=len(alike) - len(newest),
         elsewhere=elsewhere,
         noise=_noise(alike),
         machines=tuple(sorted({result.machine for result in alike if result.machine})),
         day=dt.datetime.now(dt.UTC).date(),
         findings=tuple(_findings(challenge, alike)),
+        unshown=len(competing) - len(shown),
     )
+
+
+def _owned(slug: str, roster: Roster, results: Iterable[Result]) -> list[tuple[Competitor, Result]]:
+    """The results with whose they are on this board; none of before a change of team."""
+    return [
+        (rosters.competitor(roster, slug, result.identity.student, result.handle), result)
+        for result in results
+        if rosters.belongs(roster, result)
+    ]
+
+
+def _anonymous(attempts: Iterable[Attempt], nameless: Collection[str]) -> list[Attempt]:
+    """Attempts without their days, numbered where they are to have no name.
+
+    The numbers follow pseudonyms of this one board, and so tell nothing of the names' order.
+    """
+    numbers = itertools.count(1)
+    found = [
+        msgspec.structs.replace(
+            attempt,
+            day=None,
+            handle=f"anonymous {next(numbers)}" if attempt.handle in nameless else attempt.handle,
+        )
+        for attempt in attempts
+    ]
+    return sorted(found, key=lambda attempt: attempt.handle)
 
 
 def _noise(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:

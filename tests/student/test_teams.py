@@ -1,0 +1,241 @@
+"""Teams and consent from the student's side: what joining records, says, sends and takes back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from student.conftest import write_answer
+
+from tinytorch_compete import desk, enrolment, entrant, standing, submission
+from tinytorch_compete.cli.app import run
+from tinytorch_compete.course import exchange
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.leaderboard import data
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.panel import Panel
+from tinytorch_compete.wishes import Wishes
+
+
+def joined(entry: Entry, home: Path, **wishes: object) -> tuple[entrant.Entrant, str]:
+    """The entry after joining, and all that was said."""
+    panel = desk.join(entry, home, Wishes(**wishes))
+    return entrant.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
+
+
+def test_by_default_a_board_gets_a_pseudonym_and_nothing_of_earlier(
+    entry: Entry, home: Path
+) -> None:
+    found, said = joined(entry, home)
+    assert (found.show, found.progress, found.team) == ("handle", False, "")
+    assert "a pseudonym that the course gives you" in said
+    assert "your earlier results not shown" in said
+
+
+def test_a_new_team_gets_a_word_and_says_how_the_others_join(entry: Entry, home: Path) -> None:
+    found, said = joined(entry, home, team="Team O'Hara")
+    assert found.word
+    command = f"tito compete join mine --team 'Team O'\"'\"'Hara' --word {found.word}"
+    assert command in said
+    assert "ask a member for its word" in said
+    again, said = joined(entry, home, handle="Ada Lo")
+    assert (again.team, again.word) == ("Team O'Hara", found.word)
+    assert "founds it" not in said  # said once
+
+
+def test_a_word_that_was_given_is_kept_and_can_be_mended(entry: Entry, home: Path) -> None:
+    found, said = joined(entry, home, team="Rocket", word="Open Sesame")
+    assert found.word == "open sesame"
+    assert "ask a member for its word" not in said
+    assert joined(entry, home, word="other word")[0].team == "Rocket"
+    assert entrant.read(home / "mine").word == "other word"
+    assert joined(entry, home, team="ROCKET")[0].word == "other word"
+    assert joined(entry, home, team="Pocket")[0].word != "other word"
+
+
+def test_a_team_can_be_left_and_everything_said_otherwise(entry: Entry, home: Path) -> None:
+    joined(entry, home, team="Rocket", show="handle", progress=True)
+    found, said = joined(entry, home, team="", show="nothing", progress=False)
+    assert (found.team, found.word, found.show, found.progress) == ("", "", "nothing", False)
+    assert "you are not shown" in said
+    assert "a line without a name" in joined(entry, home, show="anonymous")[1]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"team": "<script>"}, "--team '<script>' won't do: a handle is"),
+        ({"team": "=1+1"}, "--team '=1\\+1' won't do"),
+        ({"team": "x" * 25}, "won't do"),
+        ({"team": "a\x1b[31m"}, "won't do"),
+        ({"team": "Rocket", "word": "short"}, "--word 'short' won't do: an invite word is 6 to 40"),
+        ({"team": "Rocket", "word": "x" * 41}, "won't do"),
+        ({"word": "open sesame"}, "say which one by --team NAME"),
+    ],
+)
+def test_what_will_not_do_is_said_and_nothing_is_made(
+    entry: Entry, home: Path, wishes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(CompeteError, match=message):
+        joined(entry, home, **wishes)
+    assert list(home.iterdir()) == []
+
+
+def test_a_challenge_without_teams_says_so(entry: Entry, home: Path) -> None:
+    challenge = msgspec.structs.replace(entry.challenge, team_size=1)
+    alone = msgspec.structs.replace(entry, challenge=challenge)
+    with pytest.raises(CompeteError, match="mine has no teams"):
+        joined(alone, home, team="Rocket")
+
+
+class Typed(io.StringIO):
+    """What a student types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_asks_once_and_only_what_no_flag_said(
+    entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    typed = Typed("what?\nhandle\nAda Lo\ny\n")
+    monkeypatch.setattr("sys.stdin", typed)
+    words = ["--pack", str(home.parent / "pack"), "join", "mine"]
+    assert run([*words, "--team", "Rocket"], "tito compete") == 0
+    assert typed.read() == ""
+    said = capsys.readouterr().out
+    assert "You can change this by joining again" in " ".join(said.split())
+    assert "say one of these three words" in said
+    found = entrant.read(home / "mine")
+    assert (found.show, found.handle, found.progress) == ("handle", "Ada Lo", True)
+    assert run([*words, "--show", "anonymous"], "tito compete") == 0
+    assert entrant.read(home / "mine").show == "anonymous"
+    assert "Your line:" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the challenge was joined and solved, with a place to send to."""
+    (home.parent / "drop").mkdir()
+    desk.join(entry, home, Wishes(to=home.parent / "drop"))
+    write_answer(home / "mine")
+    monkeypatch.chdir(home / "mine")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
+    return home / "mine"
+
+
+def send(entry: Entry, folder: Path) -> Panel:
+    shown: list[Panel] = []
+    assert desk.submit({"mine": entry}, folder, None, None, None, lambda p: not shown.append(p))
+    return shown[0]
+
+
+def staff(folder: Path, *words: str) -> int:
+    top = folder.parent.parent
+    results = ["--results", str(top / "graded")]
+    return run(["--pack", str(top / "pack"), *words, *results], "tito compete")
+
+
+def grade(folder: Path) -> None:
+    assert staff(folder, "grade", "mine", str(folder.parent.parent / "drop"), "--no-insights") == 0
+
+
+def board(folder: Path) -> data.Board:
+    assert staff(folder, "leaderboard", "mine") == 0
+    return data.read(folder.parent.parent / "graded" / "leaderboard" / "mine.json")
+
+
+def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_not(
+    entry: Entry, folder: Path
+) -> None:
+    found = joined(entry, folder.parent, team="Rocket", word="open sesame")[0]
+    panel = send(entry, folder)
+    assert "compete.json says of you: on the leaderboard: Rocket" in "\n".join(panel.lines)
+    (work,) = submission.find(folder.parent.parent / "drop", "mine")
+    sent = (work.notebook.parent / entrant.FILE).read_text()
+    assert "sesame" not in sent + "\n".join(panel.lines)
+    assert entrant.read(work.notebook.parent) == found.shown()
+
+
+def test_each_wish_changes_the_board_and_the_last_one_counts(
+    entry: Entry, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    me = exchange.username()
+    joined(entry, folder.parent, handle="Ada Lo")
+    send(entry, folder)
+    grade(folder)
+    (line,) = board(folder).newest
+    assert line.handle.startswith("Ada Lo-")
+    joined(entry, folder.parent, show="anonymous")
+    send(entry, folder)
+    grade(folder)
+    (line,) = board(folder).newest
+    assert line.handle == "anonymous 1"
+    came = folder.parent.parent / "graded" / "feedback"
+    (panel,) = standing.panels({"mine": entry}, folder, None, came, False)
+    assert "On the leaderboard" not in "\n".join(panel.lines)
+    joined(entry, folder.parent, show="nothing")
+    send(entry, folder)
+    grade(folder)
+    made = board(folder)
+    assert (made.newest, made.unshown) == ((), 1)
+    joined(entry, folder.parent, show="handle", handle="Ada Lo")
+    send(entry, folder)
+    grade(folder)
+    capsys.readouterr()
+    assert staff(folder, "entries", "mine", "--private", me) == 0
+    assert "nothing" in capsys.readouterr().out
+    assert board(folder).newest == ()
+    grade(folder)  # the same submission doesn't undo what staff did
+    assert board(folder).newest == ()
+    assert staff(folder, "entries", "mine", "--private", "nobody") == 1
+
+
+def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
+    entry: Entry, folder: Path
+) -> None:
+    joined(entry, folder.parent, handle="Ada Lo", progress=True, team="Rocket")
+    send(entry, folder)
+    grade(folder)
+    (line,) = board(folder).newest
+    assert line.handle.startswith("Rocket-")
+    panel = desk.leave(entry, folder)
+    assert "ask the staff" in panel.lines[1]
+    exchange.put(folder.parent.parent / "drop", folder)
+    grade(folder)
+    (line,) = board(folder).newest
+    assert not line.handle.startswith(("Rocket", "Ada"))
+    one = enrolment.read(folder.parent.parent / "graded", "mine").of(exchange.username())
+    assert (one.progress, one.team) == (False, "")
+
+
+def test_a_raw_record_counts_as_what_would_have_been_sent(entry: Entry, folder: Path) -> None:
+    joined(entry, folder.parent, team="Rocket", word="open sesame")
+    exchange.put(folder.parent.parent / "drop", folder)  # as nbgrader's own button does
+    grade(folder)
+    known = enrolment.read(folder.parent.parent / "graded", "mine")
+    assert known.of(exchange.username()).team
+    assert "sesame" not in (folder.parent.parent / "graded" / "entries" / "mine.json").read_text()
+
+
+def test_another_challenges_entry_counts_for_nothing_here(entry: Entry, folder: Path) -> None:
+    write_answer(folder)
+    exchange.put(folder.parent.parent / "drop", folder)
+    place = folder.parent.parent / "drop" / exchange.username() / "mine"
+    entrant.write(place, entrant.Entrant("other", "digits", "Ada Lo", team="Rocket", key="0" * 32))
+    grade(folder)
+    known = enrolment.read(folder.parent.parent / "graded", "mine")
+    assert known.teams == {}
+    assert known.of(exchange.username()).handle == ""
+
+
+def test_a_damaged_roster_is_one_clear_error(entry: Entry, folder: Path) -> None:
+    send(entry, folder)
+    path = folder.parent.parent / "graded" / "entries" / "mine.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"teams": 3}')
+    assert staff(folder, "grade", "mine", str(folder.parent.parent / "drop")) == 1
+    assert path.read_text() == '{"teams": 3}'

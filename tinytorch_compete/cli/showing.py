@@ -1,0 +1,89 @@
+"""The results table: in the terminal, or as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from tinytorch_compete import enrolment, entrant, files, pack, store
+from tinytorch_compete.cli import student
+from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.cli.details import print_details
+from tinytorch_compete.cli.folder import Final, Folder, stored
+from tinytorch_compete.cli.tables import console, print_flags, print_results
+from tinytorch_compete.course.results import DATABASE, FOLDER, SECRET
+from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.model import Result
+from tinytorch_compete.roster import Roster, counted
+
+
+def results(
+    context: typer.Context,
+    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
+    results: Folder = Path(FOLDER),
+    csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
+    history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="What a person should look at, and nothing else.")
+    ] = False,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Intervals, ranks, and how far the next group is.")
+    ] = False,
+    final: Final = False,
+    came: student.Came = None,
+) -> None:
+    """Show the results table, or write it to a file; in a student's folder, the student's own."""
+    if not (results / DATABASE).is_file() and entrant.find(Path()):
+        student.own_results(context, slug, came, detailed)
+        return
+    kept = stored(results)
+    chosen = entry_of(context, slug).slug if slug else None
+    if detailed and (history or csv or parquet):
+        raise CompeteError("--detailed is for the newest results, and for the terminal alone.")
+    found = kept.latest(chosen, final=final)
+    if history:
+        found = [result for result in kept.history(chosen) if result.identity.final == final]
+    if not found:
+        kind = "final results" if final else "results"
+        raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
+    rosters = {r.identity.challenge: enrolment.read(results, r.identity.challenge) for r in found}
+    counting = found if history else _counting(found, rosters)
+    write_table(store.frame(counting), csv, parquet)
+    if csv or parquet:
+        return
+    entries = pack.find(context.obj)
+    for name, roster in rosters.items():
+        console.print(f"[bold]{name}[/bold]")
+        own = [result for result in found if result.identity.challenge == name]
+        challenge = pack.resolve(entries, name).challenge
+        if flags:
+            print_flags(own)
+        elif detailed:
+            print_details(challenge, own, files.secret(results / SECRET), roster)
+        else:
+            print_results(challenge, [r for r in counting if r.identity.challenge == name])
+
+
+def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Result]:
+    """The results that count for each student, of all challenges."""
+    return [
+        result
+        for name, roster in rosters.items()
+        for result in counted(roster, (r for r in found if r.identity.challenge == name))
+    ]
+
+
+def write_table(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
+    """Write a table to the files that are named; raises ``StoreError``."""
+    try:
+        if csv:
+            store.harmless(frame).to_csv(csv, index=False)
+        if parquet:
+            frame.to_parquet(parquet, index=False)
+    except OSError as error:
+        raise StoreError(f"{error.filename}: can't be written ({error.strerror}).") from None

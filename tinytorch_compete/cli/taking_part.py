@@ -1,0 +1,67 @@
+"""Commands about who takes part: handles, teams, and what the course may show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinytorch_compete import enrolment
+from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.tables import console, errors, table
+from tinytorch_compete.course.results import FOLDER
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.roster import Entered, Roster, private
+
+
+def entries(
+    context: typer.Context,
+    slug: Slug,
+    results: Annotated[
+        Path, typer.Option("--results", help="The folder of results and feedback.")
+    ] = Path(FOLDER),
+    hide: Annotated[
+        str | None, typer.Option("--private", metavar="STUDENT", help="Show nothing of a student.")
+    ] = None,
+) -> None:
+    """Show who takes part, in which team, and what each one shares."""
+    entry = entry_of(context, slug)
+    roster = enrolment.read(results, entry.slug)
+    if hide is not None:
+        if hide not in roster.entered:
+            raise CompeteError(f"{results}: {hide!r} has sent nothing for {entry.slug!r}.")
+        roster = private(roster, hide)
+        enrolment.write(results, entry.slug, roster)
+    rows = [
+        (name, one.handle, _team(roster, one), one.show, "yes" if one.progress else "no")
+        for name, one in sorted(roster.entered.items())
+    ]
+    heads = ("!student", "!handle", "!team", "!shown as", "!progress")
+    console.print(table("", heads, rows) if rows else "Nobody yet.")
+    _print_refused(roster)
+    if hide is not None:
+        line = f"Write the leaderboard again: tito compete leaderboard {entry.slug}"
+        console.print(line, markup=False, highlight=False)
+
+
+def print_teams(roster: Roster, slug: str, folder: Path) -> None:
+    """How many teams there are, and who isn't in the one that was asked for."""
+    count = len({one.team for one in roster.entered.values()} - {""})
+    if count:
+        teams = "1 team" if count == 1 else f"{count} teams"
+        where = "" if folder == Path(FOLDER) else f" --results {folder}"
+        line = f"{teams}; a team's newest result counts for all: tito compete entries {slug}{where}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _print_refused(roster)
+
+
+def _print_refused(roster: Roster) -> None:
+    for name, one in sorted(roster.entered.items()):
+        if one.refused:
+            line = f"{name}: {one.refused}."
+            errors.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _team(roster: Roster, one: Entered) -> str:
+    return roster.teams[one.team].name if one.team else ""

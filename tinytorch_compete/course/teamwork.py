@@ -1,0 +1,131 @@
+"""One score for all members of a team, in nbgrader's gradebook and in its graded copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.api import Grade, Gradebook, MissingEntry
+
+from tinytorch_compete import files, notebook, roster
+from tinytorch_compete.course import results
+from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
+from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.model import Result
+from tinytorch_compete.roster import Roster
+from tinytorch_compete.submission import TIMESTAMP
+
+CELL = "team"
+BROUGHT = (TIMESTAMP, "submission_secret.txt")
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where a course keeps what is its students': the gradebook, and two files of each student."""
+
+    db_url: str
+    submitted: Callable[[str], Path]
+    graded: Callable[[str], Path]
+
+
+def mark(copy: NotebookNode, plan: Plan, result: Result, own: bool, known: Roster) -> NotebookNode:
+    """A graded copy with the points that count: the student's ``own``, or a teammate's.
+
+    Of a teammate's result the summary stands first; what follows is still about the student's own.
+    """
+    copy.cells = [cell for cell in copy.cells if cell.get("id") != CELL]
+    earned = points(plan, result)
+    for cell in copy.cells:
+        if (name := notebook.grade_id(cell)) in earned:
+            score(cell, earned[name], plan.points[name])
+    if not own:
+        first = results.team_feedback(plan, result, known).cells[0]
+        first.id, first.metadata["tinytorch_compete"] = CELL, {"feedback": CELL}
+        copy.cells.insert(0, first)
+    return copy
+
+
+def level(
+    places: Places,
+    plan: Plan,
+    latest: Sequence[Result],
+    known: Roster,
+    checksums: Mapping[str, str],
+    near: Collection[str] | None = None,
+) -> None:
+    """Give each member of a team the points that count, and back its own to who left one.
+
+    ``near`` are students whose copies are looked at in any case: all, if left out, and then a
+    member whose own work was never graded gets a row and a copy, that of the released notebook.
+    Raises ``StoreError``.
+    """
+    own = {result.identity.student: result.identity for result in latest}
+    with Gradebook(places.db_url) as gradebook:
+        for result in roster.counted(known, latest):
+            student, one = result.identity.student, known.of(result.identity.student)
+            if result.points is None or not (one.team or one.since):
+                continue
+            grades = _grades(gradebook, plan.entry.slug, student)
+            path = places.graded(student)
+            if path.exists() and (near is None or student in near or _differ(grades, plan, result)):
+                copy = nbformat.read(path, 4)
+            elif near is None and one.team and not path.exists():
+                copy = add_checksums(graded_notebook(plan, Graded(result), known), checksums)
+                grades = grades or _new_grades(gradebook, plan.entry.slug, result)
+            else:
+                continue
+            mark(copy, plan, result, result.identity == own.get(student), known)
+            _keep(path, nbformat.writes(copy) + "\n", places.submitted(student))
+            _set(gradebook, grades, points(plan, result))
+
+
+def points(plan: Plan, result: Result) -> dict[str, float]:
+    """The points of each grading cell; none of those that never ran."""
+    earned = {cell.grade_id: cell.points for cell in result.cells}
+    return {name: min(earned.get(name, 0.0), worth) for name, worth in plan.points.items()}
+
+
+def _keep(path: Path, text: str, submitted: Path) -> None:
+    """Write a graded copy; a new one gets what nbgrader knows by what it was made of, and for whom.
+
+    That is the time of sending, and the secret that feedback is released under.
+    """
+    new = not path.exists()
+    files.write_text(path, text, mode=0o644 if new else path.stat().st_mode & 0o777)
+    for name in BROUGHT if new else ():
+        if (submitted / name).is_file():
+            said = (submitted / name).read_text("utf-8", errors="replace")
+            files.write_text(path.parent / name, said)
+
+
+def _grades(gradebook: Gradebook, slug: str, student: str) -> list[Grade]:
+    """The gradebook's grades of a student's cells; none if it has no such submission."""
+    try:
+        return list(gradebook.find_submission_notebook(slug, slug, student).grades)
+    except MissingEntry:
+        return []
+
+
+def _new_grades(gradebook: Gradebook, slug: str, result: Result) -> list[Grade]:
+    """The grades of a submission that is added for a member whose own was never graded."""
+    student = result.identity.student
+    gradebook.update_or_create_student(student)
+    gradebook.update_or_create_submission(slug, student, timestamp=result.submitted_at)
+    return _grades(gradebook, slug, student)
+
+
+def _differ(grades: Sequence[Grade], plan: Plan, result: Result) -> bool:
+    earned = points(plan, result)
+    return any(earned.get(g.cell.name, g.auto_score) != g.auto_score for g in grades)
+
+
+def _set(gradebook: Gradebook, grades: Sequence[Grade], earned: Mapping[str, float]) -> None:
+    """Set automatic scores as nbgrader's own autograding does."""
+    for grade in grades:
+        now = earned.get(grade.cell.name, grade.auto_score)
+        if grade.auto_score != now:
+            grade.auto_score = now
+            grade.needs_manual_grade = grade.manual_score is not None
+    gradebook.db.commit()

@@ -1,0 +1,69 @@
+"""The roster of a challenge in a folder of results, brought up to date from what students sent."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete import entrant, files, submission
+from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.roster import Arrival, Roster, enrol
+from tinytorch_compete.submission import Submission
+
+FOLDER = "entries"
+
+
+def who(work: Submission) -> Entrant | None:
+    """The entry that came with a submission; ``None`` if there is none that one can read."""
+    with contextlib.suppress(CompeteError):
+        return entrant.read(work.notebook.parent)
+    return None
+
+
+def read(folder: Path, slug: str) -> Roster:
+    """The roster of a challenge in a folder of results; an empty one if nobody is in it yet.
+
+    Raises ``StoreError`` for a damaged file.
+    """
+    path = folder / FOLDER / f"{slug}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Roster) if path.exists() else Roster()
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoreError(
+            f"{path}: not a roster ({error}). Restore it from a copy: who founded a team stands "
+            "nowhere else."
+        ) from None
+
+
+def write(folder: Path, slug: str, roster: Roster) -> None:
+    """Keep a roster in a folder of results; raises ``StoreError``."""
+    text = msgspec.json.format(msgspec.json.encode(roster), indent=1).decode()
+    files.write_text(folder / FOLDER / f"{slug}.json", text + "\n", mode=0o600)
+
+
+def update(folder: Path, entry: Entry, works: Sequence[Submission]) -> Roster:
+    """The roster after what these submissions say, kept in the folder of results.
+
+    An entry counts even where the work that it came with isn't taken. A submission without one that
+    can be read shares nothing beyond the default, and leaves a team. Raises ``StoreError``.
+    """
+    before = read(folder, entry.slug)
+    arrivals = [_arrival(entry.slug, work) for work in works]
+    now = enrol(before, arrivals, entry.challenge.team_size)
+    if now != before:
+        write(folder, entry.slug, now)
+    return now
+
+
+def _arrival(slug: str, work: Submission) -> Arrival:
+    said = who(work)
+    if said is None or said.challenge != slug:
+        said = Entrant(slug, "")
+    return Arrival(work.student, said.shown(), submission.sent_at(work))
