@@ -17,7 +17,7 @@ from traitlets import Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
 from tinytorch_compete import files, grading, pack, submission
-from tinytorch_compete.course import plain, results
+from tinytorch_compete.course import folder, plain, results
 from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
@@ -69,6 +69,18 @@ class Ready(Autograde):  # type: ignore[misc]
         self.assignments = {place: [os.path.join(place, name)]}
 
 
+def take_misnamed(notebooks: list[str], **_: object) -> None:
+    """Have a challenge's submission graded by nbgrader, whatever its notebook is called.
+
+    nbgrader calls this in the course's folder with the paths that it found for one student, and
+    goes on with what is in the list then. Without the name that it knows it would grade nothing.
+    """
+    place = Path(notebooks[0]).parent
+    expected = place / f"{place.name}.ipynb"
+    if place.name in folder.chosen(Path()) and str(expected) not in notebooks:
+        notebooks[:] = [str(expected)]
+
+
 class CompeteExporter(NotebookExporter):  # type: ignore[misc]
     """Reads an assignment's notebooks as nbgrader does, but none of a challenge's.
 
@@ -110,13 +122,13 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
     ) -> NotebookNode:
         """An assignment that is no challenge, run under nbgrader's own time limit for a cell."""
-        folder = Path(coursedir.format_path(coursedir.autograded_directory, *_whose(facts)))
+        place = Path(coursedir.format_path(coursedir.autograded_directory, *_whose(facts)))
         memory_mib = CompeteCourse(parent=self).plain_memory_mib
         timeout = Execute(parent=self).timeout
         cell_s = timeout if timeout and timeout > 0 else UNLIMITED_S
 
         def run(sandbox: LocalSandbox) -> NotebookNode:
-            return plain.execute(nb, folder, memory_mib, cell_s, sandbox)
+            return plain.execute(nb, place, memory_mib, cell_s, sandbox)
 
         sandbox = LocalSandbox()
         try:
@@ -132,6 +144,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         plan = _plan(entry, place, entry.challenge_sha(), entry.grader_sha())
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
+        if said := submission.misnamed(work, slug):
+            self.log.warning(said)
         made: list[Graded] = []
 
         def keep(graded: Graded) -> None:
