@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGrader
 from nbgrader.converters.base import NbGraderException
+from sqlalchemy.exc import SAWarning
 
 from tinytorch_compete.course import config, folder
 from tinytorch_compete.course.autograde import CompeteCourse, Ready, released
@@ -86,7 +88,10 @@ class CourseGradebook:
         said = _Last()
         self._app.log.addHandler(said)
         try:
-            converter.start()
+            with warnings.catch_warnings():
+                # nbgrader's own queries; sqlalchemy would tell the TA of each student's.
+                warnings.simplefilter("ignore", SAWarning)
+                converter.start()
         except NbGraderException:
             raise StoreError(
                 f"{self.root}: nbgrader could not take the grade of "
