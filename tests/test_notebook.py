@@ -204,3 +204,11 @@ def test_the_masters_own_try_out_cell_is_no_surplus() -> None:
     made = master()
     tried = [cell for cell in made.cells if "try it" in cell.source or notebook.is_solution(cell)]
     assert notebook.assemble(made, student(*tried)).surplus == 0
+
+
+def test_what_was_said_to_this_package_is_no_surplus_but_a_profiled_cell_is() -> None:
+    said = v4.new_code_cell("%load_ext tinytorch_compete\n\n%compete check")
+    profiled = v4.new_code_cell("%%compete_profile\npredict(images)")
+    answer = cell("one", "def one(): ...", solution=True)
+    assert notebook.assemble(master(), student(answer, said)).surplus == 0
+    assert notebook.assemble(master(), student(answer, said, profiled)).surplus == 1

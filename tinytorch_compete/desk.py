@@ -140,7 +140,8 @@ def check(
     with parcel.packed(entry, folder, path, who) as made:
         plan = checking.plan(entry, who, progress)
         result = checking.check(plan, made.work, sandbox)
-    lines = [*_said(result), *form(made), f"Not checked: {_not_checked(entry.challenge, who)}"]
+    lines = [*_said(result), *form(made), _saved(path)]
+    lines += [f"Not checked: {_not_checked(entry.challenge, who)}"]
     return Panel(
         f"{path.name}: {_score(result)}, on public images",
         ("", ">points", ""),
@@ -197,11 +198,16 @@ def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:
     if rest := sizes[SHOWN_FILES:]:
         total = sum(size for _, size in rest)
         rows.append((f"and {len(rest)} smaller files", f"{total / 1024:.0f} KiB"))
-    saved = dt.datetime.fromtimestamp(path.stat().st_mtime)
-    lines = [f"To: {place}", f"The notebook as it was saved: {saved:%Y-%m-%d %H:%M:%S}."]
     said = "; ".join(f"{n}: {v}" for n, v in about(who) if n != "invite word")
-    lines += [f"{entrant.FILE} says of you: {said}."]
-    return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), (*lines, *form(made)))
+    about_you = f"{entrant.FILE} says of you: {said}."
+    lines = (f"To: {place}", _saved(path), about_you, *form(made))
+    return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), lines)
+
+
+def _saved(path: Path) -> str:
+    """Which state of a notebook this is about: an editor may hold another."""
+    saved = dt.datetime.fromtimestamp(path.stat().st_mtime)
+    return f"The notebook as it was saved: {saved:%Y-%m-%d %H:%M:%S}."
 
 
 def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:

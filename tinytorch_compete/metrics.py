@@ -134,7 +134,7 @@ def judge_ladder(value: float | str, ladder: Sequence[tuple[float, float]]) -> C
         return CellJudgement(0.0, value)
     score = float(np.interp(value, [at for at, _ in ladder], [score for _, score in ladder]))
     score = score if value >= ladder[0][0] else 0.0
-    return CellJudgement(score, f"{value:.1%} of the images never seen before are right.")
+    return CellJudgement(score, f"{value:.1%} of the images are right.")
 
 
 def tier(challenge: Challenge, value: float) -> str:

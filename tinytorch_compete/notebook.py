@@ -25,6 +25,8 @@ HIDDEN = re.compile(
     r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?",
     re.DOTALL | re.MULTILINE,
 )
+# What a student says to this package from a notebook; nothing is lost if it isn't run.
+OURS = ("%load_ext tinytorch_compete", "%compete")
 KEPT_MEDIA = ("text/plain", "image/png")
 
 
@@ -32,7 +34,7 @@ class Assembly(msgspec.Struct, frozen=True):
     """What will be run: the notebook, the master cells that the submission lacks, and its surplus.
 
     ``missing`` are ids of solution cells that the student deleted, ``surplus`` is the number of
-    code cells that aren't the master's and so aren't run.
+    code cells that aren't the master's and so aren't run; ``%compete`` lines are no loss.
     """
 
     notebook: Any
@@ -176,7 +178,7 @@ def assemble(master: NotebookNode, submission: NotebookNode) -> Assembly:
     surplus = sum(
         cell.cell_type == "code" and (grade_id(cell) or cell.id) not in known
         for cell in submission.cells
-        if cell.source.strip()
+        if any(not line.startswith(OURS) for line in cell.source.split("\n") if line.strip())
     )
     run = [cell for cell in master.cells if cell.cell_type != "code" or grade_id(cell)]
     cells = [_assembled(cell, written) for cell in run]

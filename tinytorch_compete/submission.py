@@ -128,6 +128,18 @@ def at(folder: Path, slug: str) -> Submission:
     return Submission(folder.parent.name, path, folder)
 
 
+def misnamed(work: Submission, slug: str) -> str:
+    """One line for staff about work whose notebook isn't named after the challenge, or else ''."""
+    if work.folder is None or (work.folder / f"{slug}.ipynb").exists():
+        return ""
+    others = sorted(path.name for path in work.folder.glob("*.ipynb"))
+    found = ", ".join(repr(name) for name in others[:3]) or "no notebook at all"
+    found += f" and {len(others) - 3} more" if len(others) > 3 else ""
+    if len(others) == 1:
+        return f"{work.student}: no {slug}.ipynb; the only notebook, {found}, is graded instead"
+    return f"{work.student}: no {slug}.ipynb but {found}; it can't be told what to grade: 0 points"
+
+
 def _walk(folder: Path, skipped: set[str]) -> Iterator[Path]:
     """The regular files below a folder, by name; anything else but a folder is refused."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):

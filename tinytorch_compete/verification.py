@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from tinytorch_compete import grading, notebook
-from tinytorch_compete.errors import NotebookError, PackError
+from tinytorch_compete.errors import NotebookError, PackError, StoreError
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submission import SENT, TIMESTAMP, Submission
 
 KEY = "tinytorch_compete"
 # Any secret does; a fixed one makes a verification come out the same twice.
 SECRET = b"the secret of verifications only"
+NAMED_BY = "submission_secret.txt"  # nbgrader finds a student's feedback by it
 
 
 class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +59,35 @@ def samples(entry: Entry) -> dict[str, Submission]:
             f"{root}: no sample submissions; they are in a checkout of the pack, not in a wheel."
         )
     return found
+
+
+def hand_in(entry: Entry, submitted: Path, students: int | None = None) -> list[str]:
+    """Lay out sample submissions as ``nbgrader collect`` would, and return the students' names.
+
+    There are as many students as samples, each called after one, or ``students``, some of whom
+    hand in what others do. What one has handed in already stays. Raises ``StoreError``.
+    """
+    found = samples(entry)
+    rounds = range(1, -(-(students or len(found)) // len(found)) + 1)
+    named = {f"{name}-{n}" if n > 1 else name: found[name] for n in rounds for name in found}
+    chosen = list(named)[: students or len(found)]
+    for student in chosen:
+        if not (place := submitted / student / entry.slug).exists():
+            _hand_in(named[student], place)
+    return chosen
+
+
+def _hand_in(sample: Submission, place: Path) -> None:
+    try:
+        if sample.folder is None:
+            place.mkdir(parents=True)
+            shutil.copyfile(sample.notebook, place / f"{place.name}.ipynb")
+        else:
+            shutil.copytree(sample.folder, place)
+        (place / TIMESTAMP).write_text(dt.datetime.now(dt.UTC).strftime(SENT))
+        (place / NAMED_BY).write_text(secrets.token_hex())
+    except OSError as error:
+        raise StoreError(f"{place}: can't be written ({error.strerror}).") from None
 
 
 def promise(path: Path) -> Promise:

@@ -35,6 +35,12 @@ CLASS = {
     "prints": ("import sys\nprint('hello')\nprint('oops', file=sys.stderr)\n" + GOLD, "42"),
 }
 EXPECTED = {"gold": (5, 5), "zeros": (0, 0), "raises": (0, 0), "dies": (5, 0), "prints": (5, 5)}
+EXPECTED["misnamed"] = (5, 5)
+# What staff is told about it, by both roads.
+SAID = (
+    "misnamed: no target.ipynb; the only notebook, 'target (1).ipynb', is graded instead",
+    "doubtful: no target.ipynb but 'a.ipynb', 'b.ipynb'; it can't be told what to grade: 0 points",
+)
 
 
 def test_formgraders_button_grades_inside_its_event_loop(course: Path) -> None:
@@ -69,6 +75,11 @@ def full(course: Path) -> Path:
         cell.metadata["tags"] = ["skip-execution", "raises-exception"]
     nbformat.write(notebook, tagged)
     submit(course, "broken", "").write_text("{")
+    misnamed = submit(course, "misnamed", GOLD)
+    misnamed.rename(misnamed.with_name("target (1).ipynb"))
+    doubtful = submit(course, "doubtful", GOLD)
+    shutil.copy(doubtful, doubtful.with_name("a.ipynb"))
+    doubtful.rename(doubtful.with_name("b.ipynb"))
     return course
 
 
@@ -86,18 +97,22 @@ def test_both_roads_give_the_same_points_in_every_cell(
     other = tmp_path / "other"
     shutil.copytree(full, other)
     assert compete("grade", "target", "--course", full) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert all(told.count(line) == 1 for line in SAID), told
     fast = scores(full)
     secret = full / "graded" / "secret"
     (other / "graded").mkdir()
     shutil.copy(secret, other / "graded")
     done = nbgrader(other, "autograde", "target")
     assert done.returncode == 0, done.stderr
+    assert all(done.stderr.count(line) == 1 for line in SAID), done.stderr
+    assert "Traceback" not in done.stderr
     assert scores(other) == fast
     for student, points in EXPECTED.items():
         assert fast[student] == points, student
     for student in set(fast) - set(EXPECTED):
         assert fast[student] == (0, 0), student
-    assert len(fast) == len(CLASS) + 4
+    assert len(fast) == len(CLASS) + 6
     mine, theirs = (
         {
             r.identity.student: (r.verdict, r.points)

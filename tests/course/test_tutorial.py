@@ -10,6 +10,7 @@ import nbformat
 from coursework import GOLD, PACK
 
 from tinytorch_compete.course import folder
+from tinytorch_compete.course.scaffold import scaffold
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -20,10 +21,12 @@ def sections() -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
-def shell(commands: str, cwd: Path, configuration: Path) -> None:
+def shell(
+    commands: str, cwd: Path, configuration: Path, slug: str = "target", pack: Path = PACK
+) -> None:
     """Run commands as they stand, but for the challenge's name and the pack that it is in."""
-    text = commands.replace("efficient-training", "target")
-    text = text.replace("tito compete", f'tito compete --pack "{PACK}"')
+    text = commands.replace("efficient-training", slug)
+    text = text.replace("tito compete", f'tito compete --pack "{pack}"')
     environment = {**folder.environment(), "JUPYTER_CONFIG_PATH": str(configuration)}
     done = subprocess.run(
         ["bash", "-ec", text], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
@@ -38,7 +41,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     exchange.chmod(0o777)
     settings = f"c.Exchange.root = {str(exchange)!r}\nc.Exchange.cache = {str(home / 'cache')!r}\n"
     (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n" + settings)
-    staff, student, end = sections()
+    staff, student, end, _ = sections()
     shell(staff, tmp_path, tmp_path)
     fetch, hand_in = student.strip().splitlines()
     shell(fetch, home, tmp_path)
@@ -57,3 +60,17 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
         assert (course / name).read_text().count("\n") >= 2
     assert len(list((course / "gradescope").glob("*/results.json"))) == 1
     assert list(exchange.glob("my-course/feedback/*.html"))
+
+
+def test_sample_students_get_from_a_new_course_to_the_grade_sheets(tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    scaffold("warm-up", pack)
+    commands = sections()[3].replace("--students 20", "--students 3")
+    shell(commands, tmp_path, tmp_path / "none", "warm-up", pack)
+    course = tmp_path / "my-course"
+    rows = (course / "grades.csv").read_text().splitlines()[1:]
+    assert sorted(row.split(",")[3] for row in rows) == ["gold", "gold-2", "gold-3"]
+    assert {row.split(",")[-2] for row in rows} == {rows[0].split(",")[-2]} != {"0.0"}
+    for name in ("results.csv", "canvas.csv", "moodle.csv"):
+        assert "gold-3" in (course / name).read_text()
+    assert len(list((tmp_path / "exchange").glob("my-course/feedback/*.html"))) == 3

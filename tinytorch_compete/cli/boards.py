@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment, files, pack
+from tinytorch_compete import enrolment, files, pack, verification
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.classroom import grade
 from tinytorch_compete.cli.folder import Final, Folder, stored
@@ -19,7 +18,6 @@ from tinytorch_compete.leaderboard import data
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.store import Store
-from tinytorch_compete.verification import samples
 
 LEADERBOARD = "leaderboard"
 
@@ -79,13 +77,7 @@ def demo(
 ) -> None:
     """Grade a sample class for real."""
     entry = entry_of(context, "efficient-training")
-    for name, sample in samples(entry).items():
-        place = folder / "submitted" / name / entry.slug
-        if sample.folder is None:
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copy(sample.notebook, place / f"{entry.slug}.ipynb")
-        else:
-            shutil.copytree(sample.folder, place, dirs_exist_ok=True)
+    verification.hand_in(entry, folder / "submitted")
     graded = folder / "graded"
     grade(context, entry.slug, folder / "submitted", results=graded, insights=False)
     written = _publish(entry, Store(graded / DATABASE), graded, html=True)

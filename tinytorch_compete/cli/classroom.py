@@ -269,6 +269,9 @@ def _admitted(
     if undated := admission.undated:
         line = f"no time of sending, so dates and quota can't be checked: {', '.join(undated)}"
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
+    for work in admission.admitted:
+        if said := submission.misnamed(work, entry.slug):
+            errors.print(said, markup=False, highlight=False, soft_wrap=True)
     return admission.admitted
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment, files, pack, store
+from tinytorch_compete import enrolment, files, pack, store, verification
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Folder, stored
 from tinytorch_compete.cli.tables import console, download
@@ -69,6 +69,31 @@ def release(context: typer.Context, slug: Slug, course: Course = Path()) -> None
     courses.check_source(entry, course.resolve())
     for step in ("generate_assignment", "release_assignment"):
         nbgrader(course, step, entry.slug)
+
+
+@app.command()
+def samples(
+    context: typer.Context,
+    slug: Slug,
+    course: Course = Path(),
+    students: Annotated[
+        int | None, typer.Option(min=1, help="How many; one for each sample, if left out.")
+    ] = None,
+) -> None:
+    """Hand in the challenge's sample submissions, to try a course out."""
+    # nbgrader takes two seconds to import, which every other command would pay too.
+    from tinytorch_compete.course.gradebook import CourseGradebook
+
+    opened = CourseGradebook(course)
+    context.obj = (*opened.packs, *context.obj)
+    entry, submitted = entry_of(context, slug), opened.submitted
+    names = verification.hand_in(entry, submitted, students)
+    console.print(
+        f"{submitted}: {len(names)} sample students handed in {entry.slug}: {', '.join(names)}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def nbgrader(course: Path, *words: str) -> None:

@@ -26,7 +26,7 @@ from tinytorch_compete import (
     roster,
     submission,
 )
-from tinytorch_compete.course import plain, results, teamwork
+from tinytorch_compete.course import folder, plain, results, teamwork
 from tinytorch_compete.course.graded import add_checksums, graded_notebook
 from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.engine.local import LocalEngine
@@ -82,6 +82,18 @@ class Ready(Autograde):  # type: ignore[misc]
         self.assignments = {place: [os.path.join(place, name)]}
 
 
+def take_misnamed(notebooks: list[str], **_: object) -> None:
+    """Have a challenge's submission graded by nbgrader, whatever its notebook is called.
+
+    nbgrader calls this in the course's folder with the paths that it found for one student, and
+    goes on with what is in the list then. Without the name that it knows it would grade nothing.
+    """
+    place = Path(notebooks[0]).parent
+    expected = place / f"{place.name}.ipynb"
+    if place.name in folder.chosen(Path()) and str(expected) not in notebooks:
+        notebooks[:] = [str(expected)]
+
+
 class CompeteExporter(NotebookExporter):  # type: ignore[misc]
     """Reads an assignment's notebooks as nbgrader does, but none of a challenge's.
 
@@ -130,13 +142,13 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
     ) -> NotebookNode:
         """An assignment that is no challenge, run under nbgrader's own time limit for a cell."""
-        folder = Path(coursedir.format_path(coursedir.autograded_directory, *_whose(facts)))
+        place = Path(coursedir.format_path(coursedir.autograded_directory, *_whose(facts)))
         memory_mib = CompeteCourse(parent=self).plain_memory_mib
         timeout = Execute(parent=self).timeout
         cell_s = timeout if timeout and timeout > 0 else UNLIMITED_S
 
         def run(sandbox: LocalSandbox) -> NotebookNode:
-            return plain.execute(nb, folder, memory_mib, cell_s, sandbox)
+            return plain.execute(nb, place, memory_mib, cell_s, sandbox)
 
         sandbox = LocalSandbox()
         try:
@@ -175,6 +187,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
         known = enrolment.update(place, entry, submission.find(Path(path).parent.parent, slug))
+        if said := submission.misnamed(work, slug):
+            self.log.warning(said)
         made: list[Graded] = []
 
         def keep(graded: Graded) -> None:

@@ -25,6 +25,7 @@ _LIST = r"^c\.CompeteCourse\.{name} = (\[.*\])$"
 OVERRIDDEN = (
     "Autograde.exporter_class",
     "Autograde.autograde_preprocessors",
+    "Autograde.pre_convert_hook",
     "ZipCollectApp.extractor_plugin",
 )
 BODY = """\
@@ -33,6 +34,7 @@ c = get_config()
 c.CompeteCourse.challenges = {challenges}
 c.CompeteCourse.packs = {packs}
 # Submissions are read, run and judged outside of nbgrader's process, which gets the points.
+c.Autograde.pre_convert_hook = "tinytorch_compete.course.autograde.take_misnamed"
 c.Autograde.exporter_class = "tinytorch_compete.course.autograde.CompeteExporter"
 c.Autograde.autograde_preprocessors = [
     "tinytorch_compete.course.autograde.CompeteJudge",

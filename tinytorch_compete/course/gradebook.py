@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGrader
 from nbgrader.converters.base import NbGraderException
+from sqlalchemy.exc import SAWarning
 
 from tinytorch_compete import enrolment
 from tinytorch_compete.course import config, folder, teamwork
@@ -104,7 +106,10 @@ class CourseGradebook:
         said = _Last()
         self._app.log.addHandler(said)
         try:
-            converter.start()
+            with warnings.catch_warnings():
+                # nbgrader's own queries; sqlalchemy would tell the TA of each student's.
+                warnings.simplefilter("ignore", SAWarning)
+                converter.start()
         except NbGraderException:
             raise StoreError(
                 f"{self.root}: nbgrader could not take the grade of "

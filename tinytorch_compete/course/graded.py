@@ -7,11 +7,19 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import feedback, notebook, roster
+from tinytorch_compete import notebook
+from tinytorch_compete.course import results
 from tinytorch_compete.course.release import student_version
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.roster import Roster
+
+# nbgrader's pages leave no room between the cells of a table. Where a page takes no style sheet
+# from a notebook it brings its own.
+STYLE = (
+    "<style>.rendered_html table { margin-bottom: 1em; } "
+    ".rendered_html th, .rendered_html td { padding: .1em 1em .1em 0; }</style>"
+)
 
 
 def graded_notebook(plan: Plan, graded: Graded, known: Roster) -> NotebookNode:
@@ -25,13 +33,8 @@ def graded_notebook(plan: Plan, graded: Graded, known: Roster) -> NotebookNode:
     if graded.result.points is None:
         raise Fault(graded.result.message)
     executed = graded.run.notebook if graded.run else student_version(plan.master)
-    surplus = graded.assembly.surplus if graded.assembly else 0
-    slug, student = graded.result.identity.challenge, graded.result.identity.student
-    handle = roster.shown_name(known, slug, student, plan.secret, graded.result.handle)
-    note = roster.note(known, student)
-    made = feedback.make(
-        plan.challenge, graded.result, executed, surplus, handle, graded.advice, note
-    )
+    made = results.feedback_of(plan, graded, executed, known)
+    made.cells[0].source += f"\n\n{STYLE}"
     earned = {cell.grade_id: cell for cell in graded.result.cells}
     for cell in made.cells:
         name = notebook.grade_id(cell)

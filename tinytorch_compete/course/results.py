@@ -18,19 +18,26 @@ SENT = "This is its result, which a teammate sent."
 FOLDER, DATABASE, SECRET, FEEDBACK = "graded", "results.sqlite", "secret", "feedback"
 
 
+def feedback_of(
+    plan: Plan, graded: Graded, executed: NotebookNode | None, known: Roster
+) -> NotebookNode:
+    """The feedback for one graded submission; ``executed`` is what of its notebook is shown.
+
+    ``known`` says what the student is called on the board.
+    """
+    result = graded.result
+    slug, student = result.identity.challenge, result.identity.student
+    surplus = graded.assembly.surplus if graded.assembly else 0
+    handle = roster.shown_name(known, slug, student, plan.secret, result.handle)
+    note = roster.note(known, student)
+    return feedback.make(plan.challenge, result, executed, surplus, handle, graded.advice, note)
+
+
 def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     """Write a student's feedback notebook below a folder of results; raises ``StoreError``."""
     identity = graded.result.identity
-    executed = graded.run.notebook if graded.run else None
-    surplus = graded.assembly.surplus if graded.assembly else 0
     known = enrolment.read(folder, identity.challenge)
-    handle = roster.shown_name(
-        known, identity.challenge, identity.student, plan.secret, graded.result.handle
-    )
-    note = roster.note(known, identity.student)
-    made = feedback.make(
-        plan.challenge, graded.result, executed, surplus, handle, graded.advice, note
-    )
+    made = feedback_of(plan, graded, graded.run.notebook if graded.run else None, known)
     write_notebook(feedback_path(folder, identity), made)
 
 

@@ -70,7 +70,7 @@ def judge(evidence, exam):
     except EvidenceError as error:
         return Judgement(cells={{"holdout": CellJudgement(0.0, str(error))}})
     share = metrics.accuracy(labels, truth)
-    message = f"{{share:.1%}} of the images never seen before are right."
+    message = f"{{share:.1%}} of the images are right."
     cells = {{"holdout": CellJudgement(share, message)}}
     return Judgement(cells=cells, metrics={{"accuracy": share}})
 '''
