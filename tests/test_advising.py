@@ -14,12 +14,14 @@ from tinytorch_compete import advising, feedback, grading, pack
 from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.costs import LineCost, Profile
 from tinytorch_compete.course.scaffold import scaffold
+from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.model import Answer, Run, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission
 
 WIDE = """\
@@ -234,6 +236,62 @@ def test_what_runs_out_of_the_larger_room_too_needs_more_than_that(
     autopsy = advise(plan, submit(tmp_path, WIDE), Scripted({}, 5000.0)).autopsy
     assert autopsy is not None
     assert (autopsy.need_mib, autopsy.more, autopsy.fits) == (1024, True, None)
+
+
+def test_a_kernel_that_was_killed_at_the_cap_is_told_what_it_needs(
+    plan: Plan, tmp_path: Path
+) -> None:
+    # no MemoryError comes of memory that is shared: the run is killed when it is touched
+    shared = "import mmap\nblock = mmap.mmap(-1, 400 << 20)\nfor at in range(0, 400, 4):\n"
+    shared += "    block.seek(at << 20)\n    block.write(bytes([1]) * (4 << 20))\n"
+    graded = advising.grade(plan, submit(tmp_path, shared + WIDE), LocalSandbox())
+    assert graded.result.verdict == Verdict.OVER_MEMORY
+    assert "MemoryError" not in graded.result.message
+    assert graded.advice is not None and graded.advice.autopsy is not None
+    autopsy = graded.advice.autopsy
+    assert autopsy.cap_mib == 256
+    assert (autopsy.reached, autopsy.more) == ("predict", False)
+    assert autopsy.need_mib == pytest.approx(400, rel=0.1)
+
+
+class Interrupted(FakeSandbox):
+    """The fake in which somebody presses Ctrl-C during a run."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
+        if self.runs + 1 == self.at:
+            self.at = 0
+            raise KeyboardInterrupt
+        return super().run(notebook, limits, inputs, **where)
+
+
+def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
+    plan: Plan, tmp_path: Path
+) -> None:
+    (tmp_path / "ada").mkdir()
+    work, kept = submit(tmp_path / "ada", WIDE), Store(tmp_path / "r.sqlite")
+    published: list[Graded] = []
+
+    def task(plan: Plan, work: Submission, sandbox: FakeSandbox) -> Graded:
+        graded = grading.grade(plan, work, sandbox)
+        advice = advising.advise(plan, work, graded, sandbox, profiler=profiler)
+        return msgspec.structs.replace(graded, advice=advice)
+
+    def batch(sandbox: FakeSandbox) -> None:
+        todo = grading.waiting(plan, [work], kept)
+        engine = LocalEngine(1)
+        list(grading.grade_class(plan, todo, sandbox, engine, kept, published.append, task))
+
+    with pytest.raises(KeyboardInterrupt):
+        batch(Interrupted(2))  # 1 is the graded run, what comes then is advice
+    assert kept.history() == published == []
+    batch(FakeSandbox())
+    batch(FakeSandbox())
+    assert len(kept.history()) == len(published) == 1
+    assert published[0].advice is not None and published[0].advice.profile is not None
 
 
 @pytest.fixture(scope="module")

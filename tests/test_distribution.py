@@ -8,13 +8,14 @@ from classes import CHALLENGE, LEVELS, NAMES, SLUG, attempt
 
 from tinytorch_compete import distribution, feedback
 from tinytorch_compete.course import results
+from tinytorch_compete.markdown import GAP
 from tinytorch_compete.model import Result, Verdict, Withdrawal
 
 CLASS = [attempt(name, level) for name, level in zip(NAMES, LEVELS, strict=True)]
 
 
 def words(mine: Result, latest: list[Result] = CLASS) -> str:
-    return distribution.section(CHALLENGE, mine, latest)
+    return distribution.section(CHALLENGE, mine, latest).replace(GAP, "")
 
 
 def line(name: str, mine: Result, latest: list[Result] = CLASS) -> str:

@@ -8,13 +8,14 @@ from classes import CHALLENGE, attempt
 from tinytorch_compete import feedback
 from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.costs import Profile
+from tinytorch_compete.markdown import GAP
 from tinytorch_compete.model import Result, Verdict
 
 
 def summary(result: Result) -> str:
     made = feedback.make(CHALLENGE, result, None)
     text: str = made.cells[0].source
-    return text
+    return text.replace(GAP, "")
 
 
 def test_the_next_tier_is_the_first_one_that_was_not_reached() -> None:

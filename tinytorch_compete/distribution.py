@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinytorch_compete import ranking
+from tinytorch_compete.markdown import row_of
 from tinytorch_compete.model import Challenge, Result
 
 FIGURES = 3
@@ -40,7 +41,8 @@ def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str
             rows.append(_row(challenge, name, own, values))
     if not rows:
         return ""
-    head = ["| figure | yours | last quarter from | median | first quarter from | you are |"]
+    names_of = ["figure", "yours", "last quarter from", "median", "first quarter from", "you are"]
+    head = [row_of(names_of)]
     head += ["|---|---:|---:|---:|---:|---|"]
     about = (
         f"Of {len(rivals)} submissions of the class, each student's newest. Nobody is named, and "
@@ -90,7 +92,7 @@ def _row(challenge: Challenge, name: str, own: float, values: Sequence[float]) -
     bar = "".join(FULL if number == place else EMPTY for number in range(len(PLACES)))
     label = LABELS.get(name, name).replace("_", "\\_")
     cells = [label, *shown, f"`{bar}` {PLACES[place]}"]
-    return f"| {' | '.join(cells)} |"
+    return row_of(cells)
 
 
 def _place(

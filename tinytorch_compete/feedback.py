@@ -8,7 +8,7 @@ from nbformat import NotebookNode, v4
 from tinytorch_compete import notebook, ranking, returned
 from tinytorch_compete.advice import cells as advice_cells
 from tinytorch_compete.advice.facts import Advice
-from tinytorch_compete.markdown import escape
+from tinytorch_compete.markdown import escape, row_of
 from tinytorch_compete.model import CellResult, Challenge, Result, Verdict
 
 # What to do next, by how the run ended.
@@ -132,8 +132,8 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
         if found and metric.name in result.metrics:
             note = f"mean of {found.n} runs, 95 % interval" if found.n > 1 else ""
             rows.append((metric.name, ranking.format_estimate(metric, found), note))
-    table = [f"| {name} | {value} | {note} |" for name, value, note in reversed(rows)]
-    return ["| figure | yours | |", "|---|---|---|", *table]
+    table = [row_of(row) for row in reversed(rows)]
+    return [row_of(["figure", "yours", ""]), "|---|---|---|", *table]
 
 
 def _next_tier(challenge: Challenge, result: Result) -> str:

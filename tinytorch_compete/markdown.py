@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+GAP = "&nbsp;&nbsp;"
 _SPECIAL = re.compile(r"[\\`*_{}\[\]#|~$&<>]|:(?=//)|@")
 _CODE = re.compile(r"`([^`]*)`")
 _TICKS = re.compile("`+")
@@ -20,6 +22,11 @@ def sentence(text: str) -> str:
     parts = _CODE.split(text)  # plain, code, plain, code, ..., plain
     shown = [f"<code>{escape(p)}</code>" if n % 2 else escape(p) for n, p in enumerate(parts)]
     return "".join(shown)
+
+
+def row_of(cells: Sequence[str]) -> str:
+    """A row of a table; spaces part its columns where a page's style doesn't, as in nbgrader's."""
+    return f"| {' | '.join([*(f'{cell}{GAP}' for cell in cells[:-1]), *cells[-1:]])} |"
 
 
 def fence(text: str, language: str) -> str:

@@ -73,7 +73,7 @@ def test_nothing_to_try_is_said() -> None:
 def test_three_are_shown_at_first_and_the_rest_on_request() -> None:
     others = tuple(msgspec.structs.replace(TRIED, lines=(n,), trial=None) for n in range(10, 14))
     text = cells(Advice(PROFILE, (*others, TRIED)))["suggestions"]
-    shown, _, folded = text.partition("<details><summary>2 more</summary>")
+    shown, _, folded = text.partition("<details><summary>Open: 2 more</summary>")
     assert shown.count("### ") == 3
     assert folded.count("### ") == 2
     assert shown.index("same answers") < shown.index(": not tried")

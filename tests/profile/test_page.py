@@ -45,6 +45,10 @@ def test_lines_where_nothing_happens_are_folded() -> None:
     assert (graded.title, graded.parts) == ("Cell graded", ())
 
 
+def test_a_cell_without_lines_has_no_empty_table() -> None:
+    assert page(PROFILE, "a", None).count('<th class="n">line') == 1
+
+
 def test_lines_are_counted_as_python_counts_them() -> None:
     text = "a = '\x0c\u2028'\nb = 2\n"
     (section,) = view.sections(Profile((), {"m.py": text}, (LineCost("m.py", 2, 1, 1.0, 0, 5),)))

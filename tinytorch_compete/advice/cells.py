@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.advice.facts import Advice, Autopsy
 from tinytorch_compete.costs import Insight, Profile
-from tinytorch_compete.markdown import escape, fence, sentence
+from tinytorch_compete.markdown import escape, fence, row_of, sentence
 from tinytorch_compete.profile import table, view
 from tinytorch_compete.profile.reasons import TITLE, Reason
 
@@ -79,12 +79,13 @@ def _way_out(autopsy: Autopsy) -> str:
 
 
 def _table(rows: Sequence[tuple[str, view.Row]]) -> str:
-    lines = ["| where | line | peak MiB | still held after it, MiB |", "|---|---|---:|---:|"]
+    head = row_of(["where", "line", "peak MiB", "still held after it, MiB"])
+    lines = [head, "|---|---|---:|---:|"]
     for source, row in rows:
         assert row.cost is not None
         held = view.mib(max(0.0, row.cost.net_mib))
         place = table.place(source, row)
-        lines.append(f"| {place} | {table.code(row.text)} | {view.mib(row.peak_mib)} | {held} |")
+        lines.append(row_of([place, table.code(row.text), view.mib(row.peak_mib), held]))
     return "\n".join(lines)
 
 
@@ -166,17 +167,20 @@ def _one(insight: Insight) -> str:
         f"### {escape(choosing.where(insight))}: {head}",
         sentence(insight.look),
         _folded(
-            "Why, and what to change",
+            "why, and what to change",
             f"{sentence(insight.why)}\n\n{sentence(insight.change)}\n\n"
             f"More, with an example: `tito compete guide {insight.guide}`, or in a notebook "
             f"`%compete guide {insight.guide}`.",
         ),
     ]
     if insight.diff:
-        parts.append(_folded("The change that was tried", fence(insight.diff, "diff")))
+        parts.append(_folded("the change that was tried", fence(insight.diff, "diff")))
     return "\n\n".join(parts)
 
 
 def _folded(title: str, text: str) -> str:
-    """A text behind a title, on request; the empty lines make it Markdown inside."""
-    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
+    """A text behind a title, on request; the empty lines make it Markdown inside.
+
+    It says ``Open``, since nbgrader's pages show no triangle before a summary.
+    """
+    return f"<details><summary>Open: {title}</summary>\n\n{text}\n\n</details>"

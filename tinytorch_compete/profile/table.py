@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tinytorch_compete.costs import Profile
+from tinytorch_compete.markdown import row_of
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.view import Row
 
@@ -21,7 +22,7 @@ def markdown(profile: Profile, count: int = 12) -> str:
     if not rows:
         return "No line took any time or memory worth naming."
     head = [
-        "| where | line | hits | time | | peak MiB | | net MiB |",
+        row_of(["where", "line", "hits", "time", "", "peak MiB", "", "net MiB"]),
         "|---|---|---:|---:|---|---:|---|---:|",
     ]
     lines = []
@@ -37,7 +38,7 @@ def markdown(profile: Profile, count: int = 12) -> str:
             bar(row.memory),
             view.mib(row.cost.net_mib, sign=True),
         ]
-        lines.append(f"| {' | '.join(figures)} |")
+        lines.append(row_of(figures))
     return "\n".join([*head, *lines])
 
 
