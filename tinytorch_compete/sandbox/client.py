@@ -46,7 +46,7 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
         What the notebook format has no place for is dropped, as are widgets, updates of earlier
         outputs, and the kernel's own word on its execution count.
         """
-        kind = msg.get("msg_type")
+        kind = str(msg.get("msg_type"))
         content = _proper(kind, msg.get("content"))
         if content is not None and kind == "clear_output":
             self._said[cell_index] = 0
