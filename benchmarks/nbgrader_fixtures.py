@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -35,6 +36,8 @@ c = get_config()
 c.CourseDirectory.course_id = "fixtures"
 c.Execute.timeout = {TIMEOUT_S}
 """
+# The last line of a traceback in nbgrader's log, which is indented there.
+RAISED = re.compile(r"    [\w.]+(Error|Exception): .")
 QUERY = """
     select cell.name, grade.auto_score, grade.needs_manual_grade
     from grade join base_cell cell on grade.cell_id = cell.id
@@ -65,7 +68,7 @@ def main() -> int:
         theirs, ours = Path(place, "theirs"), Path(place, "ours")
         assignments = list(make(options.checkout.resolve(), theirs))
         shutil.copytree(theirs, ours)
-        config.write(ours / config.NAME, [], [], {})
+        config.write(ours / config.NAME, {}, [], {})
         return compare(assignments, theirs, ours)
 
 
@@ -153,9 +156,11 @@ def student(path: Path) -> str:
 
 
 def reason(done: dict[str, object]) -> str:
-    """The last thing that nbgrader said, in one line."""
-    said = str(done.get("error") or done.get("log") or "").strip().splitlines()
-    return said[-1][:200] if said else "nothing was said"
+    """The first error that nbgrader said more of than where, in one line."""
+    lines = str(done.get("log") or done.get("error") or "").splitlines()
+    raised = [line.strip() for line in lines if RAISED.match(line)]
+    said = raised or [line for line in lines if line.startswith("[ERROR]")]
+    return said[0][:200] if said else "nothing was said"
 
 
 if __name__ == "__main__":

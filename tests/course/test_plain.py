@@ -81,7 +81,7 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     done = nbgrader(theirs, "generate_assignment", "ps1")
     assert done.returncode == 0, done.stderr
     shutil.copytree(theirs, ours)
-    config.write(ours / config.NAME, [], [], {})
+    config.write(ours / config.NAME, {}, [], {})
     return theirs, ours
 
 

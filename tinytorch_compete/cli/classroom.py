@@ -87,6 +87,7 @@ def grade(
     if final:
         _check_closed(entry)
     _check_isolation(require_isolation)
+    dataset = dataset or (gradebook.dataset(entry.slug) if gradebook else None)
     found = submission.find(submissions.resolve(), entry.slug)
     secret = files.secret(results / SECRET)
     with download() as progress:
