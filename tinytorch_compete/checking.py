@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from tinytorch_compete.submission import Submission
 
 # A signal that another thread of the process gets doesn't wake this one.
 INTERRUPTIBLE_S = 0.2
+
+Running = Callable[[float, float], None]
 
 
 def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> grading.Plan:
@@ -31,18 +35,26 @@ def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> gradin
     ).public()
 
 
-def check(plan: grading.Plan, work: Submission, sandbox: Sandbox) -> Result:
+def check(
+    plan: grading.Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
+) -> Result:
     """Run and judge a student's work once.
+
+    It takes as long as the work does, up to the challenge's own limit: with a smaller one, or on
+    less data, another result would come out than in grading. Meanwhile ``running`` is told again
+    and again how many seconds have gone by, and that limit.
 
     The run has a thread of its own, as a notebook's kernel is busy with an event loop in this one.
     When this thread is interrupted, the run is ended first, and then the interruption goes on.
     """
     with futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(grading.grade, plan, work, sandbox)
+        started = time.monotonic()
+        graded = pool.submit(grading.grade, plan, work, sandbox)
         try:
-            while not futures.wait([running], INTERRUPTIBLE_S).done:
-                pass
-            return running.result().result
+            while not futures.wait([graded], INTERRUPTIBLE_S).done:
+                if running:
+                    running(time.monotonic() - started, plan.limits.wall_s)
+            return graded.result().result
         except BaseException:
             sandbox.stop()
             raise

@@ -138,9 +138,19 @@ class Student:
         """Grade the open notebook, as it was saved, on the public images."""
         said = self._parse("check", words, "notebook?", "--challenge")
         status = display(HTML("Running it in a sandbox; interrupt to stop."), display_id=True)
+        shown = set[int]()
+
+        def running(seconds: float, limit: float) -> None:
+            if int(seconds) not in shown:
+                shown.add(int(seconds))
+                so_far = f"{int(seconds)} s of at most {limit:g} s"
+                status.update(HTML(f"Running it in a sandbox: {so_far}; interrupt to stop."))
+
         try:
             path = self._notebook(said)
-            panel = desk.check(pack.find(), Path(), said.challenge, path, LocalSandbox())
+            panel = desk.check(
+                pack.find(), Path(), said.challenge, path, LocalSandbox(), running=running
+            )
             status.update(HTML(as_html(panel)))
         except KeyboardInterrupt:
             status.update(HTML("Stopped; nothing was sent or kept."))
