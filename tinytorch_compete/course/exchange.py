@@ -42,7 +42,7 @@ def send(config: Any, made: Path) -> dt.datetime:
 
     Any ``ExchangeFactory`` does, ngshare's among them. Raises ``CompeteError`` in its words.
     Ngshare's ends without an error when its server refuses or can't be reached, and says so only by
-    a ``timestamp`` of ``None`` (ngshare_exchange 0.6.0): that is no submission.
+    a ``timestamp`` of ``None`` (ngshare_exchange 0.5.3): that is no submission.
     """
     factory, facts = _factory(config, made.name)
     submit = factory.Submit(**facts)
