@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
@@ -20,6 +21,8 @@ Done = TypeVar("Done")
 # A signal that another thread of the process gets doesn't wake this one.
 INTERRUPTIBLE_S = 0.2
 
+Running = Callable[[float, float], None]
+
 
 def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> grading.Plan:
     """The plan of a check: the challenge's own limits, one run, the public images.
@@ -34,23 +37,39 @@ def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> gradin
     ).public()
 
 
-def check(plan: grading.Plan, work: Submission, sandbox: Sandbox) -> Result:
-    """Run and judge a student's work once; see ``apart``."""
-    return apart(lambda: grading.grade(plan, work, sandbox), sandbox).result
+def check(
+    plan: grading.Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
+) -> Result:
+    """Run and judge a student's work once; see ``apart``.
+
+    It takes as long as the work does, up to the challenge's own limit: with a smaller one, or on
+    less data, another result would come out than in grading. Meanwhile ``running`` is told again
+    and again how many seconds have gone by, and that limit.
+    """
+
+    def passing(seconds: float) -> None:
+        if running:
+            running(seconds, plan.limits.wall_s)
+
+    return apart(lambda: grading.grade(plan, work, sandbox), sandbox, passing).result
 
 
-def apart(run: Callable[[], Done], sandbox: Sandbox) -> Done:
+def apart(
+    run: Callable[[], Done], sandbox: Sandbox, passing: Callable[[float], None] = lambda _: None
+) -> Done:
     """What a run in a sandbox returns, in a thread of its own.
 
     A notebook's kernel is busy with an event loop in this one. When this thread is interrupted, the
-    run is ended first, and then the interruption goes on.
+    run is ended first, and then the interruption goes on. Meanwhile ``passing`` is told again and
+    again how many seconds have gone by.
     """
+    started = time.monotonic()
     with futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run)
+        done = pool.submit(run)
         try:
-            while not futures.wait([running], INTERRUPTIBLE_S).done:
-                pass
-            return running.result()
+            while not futures.wait([done], INTERRUPTIBLE_S).done:
+                passing(time.monotonic() - started)
+            return done.result()
         except BaseException:
             sandbox.stop()
             raise

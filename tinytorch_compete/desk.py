@@ -131,15 +131,17 @@ def check(
     path: Path | None,
     sandbox: Sandbox,
     progress: Progress | None = None,
+    running: checking.Running | None = None,
 ) -> Panel:
     """Grade a student's notebook on the public images, as the course will on hidden ones.
 
+    ``progress`` is told of a download, ``running`` of the run's seconds and its limit.
     Raises ``CompeteError``.
     """
     entry, folder, who, path = _work(entries, here, slug, path)
     with parcel.packed(entry, folder, path, who) as made:
         plan = checking.plan(entry, who, progress)
-        result = checking.check(plan, made.work, sandbox)
+        result = checking.check(plan, made.work, sandbox, running)
     lines = [*_said(result), *form(made), _saved(path)]
     lines += [f"Not checked: {_not_checked(entry.challenge, who)}"]
     return Panel(

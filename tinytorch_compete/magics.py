@@ -35,6 +35,7 @@ from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.wishes import Wishes
 
 THIS = "this one"
+RUNNING, STOP = "Running it in a sandbox", "interrupt to stop"
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -154,9 +155,16 @@ class Student:
     def check(self, words: Sequence[str]) -> None:
         """Grade the open notebook, as it was saved, on the public images."""
         said = self._parse("check", words, "notebook?", "--challenge")
+        shown = set[int]()
         with _sandboxed() as show_html:
-            path = self._notebook(said)
-            panel = desk.check(pack.find(), Path(), said.challenge, path, LocalSandbox())
+
+            def running(seconds: float, limit: float) -> None:
+                if int(seconds) not in shown:
+                    shown.add(int(seconds))
+                    show_html(f"{RUNNING}: {int(seconds)} s of at most {limit:g} s; {STOP}.")
+
+            path, sandbox = self._notebook(said), LocalSandbox()
+            panel = desk.check(pack.find(), Path(), said.challenge, path, sandbox, running=running)
             show_html(as_html(panel))
 
     def profile(self, words: Sequence[str]) -> None:
@@ -255,7 +263,7 @@ WORDS = ("list", "join", "check", "profile", "submit", "results", "hint", "guide
 @contextlib.contextmanager
 def _sandboxed() -> Iterator[Callable[[str], None]]:
     """Say that something runs, and then show its HTML, or how it ended, in the same place."""
-    status = display(HTML("Running it in a sandbox; interrupt to stop."), display_id=True)
+    status = display(HTML(f"{RUNNING}; {STOP}."), display_id=True)
     try:
         yield lambda text: status.update(HTML(text))
     except KeyboardInterrupt:

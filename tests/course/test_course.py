@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
-from coursework import compete
+from coursework import GOLD, PACK, compete, nbgrader, submit
 
 from tinytorch_compete.cli.app import run
+from tinytorch_compete.store import Store
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -59,6 +62,44 @@ def test_a_second_challenge_joins_the_first(tmp_path: Path) -> None:
     text = (tmp_path / "nbgrader_config.py").read_text()
     assert "['target', 'training']" in text
     assert text.count("tinytorch-compete, written by") == 1
+
+
+def test_a_course_keeps_to_the_data_set_that_was_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By both roads, and when the command is run again; another one is refused."""
+    shutil.copytree(PACK, tmp_path / "pack")
+    toml = tmp_path / "pack" / "challenge_notebooks" / "target" / "challenge.toml"
+    facts = toml.read_text()
+    first = '[[datasets]]\nname = "shapes32"\ntrain = 90\npublic = 9\nholdout = 9\n\n'
+    toml.write_text(facts.replace("[[datasets]]", first + "[[datasets]]"))
+
+    def compete(*words: object) -> int:
+        return run(["--pack", str(tmp_path / "pack"), *map(str, words)], "tito compete")
+
+    course = tmp_path / "course"
+    assert compete("course", "init", course, "target", "--dataset", "none") == 1
+    assert "choose one of: shapes32, digits" in capsys.readouterr().err
+    assert compete("course", "init", course, "target", "--dataset", "digits") == 0
+    images = np.load(course / "source" / "target" / "data" / "train_images.npy")
+    assert len(images) == 1000
+    before = files(course)
+    assert compete("course", "init", course) == 0
+    assert files(course) == before
+    assert compete("course", "init", course, "target", "--dataset", "shapes32") == 1
+    assert "was written with another data set" in capsys.readouterr().err
+
+    (course / "nbgrader_config.py").open("a").write(f"c.Exchange.root = {str(tmp_path)!r}\n")
+    tmp_path.chmod(0o777)
+    assert compete("course", "release", "target", "--course", course) == 0
+    submit(course, "ada", GOLD)
+    submit(course, "bob", GOLD)
+    assert compete("grade", "target", "--course", course, "--no-insights") == 0
+    assert nbgrader(course, "autograde", "target", "--student", "bob", "--force").returncode == 0
+    results = Store(course / "graded" / "results.sqlite").history("target")
+    assert len(results) == 3
+    assert {result.identity.dataset.partition(":")[0] for result in results} == {"digits"}
+    assert {result.points for result in results} == {10}
 
 
 def test_a_block_that_was_changed_by_hand_is_not_overwritten(

@@ -6,14 +6,23 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from classes import CHALLENGE, attempt
 from coursework import GOLD, compete, nbgrader, submit
 
+from tinytorch_compete.course import export
+
+# https://gradescope-autograders.readthedocs.io/en/latest/specs/
+DOCUMENTED = {"score", "execution_time", "output", "output_format", "tests", "leaderboard"}
+DOCUMENTED |= {"test_output_format", "test_name_format", "visibility", "stdout_visibility"}
+DOCUMENTED |= {"extra_data"}
+DOCUMENTED_OF_A_TEST = {"score", "max_score", "status", "name", "name_format", "number", "output"}
+DOCUMENTED_OF_A_TEST |= {"output_format", "tags", "visibility", "extra_data"}
 ZEROS = "def predict(images):\n    return np.zeros(len(images), int)\n"
 
 
 def test_each_format_is_what_its_documentation_says(course: Path) -> None:
     submit(course, "ada", GOLD)
-    submit(course, "bob", "raise ValueError('=cmd()')")
+    submit(course, "bob", "raise ValueError('=cmd() <b>')")
     submit(course, "=1+1", ZEROS)
     assert compete("grade", "target", "--course", course) == 0
     place = course.parent
@@ -31,11 +40,13 @@ def test_each_format_is_what_its_documentation_says(course: Path) -> None:
     title = "Assignment: Target"
     assert list(moodle.columns) == ["ID number", f"{title} (Real)", f"{title} (Feedback)"]
     assert moodle[f"{title} (Real)"].tolist() == [0, 10, 0]
-    assert "ValueError" in moodle[f"{title} (Feedback)"][2]
+    assert "ValueError: =cmd() &lt;b&gt;" in moodle[f"{title} (Feedback)"][2]
 
     found = json.loads((place / "g" / "ada" / "results.json").read_text())
     assert found["score"] == 10
     assert [test["score"] for test in found["tests"]] == [5, 5]
+    assert set(found) <= DOCUMENTED
+    assert all(set(test) <= DOCUMENTED_OF_A_TEST for test in found["tests"])
     assert [column["name"] for column in found["leaderboard"]] == ["accuracy"]
     assert json.loads((place / "g" / "bob" / "results.json").read_text())["leaderboard"] == []
 
@@ -45,6 +56,17 @@ def test_each_format_is_what_its_documentation_says(course: Path) -> None:
     table = pd.read_csv(course / "table.csv")
     assert table["student"].tolist() == ["'=1+1", "ada", "bob"]
     assert table["score"].tolist() == table["points"].tolist() == [0, 10, 0]
+
+
+def test_gradescope_is_told_where_lower_is_better() -> None:
+    result = attempt("ada", 2.0)
+    columns = json.loads(export.gradescope(CHALLENGE, result))["leaderboard"]
+    peak = {"name": "peak_mib", "value": result.peak_mib, "order": "asc"}
+    assert columns == [{"name": "speedup", "value": 2.0}, peak]
+
+
+def test_a_sheet_without_grades_changes_no_points_possible() -> None:
+    assert export.canvas(CHALLENGE, [])[CHALLENGE.title].tolist() == [""]
 
 
 def test_without_a_format_nothing_is_written(course: Path) -> None:

@@ -24,6 +24,8 @@ CLASS = {
     "raises": "1 / 0",
     "noisy": RIGHT + "import sys\nprint('hello')\nprint('oops', file=sys.stderr)\n",
     "loops": "def square(x):\n    while x == 3:\n        pass\n    return x * x\n",
+    "stubborn": "def square(x):\n    while x == 5:\n        pass\n    return x * x\n",
+    "chatty": RIGHT.replace("return", "print('x' * 2000000)\n    return"),
     "untouched": "def square(x):\n    pass",
 }
 
@@ -47,6 +49,10 @@ def problem(answer: str) -> Any:
         ),
         cell("file", "assert open('help.txt').read() == 'help'", 1, locked=True),
         cell("three", "assert square(3) == 9", 4, locked=True),
+        cell("extra", "assert square(4) == 16", 0, locked=True),
+        cell("more", "print('fine')\n1.5 if square(6) == 36 else -1", 2, locked=True),
+        cell("code", "print(square(2))" * (answer != CLASS["untouched"]), 2, solution=True),
+        cell("task", "Do it.", 5, locked=True, task=True, grade=False, markdown=True),
         cell(
             "essay",
             "YOUR ANSWER HERE" if answer == CLASS["untouched"] else "So.",
@@ -75,7 +81,7 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     done = nbgrader(theirs, "generate_assignment", "ps1")
     assert done.returncode == 0, done.stderr
     shutil.copytree(theirs, ours)
-    config.write(ours / config.NAME, [], [], {})
+    config.write(ours / config.NAME, {}, [], {})
     return theirs, ours
 
 
@@ -96,11 +102,16 @@ def test_every_cell_is_worth_what_nbgrader_says(places: tuple[Path, Path]) -> No
         done = nbgrader(course, "autograde", "ps1")
         assert done.returncode == 0, done.stderr
     theirs, ours = map(grades, places)
-    assert len(theirs) == 6 * len(CLASS)
+    assert len(theirs) == 10 * len(CLASS)
     assert ours == theirs
     assert ours["right", "share"] == (1.5, False)
     assert ours["wrong", "share"] == (0.5, False)
     assert ours["loops", "two"] == (2, False) and ours["loops", "three"] == (0, False)
+    assert ours["loops", "more"] == ours["stubborn", "more"] == (1.5, False)
+    assert ours["wrong", "more"] == (2, False)
+    assert ours["right", "extra"] == (0, False)
+    assert ours["chatty", "two"] == (2, False)
+    assert ours["right", "code"] == ours["right", "task"] == (None, True)
     assert ours["right", "essay"] == (None, True)
     assert ours["untouched", "essay"] == (0, False)
 

@@ -100,6 +100,14 @@ def test_the_time_limit_fails_a_cell_and_all_after_it(sandbox: Sandbox) -> None:
     assert run.cells[2].message.startswith("not run: stopped at the limit")
 
 
+def test_a_cell_over_its_own_time_is_interrupted_and_the_next_is_run(sandbox: Sandbox) -> None:
+    notebook = make_notebook("a = 1", "while True: a += 1", "print('a' in globals())")
+    run = sandbox.run(notebook, LIMITS, {}, cell_s=1)
+    assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.OVER_TIME, Verdict.OK]
+    assert run.cells[1].message == "took over 1 s"
+    assert texts(run.notebook.cells[2]) == "True\n"
+
+
 def test_every_probe_has_an_answer_or_a_reason(sandbox: Sandbox) -> None:
     limits = Limits(memory_mib=256, wall_s=1)
     run = sandbox.run(make_notebook("while True: a = 1", DOUBLE), limits, INPUTS)

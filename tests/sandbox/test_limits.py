@@ -87,6 +87,32 @@ def test_a_flood_of_output_is_cut(real_sandbox: Sandbox) -> None:
     assert "was cut" in texts(run)
 
 
+def test_what_comes_after_too_much_output_is_still_told_apart(walled_sandbox: Sandbox) -> None:
+    flood = "import sys\nprint('x' * 2**21)\n"
+    ends = ("2", "1 / 0", "print('no', file=sys.stderr)", "from IPython.display import *; Image")
+    run = walled_sandbox.run(make_notebook(*(flood + end for end in ends)), LIMITS, {})
+    kinds = [[o.get("name", o.output_type) for o in cell.outputs] for cell in run.notebook.cells]
+    later = ["execute_result", "error", "stderr", "execute_result"]
+    assert kinds == [["stdout", kind] for kind in later]
+    assert run.notebook.cells[0].outputs[1].data["text/plain"] == "2"
+    assert run.cells[1].message == "ZeroDivisionError: division by zero"
+
+
+def test_output_that_was_cleared_takes_no_room(walled_sandbox: Sandbox) -> None:
+    cell = (
+        "from IPython.display import clear_output\nimport sys\nprint('x' * 2**21, file=sys.stderr)"
+    )
+    run = walled_sandbox.run(make_notebook(cell + "\nclear_output()\nprint('done')"), LIMITS, {})
+    assert [output.text for output in run.notebook.cells[0].outputs] == ["done\n"]
+
+
+def test_a_cell_that_ignores_its_interruption_ends_the_run(real_sandbox: Sandbox) -> None:
+    ignores = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+    run = real_sandbox.run(make_notebook(ignores, "1"), Limits(128, 60), {}, cell_s=1)
+    assert [cell.status for cell in run.cells] == [Verdict.OVER_TIME, None]
+    assert "couldn't be interrupted" in run.message
+
+
 def test_nothing_outlives_the_run(real_sandbox: Sandbox) -> None:
     before = set(psutil.pids())
     daemon = "import subprocess\nsubprocess.Popen(['sleep', '61'], start_new_session=True)"

@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from student.conftest import GOLD, write_answer
 
 from tinytorch_compete import checking, desk, entrant
+from tinytorch_compete.cli import tables
+from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import parcel
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.pack import Entry
@@ -77,6 +80,53 @@ def test_an_interruption_ends_the_run_and_leaves_nothing(
     assert time.monotonic() - started < entry.challenge.limits.wall_s
     assert list(marker.iterdir()) == []
     assert sorted(path for path in folder.rglob("*")) == before
+
+
+def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
+    entry: Entry, folder: Path, walled_sandbox: Sandbox
+) -> None:
+    write_answer(folder, "while True: pass")
+    told: list[tuple[float, float]] = []
+
+    def running(seconds: float, limit: float) -> None:
+        told.append((seconds, limit))
+        if seconds > 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        desk.check({"mine": entry}, folder, None, None, walled_sandbox, running=running)
+    assert [limit for _, limit in told] == [30] * len(told)
+    assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
+    assert len(told) > 1
+
+
+def test_the_command_shows_seconds_and_stops_by_ctrl_c(
+    entry: Entry,
+    folder: Path,
+    walled_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    terminal = Console(force_terminal=True, force_interactive=True, width=100)
+    monkeypatch.setattr(tables, "console", terminal)
+    write_answer(folder, "while True: pass")
+    told = checking.check
+
+    def check(plan, work, sandbox, running):  # type: ignore[no-untyped-def]
+        def and_interrupt(seconds: float, limit: float) -> None:
+            running(seconds, limit)
+            if seconds > 1:
+                signal.raise_signal(signal.SIGINT)
+
+        return told(plan, work, sandbox, and_interrupt)
+
+    monkeypatch.setattr(checking, "check", check)
+    pack = str(entry.folder.parents[1])
+    assert run(["--pack", pack, "check"], "tito compete") == 130
+    said = capsys.readouterr()
+    assert "s of at most 30 s" in said.out
+    assert said.err.strip() == "Stopped; nothing was sent or kept."
 
 
 def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(entry: Entry, folder: Path) -> None:

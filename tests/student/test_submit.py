@@ -149,6 +149,76 @@ def test_what_the_exchange_refuses_is_said_and_gives_no_receipt(
     assert entrant.read(folder).receipts == ()
 
 
+# An exchange of another kind, as ngshare's is: its parts are nbgrader's abstract ones alone.
+OTHER = """\
+import pathlib, shutil
+from nbgrader.exchange import abc
+PLACE = pathlib.Path(__file__).parent
+
+class Exchange(abc.Exchange):
+    assignment_dir = "."
+    path_includes_course = False
+
+    def init_src(self):
+        self.slug = self.coursedir.assignment_id
+        self.src_path = pathlib.Path(self.assignment_dir, self.slug)
+
+    def init_dest(self):
+        pass
+
+class Submit(Exchange, abc.ExchangeSubmit):
+    def copy_files(self):
+        if (PLACE / "shut").exists():
+            self.log.error("the server is shut")
+            self.timestamp = None
+            return
+        shutil.copytree(self.src_path, PLACE / "taken" / self.slug)
+        self.timestamp = "2026-03-02 09:00:00.000001"
+
+class FetchFeedback(Exchange, abc.ExchangeFetchFeedback):
+    def copy_files(self):
+        place = self.src_path / "feedback" / "2026-03-02"
+        place.mkdir(parents=True)
+        (place / "mine.html").write_text("well done")
+"""
+
+
+@pytest.fixture
+def other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of an exchange that isn't nbgrader's own, which the student's nbgrader knows."""
+    place = folder.parent / "other"
+    place.mkdir()
+    (place / "another_exchange.py").write_text(OTHER)
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.delitem(sys.modules, "another_exchange", raising=False)
+    (folder.parent / "config").mkdir()
+    parts = {"exchange": "Exchange", "submit": "Submit", "fetch_feedback": "FetchFeedback"}
+    lines = ["c = get_config()", "c.CourseDirectory.course_id = 'c1'"]
+    lines += [f"c.ExchangeFactory.{k} = 'another_exchange.{v}'" for k, v in parts.items()]
+    (folder.parent / "config" / "nbgrader_config.py").write_text("\n".join(lines))
+    return place
+
+
+def test_an_exchange_that_is_not_nbgraders_own_takes_it_and_gives_feedback(
+    entry: Entry, folder: Path, other: Path
+) -> None:
+    panel = submit(entry, folder)
+    assert ("sent", "2026-03-02 09:00:00 UTC") in panel.rows
+    names = {path.name for path in (other / "taken" / "mine").iterdir()}
+    assert {"mine.ipynb", "tinytorch", entrant.FILE} <= names
+    exchange.fetch_feedback(exchange.configured(), "mine", folder)
+    assert (folder / "feedback" / "2026-03-02" / "mine.html").read_text() == "well done"
+
+
+def test_an_exchange_that_refuses_in_its_log_alone_gives_no_receipt(
+    entry: Entry, folder: Path, other: Path
+) -> None:
+    (other / "shut").touch()
+    with pytest.raises(CompeteError, match="the exchange refused: the server is shut"):
+        submit(entry, folder)
+    assert entrant.read(folder).receipts == ()
+
+
 def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path) -> None:
     drop = folder.parent / "drop"
     drop.mkdir()

@@ -112,6 +112,7 @@ def grade(
         _check_closed(entry)
     if not promote:
         _check_isolation(require_isolation)
+    dataset = dataset or (gradebook.dataset(entry.slug) if gradebook else None)
     found = submission.find(submissions.resolve(), entry.slug)
     if shadow or promote:
         shadowing.check_published(results)

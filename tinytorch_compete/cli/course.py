@@ -31,6 +31,9 @@ def init(
     slugs: Annotated[
         list[str] | None, typer.Argument(metavar="[SLUG]...", help="All challenges, if left out.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="One of the data sets of the named challenges.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
 ) -> None:
     """Make an nbgrader course with challenges, or add them to one."""
@@ -38,14 +41,17 @@ def init(
     entries = pack.find(context.obj)
     named = [pack.resolve(entries, slug).slug for slug in slugs or ()]
     before = courses.chosen(folder)
+    if dataset and not named:
+        raise CompeteError("name the challenges that --dataset is for.")
     wanted = dict.fromkeys([*before, *named]) or dict.fromkeys(entries)
     with download() as progress:
         found = []
         for entry in (pack.resolve(entries, slug) for slug in wanted):
-            choice = entry.choice(None)
+            name = courses.dataset(folder, entry, dataset if entry.slug in named else None)
+            choice = entry.choice(name)
             train, public = choice.train, choice.public
-            made = prepare(choice.name, train=train, public=public, source=data, progress=progress)
-            found.append((entry, made.folder))
+            made = prepare(name, train=train, public=public, source=data, progress=progress)
+            found.append((entry, made))
     for line in courses.init(folder, found, context.obj):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(

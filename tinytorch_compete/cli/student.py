@@ -12,7 +12,7 @@ from rich.markdown import Markdown
 
 from tinytorch_compete import desk, pack, standing
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, download, errors, plain, table
+from tinytorch_compete.cli.tables import console, download, errors, plain, seconds, table
 from tinytorch_compete.entrant import Shown
 from tinytorch_compete.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -114,8 +114,10 @@ def check(context: typer.Context, path: Notebook = None, challenge: Challenge = 
     """Grade your notebook on the public images before you send it."""
     sandbox = LocalSandbox()
     try:
-        with download() as progress, console.status("running it in a sandbox; Ctrl-C stops it"):
-            panel = desk.check(pack.find(context.obj), Path(), challenge, path, sandbox, progress)
+        with seconds("running it in a sandbox; Ctrl-C stops it") as running, download() as progress:
+            panel = desk.check(
+                pack.find(context.obj), Path(), challenge, path, sandbox, progress, running
+            )
     except KeyboardInterrupt:
         errors.print("Stopped; nothing was sent or kept.")
         raise typer.Exit(130) from None

@@ -45,6 +45,21 @@ def say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+@contextlib.contextmanager
+def seconds(what: str) -> Iterator[Callable[[float, float], None]]:
+    """A bar of the seconds that something takes, of those that it may; gone when it is done."""
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed:.0f} s"))
+    limit = TextColumn("of at most {task.total:.0f} s")
+    # Not on the console of errors: a download may show its own there at the same time.
+    with Progress(*columns, limit, console=console, transient=True) as progress:
+        bar = progress.add_task("", visible=False)
+
+        def update(done: float, total: float) -> None:
+            progress.update(bar, completed=min(done, total), total=total, visible=True)
+
+        yield update
+
+
 def plain(text: str) -> str:
     """A text without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)

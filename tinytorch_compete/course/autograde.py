@@ -13,7 +13,7 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
-from traitlets import Bool, Integer, List, Unicode
+from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
 from tinytorch_compete import (
@@ -47,6 +47,11 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
     challenges = List(Unicode(), help="The assignments that are challenges.").tag(config=True)
     packs = List(
         Unicode(), help="Folders with more challenges, absolute or from the course's folder."
+    ).tag(config=True)
+    datasets = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="The data set of each challenge; its first one if it isn't named here.",
     ).tag(config=True)
     results = Unicode(
         results.FOLDER, help="The folder of results, absolute or from the course's folder."
@@ -183,7 +188,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
         place, slug = course.place(root), facts["assignment"]
         entry = course.entries(root)[slug]
-        plan = _plan(entry, place, entry.challenge_sha(), entry.grader_sha())
+        dataset = course.datasets.get(slug)
+        plan = _plan(entry, place, dataset, entry.challenge_sha(), entry.grader_sha())
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
         known = enrolment.update(place, entry, submission.find(Path(path).parent.parent, slug))
@@ -231,9 +237,9 @@ def _whose(facts: dict[str, str]) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _plan(entry: Entry, place: Path, *_: str) -> Plan:
+def _plan(entry: Entry, place: Path, dataset: str | None, *_: str) -> Plan:
     """The plan of one challenge, made once as long as its files are the same."""
-    return Plan(entry, files.secret(place / results.SECRET))
+    return Plan(entry, files.secret(place / results.SECRET), dataset=dataset)
 
 
 def released(db_url: str, plan: Plan) -> dict[str, str]:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,7 +21,7 @@ _BLOCK = re.compile(
     rf"^{re.escape(BEGIN)}\n(?P<body>.*?)^# <<< tinytorch-compete (?P<digest>\S*) <<<\n?",
     re.DOTALL | re.MULTILINE,
 )
-_LIST = r"^c\.CompeteCourse\.{name} = (\[.*\])$"
+_VALUE = r"^c\.CompeteCourse\.{name} = ([\[{{].*[\]}}])$"
 # What the block assigns; a course that sets one of these itself is told that the block wins.
 OVERRIDDEN = (
     "Autograde.exporter_class",
@@ -33,6 +34,7 @@ BODY = """\
 c = get_config()
 c.CompeteCourse.challenges = {challenges}
 c.CompeteCourse.packs = {packs}
+c.CompeteCourse.datasets = {datasets}
 # Submissions are read, run and judged outside of nbgrader's process, which gets the points.
 c.Autograde.pre_convert_hook = "tinytorch_compete.course.autograde.take_misnamed"
 c.Autograde.exporter_class = "tinytorch_compete.course.autograde.CompeteExporter"
@@ -67,23 +69,42 @@ def named(path: Path, name: str) -> list[str]:
 
     Raises ``StoreError`` for a line that is no list of names.
     """
-    found = re.search(_LIST.format(name=name), _text(path), re.MULTILINE)
+    return [str(word) for word in _value(path, name, list) or ()]
+
+
+def datasets(path: Path) -> dict[str, str]:
+    """The data sets that the block names, by challenge; raises ``StoreError`` for other values."""
+    found = _value(path, "datasets", dict) or {}
+    return {str(slug): str(dataset) for slug, dataset in found.items()}
+
+
+def _value(path: Path, name: str, kind: type) -> Any:
+    """What the block assigns to a setting, if it does."""
+    found = re.search(_VALUE.format(name=name), _text(path), re.MULTILINE)
     try:
-        return [str(word) for word in ast.literal_eval(found[1])] if found else []
+        value = ast.literal_eval(found[1]) if found else None
     except (SyntaxError, ValueError):
-        raise StoreError(f"{path}: c.CompeteCourse.{name} must be a list of names.") from None
+        value = ()
+    if value is not None and not isinstance(value, kind):
+        wanted = "list" if kind is list else "dictionary"
+        raise StoreError(f"{path}: c.CompeteCourse.{name} must be a {wanted} of names.")
+    return value
 
 
 def write(
-    path: Path, slugs: Sequence[str], packs: Sequence[str], kept: Mapping[str, Sequence[str]]
+    path: Path,
+    datasets: Mapping[str, str],
+    packs: Sequence[str],
+    kept: Mapping[str, Sequence[str]],
 ) -> Written:
     """Put the block into the file, in place of an older one of ours; all else stays as it is.
 
-    A file that isn't there is made, with the folder's name as the course's. Raises ``StoreError``
-    for a block that somebody changed, which stays.
+    ``datasets`` are the data sets of the course's challenges, ``kept`` their files that students
+    bring. A file that isn't there is made, with the folder's name as the course's. Raises
+    ``StoreError`` for a block that somebody changed, which stays.
     """
     text = _text(path)
-    block = _block(slugs, packs, kept)
+    block = _block(datasets, packs, kept)
     if not path.exists():
         course = path.parent.name
         text = f"c = get_config()\nc.CourseDirectory.course_id = {course!r}\n"
@@ -113,10 +134,13 @@ def _joined(text: str, block: str) -> str:
     return f"{text.rstrip()}\n\n{block}" if text.strip() else block
 
 
-def _block(slugs: Sequence[str], packs: Sequence[str], kept: Mapping[str, Sequence[str]]) -> str:
+def _block(
+    datasets: Mapping[str, str], packs: Sequence[str], kept: Mapping[str, Sequence[str]]
+) -> str:
     lines = [f"    {slug!r}: {list(names)!r}," for slug, names in kept.items()]
     shown = "\n".join(["{", *lines, "}"])
-    body = BODY.format(challenges=list(slugs), packs=list(packs), kept=shown)
+    named = dict(datasets)
+    body = BODY.format(challenges=list(named), packs=list(packs), datasets=named, kept=shown)
     return f"{BEGIN}\n{body}{END.format(digest=_digest(body))}\n"
 
 

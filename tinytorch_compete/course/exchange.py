@@ -41,10 +41,15 @@ def send(config: Any, made: Path) -> dt.datetime:
     """Submit a folder named after its assignment by the exchange that is configured; when it was.
 
     Any ``ExchangeFactory`` does, ngshare's among them. Raises ``CompeteError`` in its words.
+    Ngshare's ends without an error when its server refuses or can't be reached, and says so only by
+    a ``timestamp`` of ``None`` (ngshare_exchange 0.5.3): that is no submission.
     """
     factory, facts = _factory(config, made.name)
     submit = factory.Submit(**facts)
-    _start(submit, made.parent)
+    with _Complaints() as complaints:
+        _start(submit, made.parent)
+    if submit.timestamp is None:
+        raise _refused("; ".join(complaints) or "it didn't say why")
     return parse_time(submit.timestamp) or dt.datetime.now(dt.UTC)
 
 
@@ -80,10 +85,32 @@ def _start(part: Any, folder: Path) -> None:
     try:
         part.start()
     except (ExchangeError, OSError, RuntimeError) as error:
-        raise CompeteError(
-            f"the exchange refused: {error}. Is it set up and the assignment released? "
-            "Ask the staff, or name a folder that takes submissions: --to FOLDER"
-        ) from None
+        raise _refused(str(error)) from None
+
+
+def _refused(why: str) -> CompeteError:
+    return CompeteError(
+        f"the exchange refused: {why.rstrip('.')}. Is it set up and the assignment released? "
+        "Ask the staff, or name a folder that takes submissions: --to FOLDER"
+    )
+
+
+class _Complaints(logging.Handler):
+    """Keeps the first line of each error that nbgrader's parts log while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage().partition("\n")[0])
+
+    def __enter__(self) -> list[str]:
+        QUIET.addHandler(self)
+        return self.lines
+
+    def __exit__(self, *_: object) -> None:
+        QUIET.removeHandler(self)
 
 
 def put(to: Path, made: Path) -> dt.datetime:

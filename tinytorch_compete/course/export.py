@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +15,17 @@ from tinytorch_compete.model import Challenge, Metric, Result
 def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
     """A table for Canvas's gradebook import: who by login, one assignment, its points possible.
 
-    Canvas takes a student from any of the three columns of ids, and wants all five columns before
-    the first assignment. Source: Instructure community guide, "How do I import grades in the
-    Gradebook?".
+    Canvas knows a student by ``ID``, its own number, else by ``SIS User ID``, else by
+    ``SIS Login ID``, else by name, and reads assignments after ``Section``. A column of an
+    assignment's title is that assignment's; any other makes a new one. Points possible that are
+    left empty stay as they are there.
+
+    Sources: https://teaching.resources.osu.edu/toolsets/carmencanvas/guides/calculating-final-grades/import-csv-file-carmen-grades
+    for the columns, and for how they are read ``lib/gradebook_importer.rb`` in
+    https://github.com/instructure/canvas-lms.
     """
     columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", challenge.title]
-    worth = max((result.max_points for result in results), default=0.0)
+    worth = max((result.max_points for result in results), default="")
     rows: list[list[object]] = [["    Points Possible", "", "", "", "", worth]]
     for result in results:
         student = result.identity.student
@@ -30,19 +36,26 @@ def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
 def moodle(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
     """A table for Moodle's CSV grade import, in the form of Moodle's own export.
 
-    Map ``ID number`` to ``useridnumber``, or to the field that students are known by; map grade and
-    feedback together, or Moodle drops the grades. Source: docs.moodle.org, "Grade import".
+    On import map ``ID number`` to ``useridnumber``, or to ``username``; one student whom Moodle
+    doesn't know, or one grade above 100 without its setting ``unlimitedgrades``, ends it. Map grade
+    and feedback together, or Moodle drops the grades. It reads feedback as HTML: this is escaped.
+
+    Sources: https://docs.moodle.org/311/en/Grade_import, and for what ends an import
+    ``grade/import/csv/classes/load_data.php`` in https://github.com/moodle/moodle.
     """
     title = f"Assignment: {challenge.title}"
     columns = ["ID number", f"{title} (Real)", f"{title} (Feedback)"]
-    rows = [[r.identity.student, _points(r), _words(r)] for r in results]
+    rows = [[r.identity.student, _points(r), html.escape(_words(r), quote=False)] for r in results]
     return pd.DataFrame(rows, columns=columns)
 
 
 def gradescope(challenge: Challenge, result: Result) -> str:
     """One submission's ``results.json``, its rank metrics as the leaderboard's columns.
 
-    Source: gradescope-autograders.readthedocs.io, "Autograder specifications", output format.
+    A test passes at its ``max_score``; ``text`` is shown as it is, with nothing rendered; columns
+    are in descending order unless they say otherwise. Sources:
+    https://gradescope-autograders.readthedocs.io/en/latest/specs/ and
+    https://gradescope-autograders.readthedocs.io/en/latest/leaderboards/
     """
     tests = [
         {

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 from tinytorch_compete import notebook, submission
 from tinytorch_compete.course import config
 from tinytorch_compete.course.release import STARTER
+from tinytorch_compete.data import Dataset
 from tinytorch_compete.errors import PackError, StoreError
 from tinytorch_compete.pack import Entry
 
@@ -33,12 +34,28 @@ def packs(folder: Path) -> list[Path]:
     return [folder.resolve() / name for name in config.named(folder / config.NAME, "packs")]
 
 
+def dataset(folder: Path, entry: Entry, wanted: str | None) -> str:
+    """The data set that a course has, or shall have, for a challenge: the first if none is wanted.
+
+    Raises ``PackError`` for one that the challenge can't be run on, or that would change what the
+    course has written already.
+    """
+    before = config.datasets(folder / config.NAME).get(entry.slug)
+    place = folder / SOURCE / entry.slug
+    if place.exists() and wanted and wanted != (before or entry.choice(None).name):
+        raise PackError(
+            f"{place}: was written with another data set. Delete it, then run: "
+            f"tito compete course init {folder} {entry.slug} --dataset {wanted}"
+        )
+    return entry.choice(wanted or before).name
+
+
 def init(
-    folder: Path, entries: Sequence[tuple[Entry, Path]], packs: Sequence[Path]
+    folder: Path, entries: Sequence[tuple[Entry, Dataset]], packs: Sequence[Path]
 ) -> Iterator[str]:
     """Make a course, or add to one, and yield a sentence for each thing that was done.
 
-    ``entries`` are all challenges of the course, each with the folder of its data. What is there
+    ``entries`` are all challenges of the course, each with its data set. What is there
     already is left as it is. Raises ``StoreError``, and ``PackError`` for an assignment of a
     challenge's name that isn't that challenge.
     """
@@ -46,12 +63,12 @@ def init(
     for entry, _ in entries:
         check_source(entry, folder)
     for entry, data in entries:
-        yield _add_source(entry, data, folder / SOURCE / entry.slug)
+        yield _add_source(entry, data.folder, folder / SOURCE / entry.slug)
     kept = {entry.slug: _brought(folder / SOURCE / entry.slug) for entry, _ in entries}
-    slugs = [entry.slug for entry, _ in entries]
+    datasets = {entry.slug: data.name for entry, data in entries}
     path = folder / config.NAME
     names = dict.fromkeys(_relative(pack, folder) for pack in packs)
-    written = config.write(path, slugs, list(names), kept)
+    written = config.write(path, datasets, list(names), kept)
     yield f"{path}: {'the block is written' if written.changed else 'nothing to change'}"
     for name in written.overridden:
         yield f"{path}: sets {name} itself; the block comes later and replaces it"

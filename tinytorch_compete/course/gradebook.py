@@ -68,6 +68,11 @@ class CourseGradebook:
         """The folder that ``nbgrader collect`` fills."""
         return self.root / str(self._coursedir.submitted_directory)
 
+    def dataset(self, slug: str) -> str | None:
+        """The data set of a challenge of the course, if its configuration names one."""
+        named: dict[str, str] = self._settings.datasets
+        return named.get(slug)
+
     def check(self, plan: Plan) -> None:
         """Raise ``CompeteError`` if the challenge isn't released, or other than it was."""
         slug = plan.entry.slug

@@ -16,6 +16,7 @@ from tinytorch_compete.model import CellRun, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 
 DISK_MIB = 256
+INTERRUPTED_S = 10  # for a cell to end in after its own time, at the most
 # What nbgrader says to notebooks that it grades, without a name that a test could lean on.
 FIRST = '__import__("os").environ["NBGRADER_EXECUTION"] = "autograde"'
 
@@ -26,10 +27,10 @@ def execute(
     """The notebook with the outputs of a run, in which no cell that failed is without an error.
 
     nbgrader gives full points for a cell without output, so a cell that was never reached, at which
-    the kernel ended, or that took over ``cell_s`` seconds gets an error of ours. Nothing is
-    interrupted before the sum of all cells' time is used up. Tags are left out: with one of them a
-    test cell would not be run. Raises ``Fault`` if the sandbox breaks, or for a notebook of another
-    language than Python.
+    the kernel ended, or that took over ``cell_s`` seconds gets an error of ours. Such a cell is
+    interrupted as nbgrader would; one that goes on all the same ends the run. Tags are left out:
+    with one of them a test cell would not be run. Raises ``Fault`` if the sandbox breaks, or for a
+    notebook of another language than Python.
     """
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language != "python":
@@ -38,13 +39,13 @@ def execute(
     for cell in plain.cells:
         cell.metadata.pop("tags", None)
     plain.cells.insert(0, v4.new_code_cell(FIRST))
-    limits = Limits(memory_mib, len(_executed(plain)) * cell_s, disk_mib=DISK_MIB)
-    run = sandbox.run(plain, limits, {}, files=files)
+    most_s = len(_executed(plain)) * (cell_s + INTERRUPTED_S)
+    limits = Limits(memory_mib, most_s, disk_mib=DISK_MIB)
+    run = sandbox.run(plain, limits, {}, files=files, cell_s=cell_s)
     made: NotebookNode = run.notebook
     for cell, facts in zip(_executed(made), run.cells, strict=True):
-        if message := _failure(facts, cell_s):
-            name = Verdict.OVER_TIME if facts.status == Verdict.OK else facts.status or "not run"
-            _mark(cell, str(name), message)
+        if facts.status != Verdict.OK:
+            _mark(cell, facts)
     del made.cells[0]
     return made
 
@@ -54,15 +55,10 @@ def _executed(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-def _failure(facts: CellRun, cell_s: float) -> str:
-    """Why a cell didn't end well; empty if it did."""
-    if facts.status == Verdict.OK:
-        return f"took over {cell_s:g} s" if facts.wall_s > cell_s else ""
-    return facts.message or "failed"
-
-
-def _mark(cell: NotebookNode, name: str, message: str) -> None:
-    """Give a cell an error, if its outputs have none."""
-    if not any(output.output_type == "error" for output in cell.outputs):
+def _mark(cell: NotebookNode, facts: CellRun) -> None:
+    """Give a cell that failed an error that says why, unless the kernel said so itself."""
+    told = any(output.output_type == "error" for output in cell.outputs)
+    if not told or facts.status == Verdict.OVER_TIME:
+        name, message = str(facts.status or "not run"), facts.message or "failed"
         lines = [f"{name}: {message}"]
         cell.outputs.append(v4.new_output("error", ename=name, evalue=message, traceback=lines))

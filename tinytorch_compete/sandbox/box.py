@@ -253,6 +253,16 @@ class Box:
         """A count of the instructions that the tree retires from now on."""
         return Instructions(process.pid for process in self._tree())
 
+    def interrupt(self) -> None:
+        """Interrupt the kernel as Ctrl-C would; its own children are the kernel's to end.
+
+        Behind walls it is the child of the second process, the first of the box's own.
+        """
+        tree = self._tree()
+        kernels = watch.children(tree[1]) if self.walled and len(tree) > 1 else tree
+        for process in kernels[:1]:
+            watch.interrupt(process)
+
     def kill(self) -> None:
         """Kill the tree now; the box's figures stay readable until ``close``."""
         watch.kill(self._tree())

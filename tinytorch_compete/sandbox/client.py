@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -12,6 +13,7 @@ from tinytorch_compete.model import MIB
 from tinytorch_compete.notebook import KEPT_MEDIA, clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs
+SHORT = 300  # characters of what is kept all the same
 MESSAGE_BYTES = 200  # what a message costs beside its content
 CUT = "\n[the rest of this cell's output was cut: it printed more than 1 MiB]\n"
 
@@ -29,7 +31,8 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
 
     def __init__(self, nb: NotebookNode, **options: Any) -> None:
         super().__init__(nb, on_cell_executed=self.keep_reply, **options)
-        self._cell_bytes: dict[int, int] = {}
+        self._said: dict[int, int] = collections.defaultdict(int)  # bytes, by cell
+        self._cut: dict[int, set[str]] = collections.defaultdict(set)  # kinds, by cell
         self.replies: dict[int, dict[str, Any]] = {}
 
     def keep_reply(self, cell_index: int, execute_reply: dict[str, Any], **_: Any) -> None:
@@ -43,18 +46,49 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
         What the notebook format has no place for is dropped, as are widgets, updates of earlier
         outputs, and the kernel's own word on its execution count.
         """
-        size = MESSAGE_BYTES + _size(msg.get("content"))
-        content = _proper(msg.get("msg_type"), msg.get("content"))
+        kind = str(msg.get("msg_type"))
+        content = _proper(kind, msg.get("content"))
+        if content is not None and kind == "clear_output":
+            self._said[cell_index] = 0
+            self._cut[cell_index] = set()
+        elif content is not None and kind != "status":
+            size = MESSAGE_BYTES + _size(msg["content"])
+            content = self._fit(cell_index, size, content.get("name", kind), content)
         if content is None:
             return None
-        before = self._cell_bytes.get(cell_index, 0)
-        if before + size > KEPT_BYTES and msg["msg_type"] != "status":
-            if before <= KEPT_BYTES:
-                self._cell_bytes[cell_index] = KEPT_BYTES + 1
-                cell.outputs.append(NotebookNode(output_type="stream", name="stderr", text=CUT))
-            return None
-        self._cell_bytes[cell_index] = before + size
         return super().process_message({**msg, "content": content}, cell, cell_index)
+
+    def _fit(
+        self, cell_index: int, size: int, kind: str, content: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """What of a message is kept, now that its cell has said so much; ``None`` for nothing."""
+        self._said[cell_index] += size
+        if self._said[cell_index] <= KEPT_BYTES:
+            return content
+        if kind in self._cut[cell_index]:
+            return None
+        self._cut[cell_index].add(kind)
+        return _shortened(kind, content)
+
+
+def _shortened(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    """What stays of a cell's first message of a kind that is too much.
+
+    Nbgrader reads a plain assignment's points from whether there is an error, something on
+    ``stderr`` or a result, so each of these stays one.
+    """
+    if kind in ("stdout", "stderr"):
+        return {**content, "text": CUT}
+    if kind == "execute_result":
+        plain = content["data"].get("text/plain", "")
+        return {**content, "data": {"text/plain": plain[:SHORT]}}
+    if kind == "error":
+        return {
+            "ename": content["ename"][:SHORT],
+            "evalue": content["evalue"][:SHORT],
+            "traceback": [],
+        }
+    return {**content, "data": {"text/plain": CUT}}
 
 
 def _proper(kind: Any, content: Any) -> dict[str, Any] | None:

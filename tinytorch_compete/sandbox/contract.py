@@ -26,6 +26,7 @@ class Sandbox(Protocol):
         files: Path | None = None,
         data: Path | None = None,
         reference: NotebookNode | None = None,
+        cell_s: float | None = None,
     ) -> Run:
         """Execute the notebook's cells in order and return what happened.
 
@@ -33,8 +34,10 @@ class Sandbox(Protocol):
         content the kernel finds in its working folder, ``data`` one that it finds there as
         ``data/``, read-only. A cell that raises fails alone; a kernel that dies or passes a limit
         fails its cell and all after it. ``notebook`` isn't changed. For timed inputs ``reference``,
-        a notebook of ours, is run beside it and answers the same questions in turn. Raises
-        ``Fault`` when the sandbox itself or the reference fails.
+        a notebook of ours, is run beside it and answers the same questions in turn. A cell that
+        takes over ``cell_s`` seconds is interrupted and ``OVER_TIME``, and the next one is run; if
+        it goes on all the same, that ends the run. Raises ``Fault`` when the sandbox itself or the
+        reference fails.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import math
 import os
 import shutil
 import sys
@@ -38,7 +39,7 @@ from tinytorch_compete.sandbox.session import UNREACHED
 
 
 class FakeSandbox:
-    """Executes trusted notebooks in-process; it holds the time limit, and no other.
+    """Executes trusted notebooks in-process; it holds the time limits, and no other.
 
     ``faults`` runs fail first, as a broken machine would, so that retries can be tried.
     """
@@ -61,12 +62,13 @@ class FakeSandbox:
         files: Path | None = None,
         data: Path | None = None,
         reference: NotebookNode | None = None,
+        cell_s: float | None = None,
     ) -> Run:
         """See ``Sandbox.run``; the reference answers after the notebook, not in turn with it."""
         self.runs += 1
         if self._stopped or self.runs <= self.faults:
             raise Fault("the fake broke as it was told to")
-        execution = _Execution(copy.deepcopy(notebook), limits, inputs)
+        execution = _Execution(copy.deepcopy(notebook), limits, inputs, cell_s)
         with _working_folder(files, data):
             execution.run()
             if reference and execution.timings:
@@ -82,9 +84,15 @@ class _OverTimeError(BaseException):
 
 class _Execution:
     def __init__(
-        self, notebook: NotebookNode, limits: Limits, inputs: Mapping[str, Inputs | Timed]
+        self,
+        notebook: NotebookNode,
+        limits: Limits,
+        inputs: Mapping[str, Inputs | Timed],
+        cell_s: float | None = None,
     ) -> None:
         self._notebook, self._limits, self._inputs = notebook, limits, inputs
+        self._cell_s = cell_s or math.inf
+        self._cell_end = math.inf
         self._cells: list[CellRun] = []
         self._answers: dict[str, Answer] = {}
         self.timings: dict[str, list[tuple[Mapping[str, Any], Cost]]] = {}
@@ -126,10 +134,14 @@ class _Execution:
             return CellRun(name, None, message=f"not run: {self._stop}")
         self._open = name if name in self._inputs else ""
         start = time.perf_counter()
+        self._cell_end = start + self._cell_s
         status, message = self._execute(cell, namespace)
         if self._open:
             self._answers.setdefault(name, Answer(problem=UNANSWERED))
-        return CellRun(name, status, time.perf_counter() - start, message)
+        wall_s = time.perf_counter() - start
+        if wall_s > self._cell_s and not self._stop:
+            status, message = Verdict.OVER_TIME, f"took over {self._cell_s:g} s"
+        return CellRun(name, status, wall_s, message)
 
     def _execute(self, cell: NotebookNode, namespace: dict[str, Any]) -> tuple[Verdict, str]:
         printed = io.StringIO()
@@ -156,8 +168,11 @@ class _Execution:
                 cell.outputs.insert(0, v4.new_output("stream", text=printed.getvalue()))
 
     def _watch(self, *_: object) -> Any:
-        if time.perf_counter() - self._start > self._limits.wall_s:
+        now = time.perf_counter()
+        if now - self._start > self._limits.wall_s:
             raise _OverTimeError
+        if now > self._cell_end:
+            raise KeyboardInterrupt  # after which nothing is watched any more
         return self._watch
 
     @contextlib.contextmanager

@@ -45,6 +45,7 @@ class LocalSandbox:
         files: Path | None = None,
         data: Path | None = None,
         reference: NotebookNode | None = None,
+        cell_s: float | None = None,
     ) -> Run:
         """See ``Sandbox.run``."""
         if self._stopping.is_set():
@@ -59,7 +60,9 @@ class LocalSandbox:
                 "data": str(data.resolve()) if data else "",
                 "capped": self._capped,
             }
-            return Session(notebook, limits, inputs, provision, self._stopping, compete)
+            return Session(
+                notebook, limits, inputs, provision, self._stopping, compete, cell_s=cell_s
+            )
 
         async def compete(own: Contender, timed: Timed) -> Answer:
             if reference is None:

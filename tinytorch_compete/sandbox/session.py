@@ -55,10 +55,12 @@ class Session:
         provision: Mapping[str, Any],
         stopping: threading.Event,
         compete: Compete,
+        *,
+        cell_s: float | None = None,
     ) -> None:
         self.notebook = copy.deepcopy(notebook)
         self._limits, self._inputs, self._stopping = limits, inputs, stopping
-        self._compete = compete
+        self._compete, self._cell_s = compete, cell_s
         self._manager = _manager(provision)
         self._client = BoundedClient(
             self.notebook,
@@ -73,6 +75,7 @@ class Session:
         self._box: Box | None = None
         self._relay = Relay()
         self._clock, self._deadline_s = Clock(), math.inf
+        self._cell_end_s, self._interrupted = math.inf, False
         self.cells: list[CellRun] = []
         self.stopped: Stop | None = None
         self.answers: Mapping[str, Answer] = {}
@@ -145,6 +148,7 @@ class Session:
         if grade_id in self._inputs:
             channel.open(grade_id)
         start_s = self._clock.elapsed_s()
+        self._cell_end_s, self._interrupted = start_s + (self._cell_s or math.inf), False
         try:
             await self._run_watched(self._client.async_execute_cell(cell, index))
         except Stop as stop:
@@ -155,6 +159,8 @@ class Session:
         wall_s = self._clock.elapsed_s() - start_s
         if self.stopped:
             return CellRun(grade_id, self.stopped.verdict, wall_s, self.stopped.message)
+        if self._cell_s is not None and wall_s > self._cell_s:
+            return CellRun(grade_id, Verdict.OVER_TIME, wall_s, f"took over {self._cell_s:g} s")
         status, message = _outcome(cell, self._client.replies.get(index, {}))
         return CellRun(grade_id, status, wall_s, message)
 
@@ -192,8 +198,7 @@ class Session:
             self._note_memory()
             if not await self._manager.is_alive():
                 raise self._ended(ENDED)
-            if self._clock.elapsed_s() > self._deadline_s:
-                raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
+            self._check_time()
             if self._relay.problem:
                 raise self._ended(self._relay.problem)
             if self._box.over_processes():
@@ -220,6 +225,20 @@ class Session:
                 "or the machine for want of memory? Then run fewer at once: --workers 1"
             )
         return Stop(Verdict.ERROR, message)
+
+    def _check_time(self) -> None:
+        """Interrupt a cell at its limit; end the run at its own, or if the cell won't end."""
+        assert self._box is not None
+        now_s = self._clock.elapsed_s()
+        if now_s > self._deadline_s:
+            raise Stop(Verdict.OVER_TIME, f"stopped at the limit of {self._limits.wall_s:g} s")
+        if now_s > self._cell_end_s:
+            if self._interrupted:
+                raise Stop(
+                    Verdict.OVER_TIME, f"took over {self._cell_s:g} s and couldn't be interrupted"
+                )
+            self._interrupted, self._cell_end_s = True, now_s + SETTLE_S
+            self._box.interrupt()
 
     def _check_memory(self) -> None:
         assert self._box is not None

@@ -25,6 +25,14 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
+def children(process: psutil.Process) -> list[psutil.Process]:
+    """A process's own children, the oldest first; none if it is gone."""
+    try:
+        return sorted(process.children(), key=lambda child: child.create_time())
+    except psutil.NoSuchProcess:
+        return []
+
+
 def memory_bytes(processes: list[psutil.Process]) -> int:
     """Anonymous and shared memory resident in the processes, in bytes.
 
@@ -83,6 +91,12 @@ def stop(pid: int) -> set[int]:
 def go_on(stopped: Iterable[int]) -> None:
     """Let stopped processes go on."""
     _send(stopped, signal.SIGCONT)
+
+
+def interrupt(process: psutil.Process) -> None:
+    """Interrupt a process as Ctrl-C would; where there are no signals, nothing happens."""
+    with contextlib.suppress(psutil.Error, ValueError):
+        process.send_signal(signal.SIGINT)
 
 
 def threads(processes: Iterable[psutil.Process]) -> list[int]:
