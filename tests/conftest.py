@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from sandboxes import SANDBOXES
 
-from tinytorch_compete.sandbox import bubblewrap
+from tinytorch_compete.sandbox import bubblewrap, capabilities
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 
@@ -28,3 +30,24 @@ def walled_sandbox(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     if bubblewrap.find() is None:
         pytest.skip("bubblewrap doesn't work on this machine")
     return LocalSandbox()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many attacks were tried, and how many were contained, whichever process ran them."""
+    seen: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in (r for r in reports if isinstance(r, pytest.TestReport)):
+            facts = dict(report.user_properties) if report.when == "call" else {}
+            if "attack" in facts:
+                seen.update(["tried", *(["contained"] if report.passed else [])])
+            elif "attack needs" in facts:
+                missing[facts["attack needs"]] += 1
+    if seen or missing:
+        held = ", ".join(layer.name for layer in capabilities.survey() if layer.works)
+        terminalreporter.section("attacks")
+        line = f"{seen['tried']} tried, {seen['contained']} contained"
+        if missing:
+            needs = ", ".join(f"{count} need {name}" for name, count in missing.items())
+            line += f"; {missing.total()} not run: {needs}"
+        terminalreporter.write_line(f"{line}; layers: {held}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import nbformat
 
-CONTAINED: Counter[str] = Counter()  # by this test run: tried, contained
-NOT_RUN: Counter[str] = Counter()  # by what is missing for them here
 HERE = Path(__file__).parent
 HEAD = """\
 # Attacks
