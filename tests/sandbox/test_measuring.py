@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -183,3 +184,31 @@ def test_the_certificate_of_a_timed_run_tells_the_references_spread_and_waiting(
     assert noisy["reference_spread"] == pytest.approx(0.2341, abs=1e-4)
     assert noisy["waiting"] == pytest.approx(0.5)
     assert noise.of_rounds([Answer()]) == {}
+
+
+KILLED = """
+import os, signal, subprocess, sys
+from tinytorch_compete.sandbox import cgroup
+
+group = cgroup.make_group(64)
+asleep = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
+for file in group.entry:
+    file.write_text(str(asleep.pid))
+frozen = group.freeze(True)
+print(asleep.pid, int(frozen), group.entry[0].parent.name, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_grader_left_frozen_is_swept_away() -> None:
+    if not cgroup.works():
+        pytest.skip("no cgroup can be made here")
+    said = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True).stdout
+    pid, frozen, name = said.split()
+    assert psutil.pid_exists(int(pid))
+    cgroup.sweep()
+    if frozen == "0":
+        pytest.skip("no cgroup that can be frozen can be made here")
+    assert not list(cgroup.ROOT.glob(f"**/{name}"))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE

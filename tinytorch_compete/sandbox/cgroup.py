@@ -183,11 +183,26 @@ def sweep() -> None:
     """Remove groups whose grader is gone, and kill what is left in them."""
     bases = _bases_v1()
     folders = list(bases.values()) if bases else [base] if (base := _base_v2()) else []
-    for folder in itertools.chain.from_iterable(base.glob(PREFIX + "*") for base in folders):
-        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            _kill_all(folder)
-            _remove(folder)
+    found = itertools.chain.from_iterable(base.glob(PREFIX + "*") for base in folders)
+    ownerless = [folder for folder in found if not _owned(folder)]
+    for folder in ownerless:
+        with contextlib.suppress(OSError):  # another process may be sweeping, too
+            _thaw(folder)
+    for folder in ownerless:
+        _kill_all(folder)
+        _remove(folder)
+
+
+def _owned(folder: Path) -> bool:
+    """Whether the grader that made a group lives."""
+    owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+    return not owner.isdigit() or Path("/proc", owner).exists()
+
+
+def _thaw(folder: Path) -> None:
+    """Let go on what is frozen in a group of v1's freezer: it couldn't die. In v2 it can."""
+    if (folder / "freezer.state").exists():
+        _write(folder / "freezer.state", "THAWED")
 
 
 def _bases_v1() -> dict[str, Path] | None:
