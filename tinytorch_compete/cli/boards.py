@@ -11,7 +11,7 @@ from tinytorch_compete import enrolment, files, pack, verification
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.classroom import grade
 from tinytorch_compete.cli.folder import Final, Folder, stored
-from tinytorch_compete.cli.tables import console
+from tinytorch_compete.cli.tables import console, say
 from tinytorch_compete.course.results import DATABASE, FEEDBACK, SECRET
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.leaderboard import data
@@ -88,7 +88,13 @@ def demo(
         ("The leaderboard notebook", written[0]),
         ("The leaderboard as a page", written[-1]),
     ):
-        console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"To read notebooks: .venv/bin/jupyter lab {folder}", markup=False, highlight=False
-    )
+        say(f"{what}: {path}")
+    wasteful = folder / "submitted" / "whole_float64" / entry.slug / f"{entry.slug}.ipynb"
+    for what, command in (
+        ("To read notebooks", f"jupyter lab {folder}"),
+        (
+            "To see what lines cost, and what to try",
+            f"tito compete insights {wasteful} {entry.slug}",
+        ),
+    ):
+        say(f"{what}: .venv/bin/{command}")
