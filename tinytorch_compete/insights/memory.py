@@ -18,10 +18,14 @@ GROWERS = {"concatenate", "append", "vstack", "hstack", "stack", "row_stack", "i
 def growing_arrays(code: Code, facts: Facts) -> Iterator[Finding]:
     """An array that is copied into a longer one on each pass of a loop."""
     for node in ast.walk(code.tree):
-        if not isinstance(node, ast.Assign) or not code.loops(node):
+        if not isinstance(node, ast.Assign):
             continue
         name = dotted(node.targets[0])
-        if name and name in _joined(code, node.value):
+        if not name or not (code.loops(node) or _kept_by_calls(code, node, name)):
+            continue
+        value = node.value
+        branches = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+        if any(name in _joined(code, branch) for branch in branches):
             yield Finding(
                 (node,),
                 f"How much of `{name}` is copied on the last pass of the loop?",
@@ -80,6 +84,14 @@ def in_place(code: Code, node: ast.Assign) -> bool:
     if "." in name:
         return False
     return _own(code, name, node) and not _shared(code, name, node)
+
+
+def _kept_by_calls(code: Code, node: ast.Assign, name: str) -> bool:
+    """Whether an attribute lasts from call to call of a method that is called in a loop."""
+    function = code.scope(node)
+    repeated = isinstance(function, ast.FunctionDef) and function.name in code.project.repeated
+    own = [value for value in code.values(name, node) if code.scope(value) is function]
+    return repeated and name.startswith("self.") and len(own) == 1
 
 
 def _has_arrays(code: Code, node: ast.expr) -> bool:
