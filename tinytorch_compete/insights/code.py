@@ -160,7 +160,8 @@ class Code(msgspec.Struct, frozen=True):
 
     def helper(self, node: ast.AST | None) -> ast.FunctionDef | None:
         """The student's own function or method that a call goes to, if only one has that name."""
-        called = dotted(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+        own = isinstance(node, ast.Call) and not self.numpy(node)
+        called = dotted(node.func).split(".")[-1] if own else ""  # type: ignore[union-attr]
         found = self.project.functions.get(called, ())
         return found[0] if len(found) == 1 else None
 

@@ -9,6 +9,7 @@ from tinytorch_compete.insights.code import LOOPS, Code
 from tinytorch_compete.insights.syntax import (
     arguments,
     assignments,
+    changed,
     counted,
     dotted,
     inside,
@@ -30,15 +31,15 @@ def kind(code: Code, outer: Loop, store: ast.expr) -> str:
         return "convolution" if not planes or _reduces(code, outer) else ""
     if _is_product(code, outer, store):
         return "matmul"
-    if places(code, outer) and _same_place(outer, store):
-        return "pixels"
-    return "pixels" if _elementwise(outer, store, counters) else ""
+    same = places(code, outer) and _same_place(outer, store)
+    single = same or _hands_over(code, outer) or _elementwise(outer, store, counters)
+    return "pixels" if single else ""
 
 
 def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
     """The outermost loops whose counters index what an inner loop writes, with that place.
 
-    One loop over ``np.ndindex`` or a product of ranges is a nest by itself.
+    One loop over ``np.ndindex``, ``np.ndenumerate`` or a product of ranges is a nest by itself.
     """
     for outer in ast.walk(code.tree):
         if not isinstance(outer, LOOPS) or any(_counts(code, up) for up in code.loops(outer)):
@@ -55,14 +56,23 @@ def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
 
 def places(code: Code, loop: Loop) -> str:
     """The name of a counter that stands for a place on all axes: that of ``np.ndindex``."""
-    return dotted(loop.target) if isinstance(loop, ast.For) and _is_grid(code, loop) else ""
+    if not isinstance(loop, ast.For) or not _is_grid(code, loop):
+        return ""
+    both = loop.target if _hands_over(code, loop) else None
+    return dotted(both.elts[0] if isinstance(both, ast.Tuple) else loop.target)
+
+
+def _hands_over(code: Code, loop: Loop) -> bool:
+    """Whether a loop gives each element with its place, so that no index reads it."""
+    return isinstance(loop, ast.For) and code.numpy(loop.iter) == "ndenumerate"
 
 
 def _is_grid(code: Code, loop: ast.For) -> bool:
     """Whether one loop goes through the places of several axes."""
     ranges = arguments(loop.iter)
     product = code.callee(loop.iter).split(".")[-1] == "product" and len(ranges) > 1
-    return code.numpy(loop.iter) == "ndindex" or (product and all(counted(r) for r in ranges))
+    by_numpy = code.numpy(loop.iter) in {"ndindex", "ndenumerate"}
+    return by_numpy or (product and all(counted(r) for r in ranges))
 
 
 def _axes(code: Code, loop: Loop, used: set[str]) -> int:
@@ -240,9 +250,10 @@ def _indices_all(node: ast.AST) -> set[str]:
 
 
 def _same_place(outer: Loop, store: ast.expr) -> bool:
-    """Whether another array is read at the very index at which one is written."""
+    """Whether an array that stays as it is is read at the very index at which one is written."""
+    written = changed([outer])
     index = ast.unparse(store.slice) if isinstance(store, ast.Subscript) else ""
-    read = (n for n in ast.walk(outer) if isinstance(n, ast.Subscript) and root(n) != root(store))
+    read = (n for n in ast.walk(outer) if isinstance(n, ast.Subscript) and root(n) not in written)
     return any(ast.unparse(n.slice) == index for n in read)
 
 
