@@ -26,9 +26,10 @@ def plant(path: Path) -> tuple[str, set[tuple[str, int]]]:
 
 
 def found_in(path: Path) -> list[Insight]:
-    """What is found in a notebook's code and its outputs."""
-    sources, outputs = {}, {}
-    for cell in nbformat.read(path, 4).cells:
+    """What is found in a notebook's code, in the files beside it, and in its outputs."""
+    notebook: Any = nbformat.read(path, 4)
+    sources, outputs = dict(notebook.metadata["planted"].get("beside", {})), {}
+    for cell in notebook.cells:
         name = "cell:" + cell.metadata["nbgrader"]["grade_id"]
         sources[name] = cell.source
         outputs[name] = "".join(output.text for output in cell.outputs)

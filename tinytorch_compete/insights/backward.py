@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import (
+    arguments,
     dotted,
     loads,
     method,
@@ -32,7 +33,8 @@ def revisiting_backward(code: Code, facts: Facts) -> Iterator[Finding]:
     for function in ast.walk(code.tree):
         if not isinstance(function, ast.FunctionDef) or _remembers(function):
             continue
-        call = next((n for n in within(function) if _goes_on(code, n, function)), None)
+        goes = (n for n in within(function) if _goes_on(code, n, function) or _queues(code, n))
+        call = next(goes, None)
         if call is not None:
             yield Finding(
                 (call,),
@@ -90,6 +92,17 @@ def _goes_on(code: Code, node: ast.AST, function: ast.FunctionDef) -> bool:
         isinstance(loop, ast.For) and any(NODES.match(p.split(".")[-1]) for p in loads(loop.iter))
         for loop in code.loops(node)
     )
+
+
+def _queues(code: Code, node: ast.AST) -> bool:
+    """Whether a loop that works off a list puts all that a node was made from on that list."""
+    waiting = dotted(receiver(node)) if method(node) in {"append", "extend"} else ""
+    loops = code.loops(node)
+    works_off = any(isinstance(up, ast.While) and waiting in loads(up.test) for up in loops)
+    if not waiting or not works_off or code.guarded(node, loops[-1]):
+        return False
+    origins = [up.iter for up in loops if isinstance(up, ast.For)] + arguments(node)
+    return any(NODES.match(p.split(".")[-1]) for origin in origins for p in loads(origin))
 
 
 def _stored(node: ast.AST) -> str:

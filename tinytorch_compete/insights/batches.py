@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.arrays import ELEMENTWISE, REDUCTIONS
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.steps import descends, takes_step
 from tinytorch_compete.insights.syntax import (
     arguments,
     changed,
@@ -21,6 +22,7 @@ from tinytorch_compete.insights.syntax import (
     number,
     receiver,
     root,
+    within,
 )
 
 ROWS = re.compile(
@@ -41,20 +43,13 @@ METHODS = {"reshape", "astype", "flatten", "ravel", "mean", "sum", "std", "dot",
 def loop_over_batch(code: Code, facts: Facts) -> Iterator[Finding]:
     """A loop that does the same arithmetic to each row by itself."""
     for loop in ast.walk(code.tree):
+        if isinstance(loop, ast.ListComp) and (rows := _stacked(code, loop)):
+            yield _row_by_row(loop, rows)
         if not isinstance(loop, ast.For) or trains(loop) or _nested(loop):
             continue
         rows = _rows(code, loop)
         if rows and _computes(code, loop) and not _carries(loop):
-            yield Finding(
-                (loop,),
-                f"How many rows does one pass of the loop over `{rows}` work on?",
-                f"The loop hands numpy one row of `{rows}` at a time. Each numpy call costs about "
-                "a microsecond before it computes anything, and a matrix product of one row can't "
-                "use the caches.",
-                f"Do the same to all rows of `{rows}` at once, or to some hundred rows at a time "
-                "if memory is short.",
-                (loop,),
-            )
+            yield _row_by_row(loop, rows)
 
 
 def batch_of_one(code: Code, facts: Facts) -> Iterator[Finding]:
@@ -74,6 +69,32 @@ def batch_of_one(code: Code, facts: Facts) -> Iterator[Finding]:
                 "be larger too.",
                 (node,),
             )
+
+
+def _row_by_row(loop: ast.AST, rows: str) -> Finding:
+    return Finding(
+        (loop,),
+        f"How many rows does one pass of the loop over `{rows}` work on?",
+        f"The loop hands numpy one row of `{rows}` at a time. Each numpy call costs about "
+        "a microsecond before it computes anything, and a matrix product of one row can't "
+        "use the caches.",
+        f"Do the same to all rows of `{rows}` at once, or to some hundred rows at a time "
+        "if memory is short.",
+        (loop,),
+    )
+
+
+def _stacked(code: Code, made: ast.ListComp) -> str:
+    """The array whose rows go one by one through the same arithmetic, to be stacked again."""
+    around, source = code.parents[made], made.generators[0]
+    rows, row = dotted(source.iter), dotted(source.target)
+    plain = len(made.generators) == 1 and not source.ifs and row and isinstance(made.elt, ast.Call)
+    if not plain or code.numpy(around) not in {"stack", "array", "asarray", "vstack"}:
+        return ""
+    helper = code.helper(made.elt)
+    nodes = [made.elt, *(within(helper) if helper else ())]
+    works = any(isinstance(n, ast.MatMult) or code.numpy(n) in {"dot", "matmul"} for n in nodes)
+    return rows if works and ROWS.match(rows.split(".")[-1]) and row in names(made.elt) else ""
 
 
 def trains(loop: ast.AST) -> bool:
@@ -240,7 +261,10 @@ def _size_of_one(code: Code, node: ast.AST) -> ast.AST | None:
 
 
 def _single_steps(code: Code, loop: ast.For) -> ast.AST | None:
-    """A training loop whose counter picks one row: ``x[i]`` or ``x[i:i + 1]``."""
+    """A training loop whose counter picks one row, or that makes a batch of each row."""
+    moves = (descends(node) or takes_step(code, node) for node in inside(loop.body))
+    if _wraps_rows(loop) and any(moves):
+        return loop
     called = {method(node) for node in inside(loop.body)}
     if not {"backward", "step"} <= called or _nested(loop) or not isinstance(loop.target, ast.Name):
         return None
@@ -254,6 +278,22 @@ def _single_steps(code: Code, loop: ast.For) -> ast.AST | None:
         if ast.unparse(node.slice) in {name, f"{name}:{name} + 1", f"[{name}]"}:
             return loop if method(source) == "permutation" or _lengths(source) else None
     return None
+
+
+def _wraps_rows(loop: ast.For) -> bool:
+    """Whether an element gets an axis of one in front: ``np.expand_dims(x, 0)``, ``x[None]``."""
+    elements = names(loop.target)
+    for node in inside(loop.body):
+        if isinstance(node, ast.Subscript) and dotted(node.value) in elements:
+            first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+            if ast.unparse(first) in {"None", "np.newaxis"}:
+                return True
+        given = [*arguments(node), None, None]
+        if method(node) == "expand_dims" and dotted(given[0]) in elements:
+            return number(given[1]) == 0
+        if method(node) == "reshape" and dotted(receiver(node)) in elements:
+            return number(given[0]) == 1
+    return False
 
 
 def _lengths(call: ast.Call) -> bool:

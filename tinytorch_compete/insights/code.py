@@ -14,7 +14,15 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from tinytorch_compete.insights.syntax import FUNCTIONS, assignments, dotted, line, number, within
+from tinytorch_compete.insights.syntax import (
+    FUNCTIONS,
+    assignments,
+    dotted,
+    inside,
+    line,
+    number,
+    within,
+)
 
 # Longer sources are no student's work either, and some detectors look at each pair of lines.
 MAX_CHARACTERS = 100_000
@@ -32,12 +40,14 @@ KNOWN_ALIASES = {"np": "numpy"}
 class Project(msgspec.Struct, frozen=True):
     """What all sources of a submission share: functions by name, attributes that are read, aliases.
 
-    ``reads`` counts how often an attribute's name is loaded anywhere, ``calls`` on it included.
+    ``reads`` counts how often an attribute's name is loaded anywhere, ``calls`` on it included;
+    ``repeated`` are the names of what is called in a loop.
     """
 
     functions: Mapping[str, tuple[ast.FunctionDef, ...]]
     reads: Mapping[str, int]
     aliases: Mapping[str, str]
+    repeated: frozenset[str]
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -148,6 +158,13 @@ class Code(msgspec.Struct, frozen=True):
             isinstance(part, ast.arg) and part.arg == name for part in ast.walk(arguments)
         )
 
+    def helper(self, node: ast.AST | None) -> ast.FunctionDef | None:
+        """The student's own function or method that a call goes to, if only one has that name."""
+        own = isinstance(node, ast.Call) and not self.numpy(node)
+        called = dotted(node.func).split(".")[-1] if own else ""  # type: ignore[union-attr]
+        found = self.project.functions.get(called, ())
+        return found[0] if len(found) == 1 else None
+
     def axis(self, node: ast.AST, depth: int = 8) -> tuple[str, int] | None:
         """Of which array, and along which axis, an expression is the length."""
         if isinstance(node, ast.Call) and dotted(node.func) == "len" and len(node.args) == 1:
@@ -238,6 +255,7 @@ def _project(trees: Iterable[ast.Module]) -> Project:
     functions: dict[str, tuple[ast.FunctionDef, ...]] = {}
     reads: dict[str, int] = {}
     aliases = dict(KNOWN_ALIASES)
+    repeated: set[str] = set()
     for tree in trees:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
@@ -246,7 +264,10 @@ def _project(trees: Iterable[ast.Module]) -> Project:
                 reads[node.attr] = reads.get(node.attr, 0) + 1
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
                 aliases |= _aliases(node)
-    return Project(functions, reads, aliases)
+            elif isinstance(node, LOOPS):
+                repeated |= {dotted(n.func) for n in inside(node.body) if isinstance(n, ast.Call)}
+    called = frozenset(path.split(".")[-1] for path in repeated)
+    return Project(functions, reads, aliases, called)
 
 
 def _aliases(node: ast.Import | ast.ImportFrom) -> dict[str, str]:

@@ -112,6 +112,8 @@ def redundant(code: Code, node: ast.Call) -> str:
         return f"`{shown(inner)}` is a new array already; nobody else holds it."
     if called == "copy" and inner is not None and not node.args and _is_only_read(code, node):
         return f"`{shown(inner)}` is a part that is read and never written to."
+    if _is_own_name(code, node) and _is_never_written(code, node):
+        return "The copy takes the name of the array, and nothing writes to it."
     if (
         name == "array"
         and len(node.args) == 1
@@ -129,6 +131,32 @@ def _is_new(code: Code, node: ast.AST | None) -> bool:
         isinstance(node, ast.Call) and is_fresh(code, node) and method(node) not in {"mean", "sum"}
     )
     return sure or code.numpy(node) in {"maximum", "minimum", "concatenate", "where", "exp"}
+
+
+def copied(code: Code, node: ast.Call) -> ast.expr | None:
+    """What ``x.copy()``, ``np.copy(x)`` or ``np.array(x, copy=True)`` copies."""
+    if code.numpy(node) in {"array", "copy"} and len(node.args) == 1:
+        return node.args[0] if {k.arg for k in node.keywords} <= {"copy"} else None
+    plain = method(node) == "copy" and not code.numpy(node) and not node.args
+    return receiver(node) if plain else None
+
+
+def _is_own_name(code: Code, node: ast.Call) -> bool:
+    """Whether a copy of an argument hides it: ``x = np.array(x, copy=True)``."""
+    statement, inner = code.statement(node), copied(code, node)
+    if not isinstance(statement, ast.Assign) or statement.value is not node:
+        return False
+    return isinstance(inner, ast.Name) and dotted(statement.targets[0]) == inner.id
+
+
+def _is_never_written(code: Code, node: ast.Call) -> bool:
+    """Whether the function only reads the copy: by arithmetic, by numpy, by a model."""
+    name, scope = dotted(copied(code, node)), code.scope(node)
+    if not isinstance(scope, ast.FunctionDef) or len(code.values(name, node)) > 1:
+        return False
+    others = [s for s in scope.body if s is not code.statement(node)]
+    uses = [n for s in others for n in ast.walk(s) if dotted(n) == name]
+    return bool(uses) and name not in changed(others) and all(_reads(code, use) for use in uses)
 
 
 def _is_only_read(code: Code, node: ast.Call) -> bool:

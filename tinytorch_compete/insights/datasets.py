@@ -11,6 +11,7 @@ from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import (
     arguments,
+    counted,
     dotted,
     keyword,
     method,
@@ -29,19 +30,19 @@ def whole_dataset(code: Code, facts: Facts) -> Iterator[Finding]:
         if not isinstance(node, ast.Assign) or code.loops(node):
             continue
         name = dotted(node.targets[0])
+        if _joins_files(code, node.value):
+            yield _at_once(node, name, "The line reads all files before the first is used.")
+            continue
         data = _converted(code, node.value)
         if data is None:
             continue
         known = code.numpy(data) == "load" or _is_mapped(code, data)
         if known or (_given(code, data) and _cut(code, node, name)):
-            yield Finding(
-                (node,),
-                f"How many MiB is `{name}`, and how much of it does one step need?",
+            why = (
                 f"The line makes floats of all of `{shown(data)}` at once: four bytes for each "
-                "byte of a uint8 picture, eight as float64. A step needs one batch of them.",
-                'Leave the data as it is on disk (`mmap_mode="r"`) and convert each batch where '
-                "it is cut out.",
+                "byte of a uint8 picture, eight as float64."
             )
+            yield _at_once(node, name, why)
 
 
 def im2col_whole_batch(code: Code, facts: Facts) -> Iterator[Finding]:
@@ -49,9 +50,8 @@ def im2col_whole_batch(code: Code, facts: Facts) -> Iterator[Finding]:
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call) or code.loops(node) or _makes_columns(code, node):
             continue
-        if (COLUMNS.match(dotted(node.func).split(".")[-1]) and _whole(node)) or _unrolled(
-            code, node
-        ):
+        named = COLUMNS.match(dotted(node.func).split(".")[-1]) and _whole(node)
+        if named or _unrolled(code, node) or _shifted(code, node):
             yield Finding(
                 (node,),
                 "How large are the columns, compared with the pictures?",
@@ -61,6 +61,23 @@ def im2col_whole_batch(code: Code, facts: Facts) -> Iterator[Finding]:
                 "Make the columns for some pictures at a time, and write each product into its "
                 "slice of the result.",
             )
+
+
+def _at_once(node: ast.Assign, name: str, why: str) -> Finding:
+    return Finding(
+        (node,),
+        f"How many MiB is `{name}`, and how much of it does one step need?",
+        f"{why} A step needs one batch of them.",
+        'Leave the data as it is on disk (`mmap_mode="r"`) and convert each batch where '
+        "it is cut out.",
+    )
+
+
+def _joins_files(code: Code, value: ast.expr) -> bool:
+    """Whether arrays are loaded from one file after the other and copied into one."""
+    parts = arguments(value)[0] if arguments(value) else None
+    joins = code.numpy(value) in {"concatenate", "stack", "vstack", "array"}
+    return joins and isinstance(parts, ast.ListComp) and code.numpy(parts.elt) == "load"
 
 
 def _converted(code: Code, value: ast.expr) -> ast.expr | None:
@@ -126,6 +143,18 @@ def _makes_columns(code: Code, node: ast.AST) -> bool:
 def _whole(node: ast.AST | None) -> bool:
     """Whether the first argument is an array as it is, not a part of one."""
     return isinstance(node, ast.Call) and bool(node.args) and bool(dotted(node.args[0]))
+
+
+def _shifted(code: Code, node: ast.Call) -> bool:
+    """Shifted planes of a whole array, one for each place of the kernel, copied side by side."""
+    parts = node.args[0] if node.args else None
+    if code.numpy(node) not in {"stack", "concatenate"} or not isinstance(parts, ast.ListComp):
+        return False
+    counters = {dotted(g.target) for g in parts.generators if counted(g.iter)}
+    cut = parts.elt.slice if isinstance(parts.elt, ast.Subscript) else None
+    axes = cut.elts if isinstance(cut, ast.Tuple) else []
+    lower = {dotted(axis.lower) for axis in axes if isinstance(axis, ast.Slice)}
+    return len(counters & lower) > 1 and bool(dotted(getattr(parts.elt, "value", None)))
 
 
 def _unrolled(code: Code, node: ast.Call) -> bool:

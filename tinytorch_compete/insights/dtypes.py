@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.arrays import creates_double, dtype, dtype_named
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.syntax import dotted, keyword, loads, method, number, shown
+from tinytorch_compete.insights.syntax import (
+    assignments,
+    dotted,
+    keyword,
+    loads,
+    method,
+    number,
+    shown,
+)
 
 # Smaller arrays aren't worth a word: 10,000 float64 are 80 kB.
 FEW = 10_000
@@ -104,10 +112,23 @@ def _is_element(code: Code, node: ast.Subscript) -> bool:
 def created(code: Code, node: ast.Call) -> str:
     if method(node) == "astype" and node.args and dtype_named(node.args[0]) == "f8":
         return f"`{shown(node)}` asks for float64 (Python's `float` is that too)."
+    stated = stated_double(code, node)
+    target = next((name for name, _ in assignments(code.statement(node))), "")
+    named = (path.split(".")[-1] for path in (target, dotted(next(iter(node.args), None))))
+    if stated is not None and any(PICTURES.search(name) for name in named if name):
+        return f"`{shown(node)}` asks for float64 (Python's `float` is that too)."
     name = creates_double(code, node)
     if not name or name in {"eye", "linspace"} or not _large(node, name):
         return ""
     return f"`{name}` makes float64 unless it is told otherwise."
+
+
+def stated_double(code: Code, node: ast.Call) -> ast.expr | None:
+    """The float64 that ``np.asarray(x, float)`` or ``np.array(x, dtype=float)`` asks for."""
+    if code.numpy(node) not in {"array", "asarray"} or not node.args:
+        return None
+    stated = keyword(node, "dtype") or (node.args[1] if len(node.args) > 1 else None)
+    return stated if dtype_named(stated) == "f8" else None
 
 
 def _large(node: ast.Call, name: str) -> bool:

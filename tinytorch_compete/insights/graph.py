@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.steps import descends
 from tinytorch_compete.insights.syntax import (
     assignments,
     dotted,
     inside,
     loads,
     method,
+    number,
     receiver,
     within,
 )
@@ -24,11 +26,10 @@ MODELS = re.compile(r"(^|\.)_?(model|net|network|classifier|cnn|mlp|criterion|lo
 def graph_alive(code: Code, facts: Facts) -> Iterator[Finding]:
     """A tensor kept from each step, and with it all that it was computed from."""
     for loop in ast.walk(code.tree):
-        if not isinstance(loop, (ast.For, ast.While)):
-            continue
-        held = tensors(loop)
-        for node in inside(loop.body):
-            name = kept(node, held)
+        nodes = inside(loop.body) if isinstance(loop, (ast.For, ast.While)) else (loop,)
+        held = tensors(loop) if isinstance(loop, (ast.For, ast.While)) else set()
+        for node in nodes:
+            name = _listed(code, node) if node is loop else kept(node, held)
             if name:
                 yield Finding(
                     (node,),
@@ -48,7 +49,7 @@ def gradients_kept(code: Code, facts: Facts) -> Iterator[Finding]:
             continue
         own = [n for n in inside(loop.body) if code.loops(n) and code.loops(n)[0] is loop]
         backward = next((n for n in own if method(n) == "backward"), None)
-        steps = any(method(n) == "step" for n in own)
+        steps = any(method(n) == "step" or _follows(code, n) for n in own)
         if backward is not None and steps and not _clears(code, loop.body):
             yield Finding(
                 (backward,),
@@ -75,6 +76,15 @@ def kept(node: ast.AST, tensors: set[str]) -> str:
         if isinstance(node.value.op, ast.Add) and dotted(node.value.left) == total:
             return _bare(node.value.right, tensors) or _fresh_loss(node.value.right)
     return ""
+
+
+def _listed(code: Code, node: ast.AST) -> str:
+    """The call of a model whose results a list keeps whole, where ``.data`` alone is read."""
+    if not isinstance(node, ast.ListComp) or not _from_model(node.elt):
+        return ""
+    reads = (n for n in code.below(code.scope(node)) if isinstance(n, ast.Attribute))
+    listed = isinstance(code.parents[node], ast.Assign)
+    return ast.unparse(node.elt) if listed and any(n.attr == "data" for n in reads) else ""
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
@@ -120,6 +130,8 @@ def _clears(code: Code, body: list[ast.stmt], depth: int = 2) -> bool:
             return True
         if isinstance(node, ast.Assign) and any(_is_grad(target) for target in node.targets):
             return True
+        if isinstance(node, ast.AugAssign) and _is_grad(node.target) and number(node.value) == 0:
+            return True
         if (
             isinstance(node, ast.Call)
             and method(node) == "fill"
@@ -131,6 +143,13 @@ def _clears(code: Code, body: list[ast.stmt], depth: int = 2) -> bool:
         if any(_clears(code, helper.body, depth - 1) for helper in helpers):
             return True
     return False
+
+
+def _follows(code: Code, node: ast.AST) -> bool:
+    """Whether weights are moved along ``.grad`` by hand, here or in a helper."""
+    helper = code.helper(node)
+    nodes = within(helper) if helper else within(node) if isinstance(node, ast.For) else (node,)
+    return any(descends(n) and ".grad" in ast.unparse(n) for n in nodes)
 
 
 def _steps_clear(code: Code) -> bool:
@@ -148,4 +167,6 @@ def _steps_clear(code: Code) -> bool:
 
 
 def _is_grad(target: ast.expr) -> bool:
+    while isinstance(target, ast.Subscript):
+        target = target.value
     return isinstance(target, ast.Attribute) and "grad" in target.attr.lower()

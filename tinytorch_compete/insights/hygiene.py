@@ -19,6 +19,7 @@ from tinytorch_compete.insights.syntax import (
     number,
     receiver,
     shown,
+    within,
 )
 
 HEAVY = (
@@ -54,11 +55,9 @@ def loop_constant(code: Code, facts: Facts) -> Iterator[Finding]:
 def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
     """A line printed for each step of an inner loop."""
     for node in ast.walk(code.tree):
-        if (
-            not isinstance(node, ast.Call)
-            or dotted(node.func) != "print"
-            or not printed(code, node)
-        ):
+        if not isinstance(node, ast.Call) or not printed(code, node):
+            continue
+        if dotted(node.func) != "print" and not _only_prints(code, node):
             continue
         yield Finding(
             (node,),
@@ -121,6 +120,15 @@ def printed(code: Code, node: ast.Call) -> bool:
     return len(loops) > 1 and (works or trains(loops[0]))
 
 
+def _only_prints(code: Code, node: ast.Call) -> bool:
+    """Whether a call goes to a helper that prints each time and computes in no loop."""
+    helper = code.helper(node)
+    if helper is None or any(isinstance(n, (ast.For, ast.While)) for n in within(helper)):
+        return False
+    calls = (s.value for s in helper.body if isinstance(s, ast.Expr))
+    return any(isinstance(call, ast.Call) and dotted(call.func) == "print" for call in calls)
+
+
 def _is_short(code: Code, loop: ast.For | ast.While) -> bool:
     """Whether a loop goes through a few values that are written down, here or under a name."""
     source = getattr(loop, "iter", None)
@@ -145,6 +153,8 @@ def _is_costly(code: Code, node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return isinstance(node, ast.Subscript) and _is_costly(code, node.value)
     name = code.numpy(node)
+    if helper := code.helper(node):
+        return any(code.numpy(part) in HEAVY for part in within(helper))
     if name in {"exp", "log", "sqrt", "tanh", "max", "min"}:
         return any(_is_costly(code, arg) for arg in node.args)
     if name:
@@ -168,6 +178,7 @@ def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
     for part in ast.walk(node):
         if isinstance(part, ast.Call):
             known = code.numpy(part) or method(part) in REDUCING or dotted(part.func) in HARMLESS
+            known = known or _is_pure(code, code.helper(part))
             if not known or code.numpy(part).startswith("random."):
                 return False
         if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.Lambda)):
@@ -179,6 +190,26 @@ def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
         for path in paths
         if not _is_method(node, path)
     )
+
+
+def _is_pure(code: Code, helper: ast.FunctionDef | None) -> bool:
+    """Whether a helper binds names and calls numpy, and does nothing else."""
+    body = helper.body if helper else []
+    text = [s for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)]
+    simple = (isinstance(s, (ast.Assign, ast.Return)) or s in text for s in body)
+    if helper is None or not all(simple):
+        return False
+    for node in within(helper):
+        if isinstance(node, ast.Call):
+            name = code.numpy(node)
+            known = name or method(node) in REDUCING or dotted(node.func) in HARMLESS
+            if not known or name.startswith("random.") or keyword(node, "out"):
+                return False
+        if isinstance(getattr(node, "ctx", None), ast.Store) and not isinstance(node, ast.Name):
+            return False
+    bound = changed(helper.body) | {a.arg for a in ast.walk(helper.args) if isinstance(a, ast.arg)}
+    roots = {path.split(".")[0] for s in helper.body for path in loads(s)}
+    return "self" not in roots and roots <= bound | HARMLESS | {"np", "numpy"}
 
 
 def _shapes(code: Code, node: ast.AST) -> set[str]:

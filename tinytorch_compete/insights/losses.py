@@ -13,6 +13,7 @@ from tinytorch_compete.insights.syntax import (
     arguments,
     changed,
     dotted,
+    keyword,
     loads,
     method,
     number,
@@ -21,7 +22,7 @@ from tinytorch_compete.insights.syntax import (
     shown,
 )
 
-HELPER = re.compile(r"^_?(to_)?(one_?hot(_encode)?|to_categorical)$", re.I)
+HELPER = re.compile(r"^_?(\w+_)?(one_?hot(_encoded?)?|to_categorical)$", re.I)
 MAXIMA = re.compile(r"(^|[._])(max|amax|nanmax|maximum)$")
 
 
@@ -157,12 +158,17 @@ def _is_bounded(code: Code, node: ast.expr, depth: int = 3) -> bool:
 
 
 def _is_shifted_in_place(code: Code, node: ast.expr) -> bool:
-    steps = (n for n in code.below(code.scope(node)) if isinstance(n, ast.AugAssign))
     name = dotted(node)
-    return any(
-        dotted(s.target) == name and isinstance(s.op, ast.Sub) and _is_maximum(code, s.value)
-        for s in steps
-    )
+    for step in code.below(code.scope(node)):
+        place: ast.expr | None = None
+        taken: ast.expr | None = None
+        if isinstance(step, ast.AugAssign) and isinstance(step.op, ast.Sub):
+            place, taken = step.target, step.value
+        elif isinstance(step, ast.Call) and code.numpy(step) == "subtract":
+            place, taken = keyword(step, "out"), step.args[-1] if step.args else None
+        if taken is not None and dotted(place) == name and _is_maximum(code, taken):
+            return True
+    return False
 
 
 def _is_maximum(code: Code, node: ast.expr, depth: int = 4) -> bool:
@@ -186,8 +192,9 @@ def _is_normalised(code: Code, node: ast.Call) -> bool:
         if isinstance(up, ast.BinOp) and isinstance(up.op, ast.Div) and _sums(code, up.right, ""):
             return True
         if isinstance(up, ast.stmt):
-            name = _target(up)
-            if not name or not value_is(up, node):
+            out = dotted(keyword(node, "out"))
+            name = out if isinstance(up, ast.Expr) and up.value is node else _target(up)
+            if not name or not (out or value_is(up, node)):
                 return False
             divided = functools.partial(_divided, code, name)
             return code.once(f"divided {name}", code.scope(node), divided)
@@ -211,6 +218,8 @@ def _divided(code: Code, name: str, home: ast.AST) -> bool:
         )
         if isinstance(other, ast.AugAssign) and isinstance(other.op, ast.Div):
             bottom = other.value
+        if code.numpy(other) == "divide" and len(arguments(other)) == 2:
+            bottom = arguments(other)[1]
         if bottom is not None and (_sums(code, bottom, name) or loads(bottom) & (sums - {name})):
             return True
         if code.numpy(other) == "log" and _sums(code, other, name):

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.arrays import REDUCTIONS, dtype, is_fresh, passes
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.syntax import dotted, line, method, number, shown
+from tinytorch_compete.insights.steps import factors, taken_off
+from tinytorch_compete.insights.syntax import dotted, line, method, names, number, shown
 
 # An expression of fewer passes is ordinary arithmetic; batch normalisation's backward has six.
 MANY_PASSES = 8
@@ -18,10 +19,14 @@ GROWERS = {"concatenate", "append", "vstack", "hstack", "stack", "row_stack", "i
 def growing_arrays(code: Code, facts: Facts) -> Iterator[Finding]:
     """An array that is copied into a longer one on each pass of a loop."""
     for node in ast.walk(code.tree):
-        if not isinstance(node, ast.Assign) or not code.loops(node):
+        if not isinstance(node, ast.Assign):
             continue
         name = dotted(node.targets[0])
-        if name and name in _joined(code, node.value):
+        if not name or not (code.loops(node) or _kept_by_calls(code, node, name)):
+            continue
+        value = node.value
+        branches = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+        if any(name in _joined(code, branch) for branch in branches):
             yield Finding(
                 (node,),
                 f"How much of `{name}` is copied on the last pass of the loop?",
@@ -37,7 +42,7 @@ def temporaries(code: Code, facts: Facts) -> Iterator[Finding]:
     """An array replaced by a new one that could have been changed in place."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Assign) and in_place(code, node):
-            name = dotted(node.targets[0])
+            name = ast.unparse(node.targets[0])
             yield Finding(
                 (node,),
                 f"How many arrays of the size of `{name}` exist while this line runs?",
@@ -71,6 +76,8 @@ def in_place(code: Code, node: ast.Assign) -> bool:
     """Whether ``x = x - y`` may become ``x -= y``: the array is the function's own float array."""
     name = dotted(node.targets[0]) if len(node.targets) == 1 else ""
     value = node.value
+    if _is_step_of_entry(code, node):
+        return True
     if not name or not isinstance(value, ast.BinOp) or dotted(value.left) != name:
         return False
     if not isinstance(value.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
@@ -80,6 +87,23 @@ def in_place(code: Code, node: ast.Assign) -> bool:
     if "." in name:
         return False
     return _own(code, name, node) and not _shared(code, name, node)
+
+
+def _is_step_of_entry(code: Code, node: ast.Assign) -> bool:
+    """Whether ``w[name] = w[name] - rate * slope`` moves an array of a dictionary."""
+    target = node.targets[0]
+    key = dotted(target.slice) if isinstance(target, ast.Subscript) else ""
+    loops = [loop for loop in code.loops(node) if isinstance(loop, ast.For)]
+    keyed = any(method(up.iter) in {"items", "keys"} and key in names(up.target) for up in loops)
+    return keyed and bool(factors(taken_off(node)))
+
+
+def _kept_by_calls(code: Code, node: ast.Assign, name: str) -> bool:
+    """Whether an attribute lasts from call to call of a method that is called in a loop."""
+    function = code.scope(node)
+    repeated = isinstance(function, ast.FunctionDef) and function.name in code.project.repeated
+    own = [value for value in code.values(name, node) if code.scope(value) is function]
+    return repeated and name.startswith("self.") and len(own) == 1
 
 
 def _has_arrays(code: Code, node: ast.expr) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from tinytorch_compete.insights.code import Code
+from tinytorch_compete.insights.code import LOOPS, Code
 from tinytorch_compete.insights.syntax import (
+    arguments,
     assignments,
+    changed,
     counted,
     dotted,
     inside,
@@ -17,10 +19,11 @@ from tinytorch_compete.insights.syntax import (
     within,
 )
 
+Loop = ast.For | ast.While
 REDUCING = {"sum", "tensordot", "einsum", "dot", "matmul", "max", "mean", "vdot"}
 
 
-def kind(code: Code, outer: ast.For, store: ast.expr) -> str:
+def kind(code: Code, outer: Loop, store: ast.expr) -> str:
     """What a nest of loops computes: ``convolution``, ``matmul``, ``pixels`` or nothing known."""
     counters = _counters(outer)
     if _moves_window(outer, counters):
@@ -28,41 +31,74 @@ def kind(code: Code, outer: ast.For, store: ast.expr) -> str:
         return "convolution" if not planes or _reduces(code, outer) else ""
     if _is_product(code, outer, store):
         return "matmul"
-    return "pixels" if _elementwise(outer, store, counters) else ""
+    same = places(code, outer) and _same_place(outer, store)
+    single = same or _hands_over(code, outer) or _elementwise(outer, store, counters)
+    return "pixels" if single else ""
 
 
-def nests(code: Code) -> Iterator[tuple[ast.For, ast.expr, ast.stmt]]:
-    """The outermost loops whose counters index what an inner loop writes, with that place."""
+def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
+    """The outermost loops whose counters index what an inner loop writes, with that place.
+
+    One loop over ``np.ndindex``, ``np.ndenumerate`` or a product of ranges is a nest by itself.
+    """
     for outer in ast.walk(code.tree):
-        if not isinstance(outer, ast.For) or any(_counts(up) for up in code.loops(outer)):
+        if not isinstance(outer, LOOPS) or any(_counts(code, up) for up in code.loops(outer)):
             continue
         for node in inside(outer.body):
             target = _target(node)
             if target is None or not isinstance(node, ast.stmt):
                 continue
-            around = [loop for loop in code.loops(node) if isinstance(loop, ast.For)]
-            used = _indices(target)
-            if len(around) > 1 and sum(bool(used & _bound(code, loop)) for loop in around) > 1:
-                yield _first(code, around, used, outer), target, node
+            around, used = code.loops(node), _indices(target)
+            if sum(_axes(code, loop, used) for loop in around) > 1:
+                yield _first(code, around, outer), target, node
                 break
 
 
-def _first(code: Code, around: list[ast.For], used: set[str], outer: ast.For) -> ast.For:
-    """The outermost of the loops that count through places of an array by a range."""
-    return next((loop for loop in reversed(around) if _counts(loop)), outer)
+def places(code: Code, loop: Loop) -> str:
+    """The name of a counter that stands for a place on all axes: that of ``np.ndindex``."""
+    if not isinstance(loop, ast.For) or not _is_grid(code, loop):
+        return ""
+    both = loop.target if _hands_over(code, loop) else None
+    return dotted(both.elts[0] if isinstance(both, ast.Tuple) else loop.target)
 
 
-def _counts(loop: ast.AST) -> bool:
+def _hands_over(code: Code, loop: Loop) -> bool:
+    """Whether a loop gives each element with its place, so that no index reads it."""
+    return isinstance(loop, ast.For) and code.numpy(loop.iter) == "ndenumerate"
+
+
+def _is_grid(code: Code, loop: ast.For) -> bool:
+    """Whether one loop goes through the places of several axes."""
+    ranges = arguments(loop.iter)
+    product = code.callee(loop.iter).split(".")[-1] == "product" and len(ranges) > 1
+    by_numpy = code.numpy(loop.iter) in {"ndindex", "ndenumerate"}
+    return by_numpy or (product and all(counted(r) for r in ranges))
+
+
+def _axes(code: Code, loop: Loop, used: set[str]) -> int:
+    """How many axes of what is written a loop goes along."""
+    along = len(used & _bound(loop))
+    if isinstance(loop, ast.For) and _is_grid(code, loop):
+        return 2 if places(code, loop) in used else along
+    return min(along, 1)
+
+
+def _first(code: Code, around: Sequence[Loop], outer: Loop) -> Loop:
+    """The outermost of the loops that count through places of an array."""
+    return next((loop for loop in reversed(around) if _counts(code, loop)), outer)
+
+
+def _counts(code: Code, loop: Loop) -> bool:
     # an epoch counts as well, but it indexes nothing
-    return isinstance(loop, ast.For) and bool(counted(loop.iter)) and _indexes(loop)
+    by_range = not isinstance(loop, ast.For) or counted(loop.iter) or _is_grid(code, loop)
+    return bool(by_range) and _indexes(loop)
 
 
-def _indexes(loop: ast.For) -> bool:
-    name = dotted(loop.target)
+def _indexes(loop: Loop) -> bool:
+    derived = _bound(loop)
     subscripts = (n for n in inside(loop.body) if isinstance(n, ast.Subscript))
-    derived = {name}
     for node in inside(loop.body):
-        if isinstance(node, ast.Assign) and name in names(node.value):
+        if isinstance(node, ast.Assign) and derived & names(node.value):
             derived |= {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
     return any(derived & names(sub.slice) for sub in subscripts)
 
@@ -88,16 +124,20 @@ def _indices(target: ast.AST) -> set[str]:
     return found
 
 
-def _bound(code: Code, loop: ast.For) -> set[str]:
-    return names(loop.target)
+def _bound(loop: Loop) -> set[str]:
+    """The counters of a loop; of a ``while``, the names in its test that its own body raises."""
+    if isinstance(loop, ast.For):
+        return names(loop.target)
+    raised = {dotted(s.target) for s in loop.body if isinstance(s, ast.AugAssign)}
+    return raised & names(loop.test)
 
 
-def _counters(outer: ast.For) -> set[str]:
-    loops = (node for node in ast.walk(outer) if isinstance(node, ast.For))
-    return {name for loop in loops for name in names(loop.target)}
+def _counters(outer: Loop) -> set[str]:
+    loops = (node for node in ast.walk(outer) if isinstance(node, LOOPS))
+    return {name for loop in loops for name in _bound(loop)}
 
 
-def _moves_window(outer: ast.For, counters: set[str]) -> bool:
+def _moves_window(outer: Loop, counters: set[str]) -> bool:
     """Whether two counters are added in an index, or a slice begins at a counter, on two axes."""
     origins = _origins(outer, counters)
     for node in ast.walk(outer):
@@ -118,7 +158,7 @@ def _parts(node: ast.AST) -> list[ast.expr]:
     return found
 
 
-def _reduces(code: Code, outer: ast.For) -> bool:
+def _reduces(code: Code, outer: Loop) -> bool:
     """Whether windows are summed up in the loops, and not only copied somewhere."""
     for node in ast.walk(outer):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
@@ -128,7 +168,7 @@ def _reduces(code: Code, outer: ast.For) -> bool:
     return False
 
 
-def _origins(outer: ast.For, counters: set[str]) -> dict[str, set[str]]:
+def _origins(outer: Loop, counters: set[str]) -> dict[str, set[str]]:
     """From which counters each name is computed, as ``top`` from y by ``top = y * stride``."""
     found = {name: {name} for name in counters}
     for node in within(outer):
@@ -153,7 +193,7 @@ def _window(part: ast.expr, origins: dict[str, set[str]]) -> bool:
     return bool(origins.keys() & names(part.lower)) and bool(origins.keys() & names(part.upper))
 
 
-def _is_product(code: Code, outer: ast.For, store: ast.expr) -> bool:
+def _is_product(code: Code, outer: Loop, store: ast.expr) -> bool:
     """Whether what is stored is a sum over products of a row and a column."""
     row, column = [*_order(store), "", ""][:2]
     for node in ast.walk(outer):
@@ -209,7 +249,15 @@ def _indices_all(node: ast.AST) -> set[str]:
     return found
 
 
-def _elementwise(outer: ast.For, store: ast.expr, counters: set[str]) -> bool:
+def _same_place(outer: Loop, store: ast.expr) -> bool:
+    """Whether an array that stays as it is is read at the very index at which one is written."""
+    written = changed([outer])
+    index = ast.unparse(store.slice) if isinstance(store, ast.Subscript) else ""
+    read = (n for n in ast.walk(outer) if isinstance(n, ast.Subscript) and root(n) not in written)
+    return any(ast.unparse(n.slice) == index for n in read)
+
+
+def _elementwise(outer: Loop, store: ast.expr, counters: set[str]) -> bool:
     """Whether two counters choose the element that is written, and another array is read there."""
     if len(_indices(store) & counters) < 2:
         return False

@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 
-LOSS = re.compile(r"loss[^\d\n+-]{0,12}?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))", re.I)
+LOSS = re.compile(
+    r"(?:loss|cost|objective|nll)[^\d\n+-]{0,12}?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))", re.I
+)
 # A loss within half a percent of its start after four figures or more stands still: chance alone
 # moves the mean of an epoch by more.
 STILL = 0.005

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights import outputs
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.steps import descends, factors, taken_off
 from tinytorch_compete.insights.syntax import (
     arguments,
     assignments,
@@ -16,6 +17,7 @@ from tinytorch_compete.insights.syntax import (
     keyword,
     number,
     shown,
+    within,
 )
 
 OPTIMISERS = {"SGD", "Adam", "AdamW", "RMSprop", "Momentum", "Adagrad"}
@@ -32,7 +34,12 @@ def learning_rate(code: Code, facts: Facts) -> Iterator[Finding]:
     """A learning rate at which the loss explodes or stands still."""
     course = outputs.course(facts.outputs)
     for call in ast.walk(code.tree):
-        if not isinstance(call, ast.Call) or dotted(call.func).split(".")[-1] not in OPTIMISERS:
+        if not isinstance(call, ast.Call):
+            continue
+        if dotted(call.func).split(".")[-1] not in OPTIMISERS:
+            rate = _given_rate(code, call)
+            if course and rate is not None:
+                yield _paced(code, call, rate, course, True)
             continue
         stated = keyword(call, "lr") or (call.args[1] if len(call.args) > 1 else None)
         if stated is None:
@@ -57,6 +64,19 @@ def dead_relu(code: Code, facts: Facts) -> Iterator[Finding]:
                 "Start biases at 0 and weights at small random numbers, and let the last layer's "
                 "scores be negative too.",
             )
+
+
+def _given_rate(code: Code, call: ast.Call) -> ast.expr | None:
+    """The argument by which a helper of the student's multiplies the slope."""
+    helper = code.helper(call)
+    if helper is None:
+        return None
+    steps = [taken_off(node) for node in within(helper) if descends(node)]
+    rates = {dotted(factor) for step in steps for factor in factors(step)}
+    parameters = [p.arg for p in helper.args.args if p.arg != "self"]
+    given = dict(zip(parameters, call.args, strict=False))
+    given |= {k.arg: k.value for k in call.keywords if k.arg}
+    return next((v for n, v in given.items() if n in rates and _constant(code, v)), None)
 
 
 def _constant(code: Code, node: ast.expr) -> float | None:
@@ -148,4 +168,5 @@ def _negative(code: Code, value: ast.expr) -> bool:
 
 def _has_relu(code: Code, node: ast.AST) -> bool:
     text = ast.unparse(code.owner(node))
-    return bool(re.search(r"relu|np\.maximum\(", text, re.I))
+    chosen = "> 0" in text and re.search(r"np\.where\(.*, 0(\.0)?\)", text)
+    return bool(chosen or re.search(r"relu|np\.maximum\(", text, re.I))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.batches import trains
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.steps import takes_step
 from tinytorch_compete.insights.syntax import (
     assignments,
     changed,
@@ -17,7 +18,9 @@ from tinytorch_compete.insights.syntax import (
     keyword,
     loads,
     method,
+    receiver,
     shown,
+    within,
 )
 
 JUDGING = re.compile(
@@ -25,6 +28,7 @@ JUDGING = re.compile(
 )
 HELD_OUT = re.compile(r"(^|_)(val|valid|validation|test|dev|public|holdout|heldout)(_|$)", re.I)
 MODEL = re.compile(r"^_?(model|net|network|classifier|cnn|mlp)$", re.I)
+STEPS = {"backward", "step"}
 PIECES = {"array_split", "split", "vsplit"}
 MIXING = re.compile(r"perm|shuf|choice|integers|randint|sample", re.I)
 
@@ -35,7 +39,7 @@ def evaluate_often(code: Code, facts: Facts) -> Iterator[Finding]:
         if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
             continue
         for node in inside(loop.body):
-            if not isinstance(node, ast.Call) or not _judges(node, loop):
+            if not isinstance(node, ast.Call) or not (_judges(node, loop) or _asks(code, node)):
                 continue
             if code.loops(node)[:1] == [loop] and not code.guarded(node, loop):
                 yield Finding(
@@ -73,7 +77,7 @@ def unshuffled(code: Code, facts: Facts) -> Iterator[Finding]:
 
 def _takes_steps(code: Code, loop: ast.For | ast.While) -> bool:
     """Whether each pass of the loop itself, and not of a loop in it, is a step of training."""
-    steps = (n for n in inside(loop.body) if method(n) in {"backward", "step"})
+    steps = (n for n in inside(loop.body) if method(n) in STEPS or takes_step(code, n))
     return any(code.loops(n)[:1] == [loop] for n in steps)
 
 
@@ -94,12 +98,23 @@ def _judges(node: ast.Call, loop: ast.For | ast.While) -> bool:
     return bool(forward) or len(judged) >= 2
 
 
+def _asks(code: Code, node: ast.Call) -> bool:
+    """Whether a method without arguments puts a held-out set of its own through the network."""
+    helper = None if node.args else code.helper(node)
+    if helper is None or dotted(receiver(node)) != "self":
+        return False
+    calls = [n for n in within(helper) if isinstance(n, ast.Call)]
+    forward = (n for n in calls if MODEL.search(dotted(n.func).split(".")[-1]))
+    return any(HELD_OUT.search(dotted(arg)) for n in forward for arg in n.args)
+
+
 def _in_file_order(code: Code, loop: ast.For) -> bool:
     """Whether a training loop cuts ``x[i : i + size]`` with nothing random in the function."""
     called = {method(n) for n in inside(loop.body)}
     if _feeds_training(code, loop):
-        called |= {"backward", "step"}
-    if not {"backward", "step"} <= called or MIXING.search(" ".join(sorted(_words(code, loop)))):
+        called |= STEPS
+    learns = called >= STEPS or any(takes_step(code, n) for n in inside(loop.body))
+    if not learns or MIXING.search(" ".join(sorted(_words(code, loop)))):
         return False
     if any(isinstance(n, ast.For) and n is not loop for n in ast.walk(loop)):
         return False

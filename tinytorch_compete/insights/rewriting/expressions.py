@@ -31,8 +31,9 @@ def float64(code: Code, lines: set[int]) -> Iterator[Edit]:
             left, right = edits.text(code, node.left), edits.text(code, node.right)
             yield edits.replace(code, node, f"np.divide({left}, {right}, dtype={SINGLE})")
         elif isinstance(node, ast.Call) and dtypes.created(code, node):
-            if method(node) == "astype":
-                yield edits.replace(code, node.args[0], SINGLE)
+            stated = dtypes.stated_double(code, node)
+            if method(node) == "astype" or stated is not None:
+                yield edits.replace(code, stated or node.args[0], SINGLE)
             elif creates_double(code, node) in {"zeros", "ones", "empty", "full"}:
                 yield _with_dtype(code, node)
             else:
@@ -85,7 +86,7 @@ def needless_copy(code: Code, lines: set[int]) -> Iterator[Edit]:
     """The array itself in the place of its copy."""
     for node in _on(code, lines):
         if isinstance(node, ast.Call) and copies.redundant(code, node) and method(node) != "tolist":
-            inner = node.args[0] if code.numpy(node) == "array" else receiver(node)
+            inner = node.args[0] if code.numpy(node) in {"array", "copy"} else receiver(node)
             yield edits.replace(code, node, edits.text(code, inner or node))
 
 
