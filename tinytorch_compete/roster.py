@@ -116,8 +116,17 @@ def _entered(now: Roster, before: Entered | None, arrival: Arrival, team_size: i
     team = "" if refused else name
     was = before.team if before else ""
     since = arrival.sent_at if team != was else before.since if before else None
+    # What staff took back stays so while the same entry asks for its team again.
+    shared = before if before and before.sha == arrival.sha else who
     return Entered(
-        arrival.sha, arrival.sent_at, who.handle, who.show, who.progress, team, since, refused
+        arrival.sha,
+        arrival.sent_at,
+        shared.handle,
+        shared.show,
+        shared.progress,
+        team,
+        since,
+        refused,
     )
 
 
