@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -287,6 +288,14 @@ def test_a_folder_without_submissions_says_where_they_are_looked_for(tmp_path: P
         submission.find(tmp_path, "mine")
     with pytest.raises(CompeteError, match="no such folder"):
         submission.find(tmp_path / "nowhere", "mine")
+
+
+@pytest.mark.parametrize("name", ["bo\nb", "bo\x1b[31m", os.fsdecode(b"bo\xff")])
+def test_a_student_without_a_plain_name_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "mine").mkdir(parents=True)
+    with pytest.raises(CompeteError, match=r"the folder 'bo.* has no plain name") as raised:
+        submission.find(tmp_path, "mine")
+    assert str(raised.value).isprintable()
 
 
 def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) -> None:

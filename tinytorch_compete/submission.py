@@ -106,12 +106,16 @@ def parse_time(text: str) -> dt.datetime | None:
 def find(root: Path, slug: str) -> list[Submission]:
     """The submissions for a challenge below a folder, by student.
 
-    Raises ``CompeteError`` if the folder holds none, and says what it should look like.
+    Raises ``CompeteError`` if the folder holds none, and says what it should look like, or if a
+    student's name can't be shown.
     """
     if not root.is_dir():
         raise CompeteError(f"{root}: no such folder of submissions.")
     folders = sorted(path / slug for path in root.iterdir() if not path.name.startswith("."))
     found = [at(folder, slug) for folder in folders if folder.is_dir()]
+    for work in found:
+        if not work.student.isprintable():  # nor could it be kept: JSON has no place for bad UTF-8
+            raise CompeteError(f"{root}: the folder {work.student!r} has no plain name; rename it.")
     if not found:
         raise CompeteError(
             f"{root}: no submissions for {slug!r}. They are looked for in nbgrader's layout: "
