@@ -130,6 +130,7 @@ def grade(
     task = advising.grade if insights else grading.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
+        shadows.check_whole(plan, found, results, kept)
         shadowing.promote(plan, works, kept, results, gradebook)
         _tell(plan, kept, roster, results, gradebook, class_figures)
     elif shadow:
