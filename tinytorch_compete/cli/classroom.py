@@ -202,9 +202,9 @@ def _tell(
     """Bring up to date what students are told that others' results decide: teams, the class."""
     latest = kept.latest(plan.entry.slug, final=plan.final)
     others = sharing(roster, plan.entry.slug, latest)
-    _place_in_class(plan, latest, others, folder, gradebook, class_figures)
     if gradebook:
         gradebook.level(plan, latest, roster)
+    _place_in_class(plan, latest, others, folder, gradebook, class_figures)
     write_team_feedback(plan, latest, roster, folder)
 
 
