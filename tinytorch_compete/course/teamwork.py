@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def _keep(path: Path, text: str, submitted: Path) -> None:
     new = not path.exists()
     files.write_text(path, text, mode=0o644 if new else path.stat().st_mode & 0o777)
     for name in BROUGHT if new else ():
-        if (submitted / name).is_file():
+        if os.path.isfile(submitted / name):  # False, too, where it can't be looked at
             said = (submitted / name).read_text("utf-8", errors="replace")
             files.write_text(path.parent / name, said)
 
