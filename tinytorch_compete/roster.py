@@ -66,6 +66,11 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teams: dict[str, Team] = {}
     entered: dict[str, Entered] = {}
 
+    def __post_init__(self) -> None:
+        unknown = {one.team for one in self.entered.values()} - {"", *self.teams}
+        if unknown:
+            raise ValueError(f"nobody founded {', '.join(sorted(unknown))}")
+
     def of(self, student: str) -> Entered:
         """What counts for a student; without an entry, the least that a board works with."""
         return self.entered.get(student, Entered(""))

@@ -235,13 +235,19 @@ def test_another_challenges_entry_counts_for_nothing_here(entry: Entry, folder: 
     assert known.of(exchange.username()).handle == ""
 
 
-def test_a_damaged_roster_is_one_clear_error(entry: Entry, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "text", ['{"teams": 3}', '{"entered": {"ada": {"sha": "", "team": "rocket"}}}']
+)
+def test_a_damaged_roster_is_one_clear_error(
+    entry: Entry, folder: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     send(entry, folder)
     path = folder.parent.parent / "graded" / "entries" / "mine.json"
     path.parent.mkdir(parents=True)
-    path.write_text('{"teams": 3}')
+    path.write_text(text)
     assert staff(folder, "grade", "mine", str(folder.parent.parent / "drop")) == 1
-    assert path.read_text() == '{"teams": 3}'
+    assert "mine.json: not a roster" in capsys.readouterr().err
+    assert path.read_text() == text
 
 
 def test_who_left_a_team_and_has_nothing_graded_is_told_of_no_team_result(
