@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,18 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
     (tmp_path / entrant.FILE).write_text(text)
     with pytest.raises(StoreError, match="not an entry"):
         entrant.read(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_an_entrys_place_is_one_clear_error_and_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / entrant.FILE)
+    writing = threading.Thread(target=(tmp_path / entrant.FILE).write_text, args=["{"])
+    writing.start()  # waits for a reader
+    with pytest.raises(StoreError, match="no plain file"):
+        entrant.read(tmp_path)
+    reader = os.open(tmp_path / entrant.FILE, os.O_RDONLY | os.O_NONBLOCK)
+    writing.join()
+    os.close(reader)
 
 
 @pytest.mark.parametrize("handle", ["Ada", "R2 D2", "Jo-Ann O'Hara", "Zoë", "李小龙", "x" * 24])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -287,6 +288,34 @@ def test_a_folder_without_submissions_says_where_they_are_looked_for(tmp_path: P
         submission.find(tmp_path, "mine")
     with pytest.raises(CompeteError, match="no such folder"):
         submission.find(tmp_path / "nowhere", "mine")
+
+
+@pytest.mark.parametrize("what", ["ben", "ben/mine", "ben/mine/mine.ipynb"])
+def test_a_folder_that_a_student_closed_costs_nobody_else_anything(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    for student in ("ada", "ben"):
+        submit(tmp_path / "class", student)
+    closed, kept = tmp_path / "class" / what, Store(tmp_path / "r.sqlite")
+    closed.chmod(0)
+    try:
+        if os.access(closed, os.R_OK):
+            pytest.skip("nothing is closed to this user")
+        found = {r.identity.student: r for r in grade_all(plan, tmp_path / "class", kept)}
+    finally:
+        closed.chmod(0o755)
+    assert found["ada"].verdict == Verdict.OK
+    assert found["ben"].verdict == Verdict.FAULT
+    assert "can't be read (Permission denied)" in found["ben"].message
+
+
+@pytest.mark.parametrize("name", ["bo\nb", "bo\x1b[31m", os.fsdecode(b"bo\xff")])
+def test_a_student_without_a_plain_name_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "mine").mkdir(parents=True)
+    with pytest.raises(CompeteError, match=r"the folder 'bo.* has no plain name") as raised:
+        submission.find(tmp_path, "mine")
+    assert str(raised.value).isprintable()
 
 
 def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) -> None:

@@ -187,7 +187,8 @@ def test_a_team_never_has_a_students_pseudonym() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["<b>Rocket", "=1+1", "Ro\x1b[31mcket", "x" * 25, "Ro\ncket", "\u3164\u3164", "[red]x"]
+    "name",
+    ["<b>Rocket", "=1+1", "Ro\x1b[31mcket", "x" * 25, "Ro\ncket", "\u3164\u3164", "[red]x", "ﾞﾟ"],
 )
 def test_names_that_markup_or_sheets_would_obey_are_no_teams(name: str) -> None:
     with pytest.raises(ValueError, match="a handle is"):
@@ -216,6 +217,15 @@ def test_staff_can_hide_a_student_until_another_entry_comes() -> None:
     assert known.of("ada").show == "nothing"
     assert enrol(known, [entry], SIZE) == known
     assert enrol(known, [said("ada", hours=1)], SIZE).of("ada").show == "handle"
+
+
+def test_what_staff_hid_stays_hidden_while_the_same_entry_asks_for_its_team_again() -> None:
+    founder, refused = said("ada", "Rocket"), said("bob", "Rocket", "guessed it", 1, handle="Bob B")
+    known = roster.private(enrol(Roster(), [founder, refused], SIZE), "bob")
+    known = enrol(known, [founder, refused], SIZE)
+    assert (known.of("bob").handle, known.of("bob").show) == ("", "nothing")
+    assert known.of("bob").refused
+    assert enrol(known, [said("bob", hours=2, handle="Bob B")], SIZE).of("bob").show == "handle"
 
 
 def test_the_longest_entry_is_no_reason_to_look() -> None:

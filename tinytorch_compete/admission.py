@@ -98,8 +98,11 @@ def _digest(work: Submission) -> str:
 
 
 def _earlier(own: _Taken, taken: Collection[_Taken], roster: Roster) -> int:
-    """How much other work of the same day was taken, of the student and all teammates."""
-    if not own.sha or own.sent_at is None:
+    """How much other work of the same day was taken, of the student and all teammates.
+
+    None for work that was taken itself: who joined a team since doesn't make it too much.
+    """
+    if not own.sha or own.sent_at is None or own in taken:
         return 0
     side, day = roster.side(own.student), in_utc(own.sent_at).date()
     same = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +91,8 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def check_handle(handle: str) -> str:
     """The handle, composed; raises ``ValueError`` unless it is short, plain and shows as it is."""
     composed = unicodedata.normalize("NFC", handle)
-    if len(composed) > MAX_HANDLE or not HANDLE.fullmatch(composed):
+    shows = HANDLE.fullmatch(composed) and team.alike(composed)
+    if len(composed) > MAX_HANDLE or not shows:
         raise ValueError(
             f"a handle is, as a team's name, 2 to {MAX_HANDLE} letters and digits, with single "
             "spaces, dots, hyphens or apostrophes between them"
@@ -102,8 +104,9 @@ def read(folder: Path) -> Entrant:
     """The entrant of a folder; raises ``StoreError`` if its file is damaged or too large."""
     path = folder / FILE
     try:
-        if path.is_symlink() or path.stat().st_size > MIB:
-            raise ValueError("it is a link or larger than any that was written here")
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MIB:  # reading a pipe never ends
+            raise ValueError("it is no plain file, or larger than any that was written here")
         return msgspec.json.decode(path.read_bytes(), type=Entrant)
     except OSError as error:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 from tinytorch_compete import checking, notebook
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.data.splits import Progress
+from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.model import Inputs, Limits, Timed, Verdict
 from tinytorch_compete.pack import Entry
@@ -83,14 +84,25 @@ def as_json(portrait: Portrait) -> str:
 
 
 def code_beside(path: Path, folder: Path) -> Path:
-    """Copy the student's modules and framework, and no more of what lies beside the notebook."""
-    for file in path.parent.glob("*.py"):
-        if file.is_file():
-            shutil.copy(file, folder)
+    """Copy the student's modules and framework, and no more of what lies beside the notebook.
+
+    Links that lead nowhere, such as an editor's locks, are left out. Raises ``StoreError``.
+    """
     framework = path.parent / FRAMEWORK
-    if framework.is_dir():
-        skipped = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(framework, folder / FRAMEWORK, ignore=skipped)
+    skipped = shutil.ignore_patterns("__pycache__")
+    try:
+        for file in path.parent.glob("*.py"):
+            if file.is_file():
+                shutil.copy(file, folder)
+        if framework.is_dir():
+            shutil.copytree(
+                framework, folder / FRAMEWORK, ignore=skipped, ignore_dangling_symlinks=True
+            )
+    except shutil.Error as error:  # one of these for all files of a tree that failed
+        file, _, why = error.args[0][0]
+        raise StoreError(f"{file}: can't be copied ({why}).") from None
+    except OSError as error:
+        raise StoreError(f"{error.filename}: can't be copied ({error.strerror}).") from None
     return folder
 
 

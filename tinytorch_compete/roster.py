@@ -66,6 +66,11 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teams: dict[str, Team] = {}
     entered: dict[str, Entered] = {}
 
+    def __post_init__(self) -> None:
+        unknown = {one.team for one in self.entered.values()} - {"", *self.teams}
+        if unknown:
+            raise ValueError(f"nobody founded {', '.join(sorted(unknown))}")
+
     def of(self, student: str) -> Entered:
         """What counts for a student; without an entry, the least that a board works with."""
         return self.entered.get(student, Entered(""))
@@ -116,8 +121,17 @@ def _entered(now: Roster, before: Entered | None, arrival: Arrival, team_size: i
     team = "" if refused else name
     was = before.team if before else ""
     since = arrival.sent_at if team != was else before.since if before else None
+    # What staff took back stays so while the same entry asks for its team again.
+    shared = before if before and before.sha == arrival.sha else who
     return Entered(
-        arrival.sha, arrival.sent_at, who.handle, who.show, who.progress, team, since, refused
+        arrival.sha,
+        arrival.sent_at,
+        shared.handle,
+        shared.show,
+        shared.progress,
+        team,
+        since,
+        refused,
     )
 
 

@@ -72,6 +72,23 @@ def check_absent(plan: Plan, root: Path) -> None:
         )
 
 
+def check_whole(plan: Plan, found: Sequence[Submission], root: Path, kept: Store) -> None:
+    """Raise ``CompeteError`` if a shadow has grades of students who have no submission here.
+
+    Promoting would publish a part of the class and drop the rest. What was withdrawn is dropped.
+    """
+    slug, final = plan.entry.slug, plan.final
+    held = current(plan.entry, stored(root, slug, final), final)
+    here = {work.student for work in found}
+    stay = {name for name, result in standing(kept, slug, final).items() if result.withdrawal}
+    if gone := sorted(held.keys() - here - stay):
+        raise CompeteError(
+            f"graded in the shadow, and without a submission here: {named(gone)}. Nothing was "
+            f"published. Name the folder that was graded, or delete {folder(root, slug, final)} "
+            "and grade what is left anew with --shadow."
+        )
+
+
 def standing(kept: Store, slug: str, final: bool) -> dict[str, Result]:
     """Each student's published result, withdrawn ones included; faults are none."""
     return {

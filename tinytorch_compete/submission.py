@@ -45,7 +45,7 @@ class Submission(msgspec.Struct, frozen=True):
         found: dict[str, str] = {}
         total = 0
         for path in _walk(self.folder, {*SKIPPED, DATA}):
-            total += path.stat().st_size
+            total += _size(path)
             if len(found) >= MAX_FILES or total > MAX_MIB * MIB:
                 raise NotebookError(
                     f"{self.folder}: more than {MAX_FILES} files or {MAX_MIB} MiB; "
@@ -59,7 +59,7 @@ class Submission(msgspec.Struct, frozen=True):
         if self.folder is None:
             return {self.notebook.name: self.notebook.stat().st_size}
         paths = _walk(self.folder, {*SKIPPED, DATA})
-        return {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
+        return {path.relative_to(self.folder).as_posix(): _size(path) for path in paths}
 
     def code(self) -> Mapping[str, str]:
         """The text of each Python file beside the notebook; raises as ``files`` does."""
@@ -106,12 +106,16 @@ def parse_time(text: str) -> dt.datetime | None:
 def find(root: Path, slug: str) -> list[Submission]:
     """The submissions for a challenge below a folder, by student.
 
-    Raises ``CompeteError`` if the folder holds none, and says what it should look like.
+    Raises ``CompeteError`` if the folder holds none, and says what it should look like, or if a
+    student's name can't be shown.
     """
     if not root.is_dir():
         raise CompeteError(f"{root}: no such folder of submissions.")
     folders = sorted(path / slug for path in root.iterdir() if not path.name.startswith("."))
-    found = [at(folder, slug) for folder in folders if folder.is_dir()]
+    found = [at(folder, slug) for folder in folders if _is_there(folder)]
+    for work in found:
+        if not work.student.isprintable():  # nor could it be kept: JSON has no place for bad UTF-8
+            raise CompeteError(f"{root}: the folder {work.student!r} has no plain name; rename it.")
     if not found:
         raise CompeteError(
             f"{root}: no submissions for {slug!r}. They are looked for in nbgrader's layout: "
@@ -123,14 +127,16 @@ def find(root: Path, slug: str) -> list[Submission]:
 def at(folder: Path, slug: str) -> Submission:
     """The submission in a folder: the notebook named after the challenge, or else the only one."""
     named = folder / f"{slug}.ipynb"
-    others = sorted(folder.glob("*.ipynb"))
-    path = others[0] if not named.exists() and len(others) == 1 else named
+    others = sorted(folder.glob("*.ipynb")) if os.path.isdir(folder) else []
+    path = others[0] if not os.path.exists(named) and len(others) == 1 else named
     return Submission(folder.parent.name, path, folder)
 
 
 def misnamed(work: Submission, slug: str) -> str:
     """One line for staff about work whose notebook isn't named after the challenge, or else ''."""
-    if work.folder is None or (work.folder / f"{slug}.ipynb").exists():
+    if work.folder is None or os.path.exists(work.folder / f"{slug}.ipynb"):
+        return ""
+    if not os.access(work.folder, os.R_OK | os.X_OK):  # grading it will say so
         return ""
     others = sorted(path.name for path in work.folder.glob("*.ipynb"))
     found = ", ".join(repr(name) for name in others[:3]) or "no notebook at all"
@@ -142,7 +148,7 @@ def misnamed(work: Submission, slug: str) -> str:
 
 def _walk(folder: Path, skipped: set[str]) -> Iterator[Path]:
     """The regular files below a folder, by name; anything else but a folder is refused."""
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    for entry in _listed(folder):
         path = Path(entry.path)
         if entry.name in skipped:
             continue
@@ -156,9 +162,37 @@ def _walk(folder: Path, skipped: set[str]) -> Iterator[Path]:
             yield from _walk(path, SKIPPED)
 
 
+def _is_there(folder: Path) -> bool:
+    """Whether a folder is there, or can't be looked at: then grading it will say so."""
+    try:
+        return stat.S_ISDIR(folder.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
 def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Fault(f"{path}: can't be read ({error.strerror}); check its permissions.") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> Fault:
+    return Fault(f"{path}: can't be read ({error.strerror}); check its permissions.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,10 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from tinytorch_compete import profiling
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.costs import Profile
+from tinytorch_compete.errors import StoreError
 from tinytorch_compete.profile import roof
 from tinytorch_compete.profile.roof import Rate, Roof
 
@@ -76,3 +79,17 @@ def test_a_notebook_that_is_none_is_one_sentence(
 ) -> None:
     assert run(["profile", str(tmp_path / "none.ipynb")], "t") == 1
     assert "no such file" in capsys.readouterr().err
+
+
+def test_an_editors_lock_in_the_framework_is_left_out_and_a_pipe_is_one_sentence(
+    notebook: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    framework, made = notebook.parent / "tinytorch", tmp_path_factory.mktemp("made")
+    framework.mkdir()
+    (framework / "tensor.py").write_text("x = 1\n")
+    (framework / ".#tensor.py").symlink_to("ada@host.1234:1700000000")
+    profiling.code_beside(notebook, made)
+    assert [path.name for path in (made / "tinytorch").iterdir()] == ["tensor.py"]
+    os.mkfifo(framework / "pipe.py")
+    with pytest.raises(StoreError, match=r"pipe\.py: can't be copied \(.*named pipe"):
+        profiling.code_beside(notebook, tmp_path_factory.mktemp("again"))

@@ -253,6 +253,24 @@ def test_who_handed_in_nothing_that_can_be_graded_keeps_the_old_result(
     assert points(root)["flo"] == before["flo"]
 
 
+def test_a_part_of_the_class_is_not_promoted_and_the_rest_not_dropped(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert grade(root, "--shadow") == 0
+    (root / "apart").mkdir()
+    for student in ("bob", "flo"):
+        (root / "class" / student).rename(root / "apart" / student)
+    before = public(root)
+    assert grade(root, "--promote") == 1
+    said = capsys.readouterr().err
+    assert "without a submission here: bob, flo. Nothing was published" in said
+    assert public(root) == before
+    stored(root).withdraw("flo", "mine", "the same code as ada's")
+    (root / "apart" / "bob").rename(root / "class" / "bob")
+    assert grade(root, "--promote") == 0
+    assert "3 grades are published" in capsys.readouterr().out
+
+
 def test_a_shadow_of_the_final_grading_is_apart_from_the_public_ones(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

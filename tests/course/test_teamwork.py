@@ -150,3 +150,38 @@ def test_a_team_has_one_quota_and_who_is_beyond_it_has_the_teams_points(
     stamp.write_text("2026-02-01 09:00:00.000000 UTC")
     assert run(words, "tito compete") == 0
     assert scores(course) == {"ada": 0.0, "bob": 0.0, "eve": 0.0}
+
+
+def test_a_teams_final_points_outlast_a_later_public_grading_of_somebody_else(
+    course: Path, tmp_path: Path
+) -> None:
+    words = ("--course", course, "--no-insights")
+    send(course, "ada", GOLD, 13, "rocket")
+    send(course, "bob", ZEROS, 12, "Rocket")
+    assert compete("grade", "target", *words) == 0
+    assert scores(course) == {"ada": 10.0, "bob": 10.0}
+    send(course, "bob", ZEROS + "# last", 14, "Rocket")
+    assert compete("grade", "target", *words, "--final") == 0
+    assert scores(course) == {"ada": 0.0, "bob": 0.0}
+    late = send(course, "cyd", GOLD, 15)
+    shutil.copytree(late, tmp_path / "late" / "cyd" / "target")
+    assert compete("grade", "target", tmp_path / "late", *words) == 0
+    assert scores(course) == {"ada": 0.0, "bob": 0.0, "cyd": 10.0}
+
+
+def test_grading_once_more_changes_no_graded_copy_in_a_class_with_figures(course: Path) -> None:
+    for number, student in enumerate(("cyd", "dee", "eve", "fay")):
+        send(course, student, GOLD if number % 2 else ZEROS, 10)
+    send(course, "ada", GOLD, 13, "rocket")
+    send(course, "bob", ZEROS, 12, "Rocket")
+
+    def copies() -> dict[str, str]:
+        words = ("--course", course, "--class-figures", "--no-insights")
+        assert compete("grade", "target", *words) == 0
+        found = (course / "autograded").rglob("*.ipynb")
+        return {path.parts[-3]: path.read_text() for path in found}
+
+    first = copies()
+    assert copies() == first
+    with_figures = {name for name, text in first.items() if "In your class" in text}
+    assert with_figures == first.keys() - {"bob"}  # for whom the teammate's result counts

@@ -8,14 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 from student.conftest import write_answer
+from test_roster import SIZE, result, said
 
 from tinytorch_compete import desk, enrolment, entrant, standing, submission
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course import exchange
+from tinytorch_compete.course import exchange, results
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.grading import Plan
 from tinytorch_compete.leaderboard import data
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.panel import Panel
+from tinytorch_compete.roster import Roster, enrol
 from tinytorch_compete.wishes import Wishes
 
 
@@ -232,10 +235,28 @@ def test_another_challenges_entry_counts_for_nothing_here(entry: Entry, folder: 
     assert known.of(exchange.username()).handle == ""
 
 
-def test_a_damaged_roster_is_one_clear_error(entry: Entry, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "text", ['{"teams": 3}', '{"entered": {"ada": {"sha": "", "team": "rocket"}}}']
+)
+def test_a_damaged_roster_is_one_clear_error(
+    entry: Entry, folder: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     send(entry, folder)
     path = folder.parent.parent / "graded" / "entries" / "mine.json"
     path.parent.mkdir(parents=True)
-    path.write_text('{"teams": 3}')
+    path.write_text(text)
     assert staff(folder, "grade", "mine", str(folder.parent.parent / "drop")) == 1
-    assert path.read_text() == '{"teams": 3}'
+    assert "mine.json: not a roster" in capsys.readouterr().err
+    assert path.read_text() == text
+
+
+def test_who_left_a_team_and_has_nothing_graded_is_told_of_no_team_result(
+    entry: Entry, tmp_path: Path
+) -> None:
+    plan, folder = Plan(entry, b"s" * 32), tmp_path / "graded"
+    known = enrol(Roster(), [said("ada", "Rocket"), said("bob", "Rocket")], SIZE)
+    results.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
+    assert [path.name for path in folder.rglob("*.ipynb")] == ["mine-team.ipynb"]
+    known = enrol(known, [said("bob", hours=7)], SIZE)
+    results.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
+    assert list(folder.rglob("*.ipynb")) == []

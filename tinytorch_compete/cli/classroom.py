@@ -130,6 +130,7 @@ def grade(
     task = advising.grade if insights else grading.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
+        shadows.check_whole(plan, found, results, kept)
         shadowing.promote(plan, works, kept, results, gradebook)
         _tell(plan, kept, roster, results, gradebook, class_figures)
     elif shadow:
@@ -201,9 +202,9 @@ def _tell(
     """Bring up to date what students are told that others' results decide: teams, the class."""
     latest = kept.latest(plan.entry.slug, final=plan.final)
     others = sharing(roster, plan.entry.slug, latest)
-    _place_in_class(plan, latest, others, folder, gradebook, class_figures)
     if gradebook:
         gradebook.level(plan, latest, roster)
+    _place_in_class(plan, latest, others, folder, gradebook, class_figures)
     write_team_feedback(plan, latest, roster, folder)
 
 

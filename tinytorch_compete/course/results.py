@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import nbformat
 from nbformat import NotebookNode
 
@@ -84,11 +85,12 @@ def write_team_feedback(plan: Plan, latest: Sequence[Result], known: Roster, fol
     there is none afterwards. Raises ``StoreError``.
     """
     own = {result.identity.student: result.identity for result in latest}
-    for result in roster.counted(known, latest):
-        identity = result.identity
-        path = feedback_path(folder, identity)
+    counted = {result.identity.student: result for result in roster.counted(known, latest)}
+    for student in sorted({*known.entered, *counted}):
+        path = feedback_path(folder, msgspec.structs.replace(plan.conditions, student=student))
         path = path.with_name(f"{path.stem}-team.ipynb")
-        if identity == own.get(identity.student):
+        result = counted.get(student)
+        if result is None or result.identity == own.get(student):
             _remove(path)
         else:
             write_notebook(path, team_feedback(plan, result, known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Grade, Gradebook, MissingEntry
 
-from tinytorch_compete import files, notebook, roster
+from tinytorch_compete import feedback, files, notebook, returned, roster
 from tinytorch_compete.course import results
 from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
 from tinytorch_compete.grading import Graded, Plan
@@ -33,7 +34,8 @@ class Places(msgspec.Struct, frozen=True):
 def mark(copy: NotebookNode, plan: Plan, result: Result, own: bool, known: Roster) -> NotebookNode:
     """A graded copy with the points that count: the student's ``own``, or a teammate's.
 
-    Of a teammate's result the summary stands first; what follows is still about the student's own.
+    Of a teammate's result the summary stands first; what follows is still about the student's own,
+    but for its place in the class, where it doesn't count.
     """
     copy.cells = [cell for cell in copy.cells if cell.get("id") != CELL]
     earned = points(plan, result)
@@ -41,6 +43,7 @@ def mark(copy: NotebookNode, plan: Plan, result: Result, own: bool, known: Roste
         if (name := notebook.grade_id(cell)) in earned:
             score(cell, earned[name], plan.points[name])
     if not own:
+        feedback.with_class(copy, "")
         first = results.team_feedback(plan, result, known).cells[0]
         first.id, first.metadata["tinytorch_compete"] = CELL, {"feedback": CELL}
         copy.cells.insert(0, first)
@@ -59,7 +62,7 @@ def level(
 
     ``near`` are students whose copies are looked at in any case: all, if left out, and then a
     member whose own work was never graded gets a row and a copy, that of the released notebook.
-    Raises ``StoreError``.
+    What the final grading gave stays, whatever is graded in public later. Raises ``StoreError``.
     """
     own = {result.identity.student: result.identity for result in latest}
     with Gradebook(places.db_url) as gradebook:
@@ -69,6 +72,8 @@ def level(
                 continue
             grades = _grades(gradebook, plan.entry.slug, student)
             path = places.graded(student)
+            if _is_final(path) and not plan.final:
+                continue
             if path.exists() and (near is None or student in near or _differ(grades, plan, result)):
                 copy = nbformat.read(path, 4)
             elif near is None and one.team and not path.exists():
@@ -87,6 +92,11 @@ def points(plan: Plan, result: Result) -> dict[str, float]:
     return {name: min(earned.get(name, 0.0), worth) for name, worth in plan.points.items()}
 
 
+def _is_final(copy: Path) -> bool:
+    told = returned.read(copy)
+    return told is not None and told.final
+
+
 def _keep(path: Path, text: str, submitted: Path) -> None:
     """Write a graded copy; a new one gets what nbgrader knows by what it was made of, and for whom.
 
@@ -95,7 +105,7 @@ def _keep(path: Path, text: str, submitted: Path) -> None:
     new = not path.exists()
     files.write_text(path, text, mode=0o644 if new else path.stat().st_mode & 0o777)
     for name in BROUGHT if new else ():
-        if (submitted / name).is_file():
+        if os.path.isfile(submitted / name):  # False, too, where it can't be looked at
             said = (submitted / name).read_text("utf-8", errors="replace")
             files.write_text(path.parent / name, said)
 
