@@ -141,7 +141,7 @@ def test_final_grading_waits_for_the_closing(
     facts = course / "challenge_notebooks" / "mine" / "challenge.toml"
     facts.write_text(f"{facts.read_text()}\n[dates]\ncloses = {closes}\n")
     assert tito("--pack", str(course), "grade", "mine", "class", "--final") == 1
-    assert "mine is open until 2999-01-01 00:00" in capsys.readouterr().err
+    assert "mine is open until 2999-01-01 00:00 UTC" in capsys.readouterr().err
     assert not Path("graded").exists()
 
 

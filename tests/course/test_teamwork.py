@@ -152,6 +152,25 @@ def test_a_team_has_one_quota_and_who_is_beyond_it_has_the_teams_points(
     assert scores(course) == {"ada": 0.0, "bob": 0.0, "eve": 0.0}
 
 
+def test_who_leaves_a_team_takes_none_of_its_points_along(course: Path) -> None:
+    copied = course.parent / "pack"
+    shutil.copytree(PACK, copied)
+    toml = copied / "challenge_notebooks" / "target" / "challenge.toml"
+    toml.write_text(toml.read_text() + "\n[dates]\ncloses = 2026-01-31T12:30:00Z\n")
+    config = course / "nbgrader_config.py"
+    config.write_text(config.read_text().replace(str(PACK), str(copied)))
+    words = ["--pack", str(copied), "grade", "target", "--course", str(course), "--no-insights"]
+    send(course, "bob", GOLD, 12, "Rocket")
+    send(course, "ada", ZEROS, 13, "Rocket")  # too late to be graded, and yet in the team
+    assert run(words, "tito compete") == 0
+    assert scores(course) == {"ada": 10.0, "bob": 10.0}
+    send(course, "ada", ZEROS, 14)
+    for _ in range(2):
+        assert run(words, "tito compete") == 0
+        assert scores(course) == {"bob": 10.0}
+        assert not (course / "autograded" / "ada" / "target").exists()
+
+
 def test_a_teams_final_points_outlast_a_later_public_grading_of_somebody_else(
     course: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +182,10 @@ def test_a_teams_final_points_outlast_a_later_public_grading_of_somebody_else(
     send(course, "bob", ZEROS + "# last", 14, "Rocket")
     assert compete("grade", "target", *words, "--final") == 0
     assert scores(course) == {"ada": 0.0, "bob": 0.0}
+    sheet = tmp_path / "final.csv"
+    export = ("export", "target", "--results", course / "graded", "--canvas", sheet)
+    assert compete(*export, "--final") == 0
+    assert pd.read_csv(sheet)["Target"].tolist()[1:] == [0, 0]
     late = send(course, "cyd", GOLD, 15)
     shutil.copytree(late, tmp_path / "late" / "cyd" / "target")
     assert compete("grade", "target", tmp_path / "late", *words) == 0

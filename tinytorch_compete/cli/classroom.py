@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinytorch_compete import (
+    admission,
     advising,
     enrolment,
     files,
@@ -20,7 +21,6 @@ from tinytorch_compete import (
     submission,
 )
 from tinytorch_compete import shadow as shadows
-from tinytorch_compete.admission import admit
 from tinytorch_compete.cli import shadowing, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Folder, Source, options
@@ -264,17 +264,17 @@ def _admitted(
     entry: Entry, found: Sequence[Submission], kept: Store, roster: Roster
 ) -> Sequence[Submission]:
     """The submissions that the challenge's dates and quota let in; says what they don't."""
-    admission = admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
-    for work, why in admission.refused:
+    taken = admission.admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
+    for work, why in taken.refused:
         line = f"not graded: {work.student}: {why}."
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
-    if undated := admission.undated:
+    if undated := taken.undated:
         line = f"no time of sending, so dates and quota can't be checked: {', '.join(undated)}"
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
-    for work in admission.admitted:
+    for work in taken.admitted:
         if said := submission.misnamed(work, entry.slug):
             errors.print(said, markup=False, highlight=False, soft_wrap=True)
-    return admission.admitted
+    return taken.admitted
 
 
 def _grade(
@@ -317,11 +317,11 @@ def _grade(
 
 
 def _check_closed(entry: Entry) -> None:
-    """Raise ``CompeteError`` while a challenge is open; a date without a zone is local time."""
+    """Raise ``CompeteError`` while a challenge is open."""
     closes = entry.challenge.dates.closes
-    if closes and dt.datetime.now(dt.UTC) < closes.astimezone():
+    if closes and dt.datetime.now(dt.UTC) < admission.in_utc(closes):
         raise CompeteError(
-            f"{entry.slug} is open until {closes:%Y-%m-%d %H:%M}: the final grading uses up its "
+            f"{entry.slug} is open until {admission.shown(closes)}: the final grading uses up its "
             "secret seeds, so run it after that, or change dates.closes in challenge.toml."
         )
 

@@ -11,7 +11,7 @@ import typer
 
 from tinytorch_compete import enrolment, files, pack, store, verification
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.folder import Folder, stored
+from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, download
 from tinytorch_compete.course import export as exports
 from tinytorch_compete.course import folder as courses
@@ -121,13 +121,18 @@ def export(
     gradescope: Annotated[
         Path | None, typer.Option(help="A folder of STUDENT/results.json for Gradescope.")
     ] = None,
+    final: Final = False,
 ) -> None:
     """Write grades as Canvas, Moodle or Gradescope read them."""
     if not (canvas or moodle or gradescope):
         raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
     challenge = entry_of(context, slug)
     roster = enrolment.read(results, challenge.slug)
-    found = exports.scored(counted(roster, stored(results).latest(challenge.slug)))
+    latest = stored(results).latest(challenge.slug, final=final)
+    if not latest:
+        kind = "final results" if final else "results"
+        raise CompeteError(f"{results}: no {kind} for {challenge.slug!r} yet; grade first.")
+    found = exports.scored(counted(roster, latest))
     facts = challenge.challenge
     written = []
     for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):

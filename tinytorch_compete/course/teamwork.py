@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from nbgrader.api import Grade, Gradebook, MissingEntry
 from tinytorch_compete import feedback, files, notebook, returned, roster
 from tinytorch_compete.course import results
 from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
+from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster
@@ -61,7 +63,8 @@ def level(
     """Give each member of a team the points that count, and back its own to who left one.
 
     ``near`` are students whose copies are looked at in any case: all, if left out, and then a
-    member whose own work was never graded gets a row and a copy, that of the released notebook.
+    member whose own work was never graded gets a row and a copy, that of the released notebook;
+    both go when that student leaves.
     What the final grading gave stays, whatever is graded in public later. Raises ``StoreError``.
     """
     own = {result.identity.student: result.identity for result in latest}
@@ -84,6 +87,9 @@ def level(
             mark(copy, plan, result, result.identity == own.get(student), known)
             _keep(path, nbformat.writes(copy) + "\n", places.submitted(student))
             _set(gradebook, grades, points(plan, result))
+        for student, one in known.entered.items():
+            if one.since and not one.team and student not in own:
+                _take_back(gradebook, plan, student, places.graded(student))
 
 
 def points(plan: Plan, result: Result) -> dict[str, float]:
@@ -108,6 +114,27 @@ def _keep(path: Path, text: str, submitted: Path) -> None:
         if os.path.isfile(submitted / name):  # False, too, where it can't be looked at
             said = (submitted / name).read_text("utf-8", errors="replace")
             files.write_text(path.parent / name, said)
+
+
+def _take_back(gradebook: Gradebook, plan: Plan, student: str, path: Path) -> None:
+    """Remove the row and the copy of who left a team and had its points alone."""
+    told = returned.read(path)
+    if told is None or told.final != plan.final or _has_own(path):
+        return
+    with contextlib.suppress(MissingEntry):  # removed by a call that was ended here
+        gradebook.remove_submission(plan.entry.slug, student)
+    try:
+        for name in BROUGHT:
+            path.with_name(name).unlink(missing_ok=True)
+        path.unlink()
+        path.parent.rmdir()
+    except OSError as error:
+        raise StoreError(f"{path.parent}: can't be removed ({error.strerror}).") from None
+
+
+def _has_own(path: Path) -> bool:
+    """Whether a graded copy is of the student's own work."""
+    return all(cell.get("id") != CELL for cell in nbformat.read(path, 4).cells)
 
 
 def _grades(gradebook: Gradebook, slug: str, student: str) -> list[Grade]:
