@@ -57,11 +57,12 @@ class Line:
 class Open:
     """A frame that is executing, and since when on which line."""
 
-    __slots__ = ("began", "events", "frame", "line", "moves")
+    __slots__ = ("began", "events", "frame", "line", "moves", "quiet")
 
-    def __init__(self, frame: int, line: Line | None, began: int, events: int) -> None:
+    def __init__(self, frame: int, line: Line | None, began: int, events: int, quiet: int) -> None:
         # the frame's id and not the frame, which would keep its arrays alive
         self.frame, self.line, self.began, self.events = frame, line, began, events
+        self.quiet = quiet  # nanoseconds of silence before it
         self.moves = 0  # lines begun in this burst
 
 
@@ -100,6 +101,7 @@ class Clock:
         self.silent = False
         self._silent_since = (0, 0.0)
         self._silent_for = 0.0
+        self._quiet_ns = 0  # of all silences so far
         self._burst_ns = self._hits_ns = 0.0  # of the last burst without probes, two estimates
 
     def wants(self, code: CodeType) -> bool:
@@ -127,7 +129,7 @@ class Clock:
         line.hits += 1
         line.burst_hits += 1
         line.active += 1
-        top.line, top.began, top.events = line, now, self._events
+        top.line, top.began, top.events, top.quiet = line, now, self._events, self._quiet_ns
         top.moves += 1
         if main:
             self._marked = len(stack)
@@ -148,7 +150,7 @@ class Clock:
         line = None if number is None else lines.get(number) or self._new(code, number)
         if line is not None:
             line.active += 1
-        stack.append(Open(id(frame), line, time.perf_counter_ns(), self._events))
+        stack.append(Open(id(frame), line, time.perf_counter_ns(), self._events, self._quiet_ns))
 
     def leave(self, frame: FrameType) -> None:
         """A frame returns or yields."""
@@ -169,7 +171,7 @@ class Clock:
         line = self._by_source.setdefault(source, {}).get(0) or self._add(source, 0)
         line.hits += 1
         line.active += 1
-        self._stack.append(Open(0, line, now, self._events))
+        self._stack.append(Open(0, line, now, self._events, self._quiet_ns))
         self._marked = 1
         self._mark(0, line.index)
         self._was_hot = False
@@ -226,6 +228,7 @@ class Clock:
             if entry.line is not None:
                 self._close(entry, entry.line, since)
         del stack[kept:]
+        self._quiet_ns += waited - late_ns
         self._extrapolate(waited - late_ns, {id(entry.line) for entry in stack})
         self._marked = kept
         self._mark(-2 - kept, 0)
@@ -244,12 +247,12 @@ class Clock:
             self._marked = len(stack) + 1
             self._mark(len(stack), line.index)
             if key == chain[-1][0] and not late:
-                stack.append(Open(key, None, began, self._events))
+                stack.append(Open(key, None, began, self._events, self._quiet_ns))
                 continue
             if not line.hits:
                 line.hits, line.estimated = 1, True
             line.active += 1
-            stack.append(Open(key, line, began, self._events))
+            stack.append(Open(key, line, began, self._events, self._quiet_ns))
 
     def _lines_of(self, code: CodeType) -> dict[int, Line] | None:
         """The lines of a code object's source; by id, for to hash a code object is slow."""
@@ -289,6 +292,8 @@ class Clock:
         line.active -= 1
         if not line.active:
             net = taken - (self._events - entry.events) * self.cost_ns
+            # No probe cost anything in a silence, however dear a busy machine made them seem.
+            net = max(net, self._quiet_ns - entry.quiet)
             if net > 0:
                 line.ns += net  # type: ignore[assignment]
                 line.burst_ns += net  # type: ignore[assignment]
@@ -299,7 +304,7 @@ class Clock:
             if stack[depth].frame == key:
                 self._cut(stack, depth + 1, now, main)
                 return
-        stack.append(Open(key, None, now, self._events))
+        stack.append(Open(key, None, now, self._events, self._quiet_ns))
 
     def _cut(self, stack: list[Open], depth: int, now: int, main: bool) -> None:
         for entry in reversed(stack[depth:]):
