@@ -146,6 +146,8 @@ def test_each_seed_is_another_exam_and_its_raw_figures_are_kept(plan: Plan, tmp_
     assert result.metrics["accuracy"] == pytest.approx(sum(accuracies) / 3)
     assert len(result.samples["wall_s"]) == len(result.samples["peak_mib"]) == 3
     assert result.points == pytest.approx(result.metrics["accuracy"] * 10, abs=0.01)
+    assert result.cells[0].message.startswith("the weakest of 3 runs: ")
+    assert f"{min(accuracies):.1%}" in result.cells[0].message
 
 
 def test_the_first_of_many_seeds_is_the_only_one(plan: Plan, tmp_path: Path) -> None:

@@ -105,12 +105,14 @@ def _mean(challenge: Challenge, name: str, values: Sequence[float]) -> float:
 
 
 def _mean_cells(trials: Sequence[Trial]) -> tuple[CellResult, ...]:
-    """Each cell's mean points, with the words of the run that earned the fewest."""
+    """Each cell's mean points, with the words of the run that earned the fewest, named so."""
     found = []
     for cells in zip(*(trial.cells for trial in trials), strict=True):
         worst = min(cells, key=lambda cell: cell.points)
         points = round(math.fsum(cell.points for cell in cells) / len(cells), 2)
-        found.append(msgspec.structs.replace(worst, points=points))
+        alike = all(cell.points == worst.points for cell in cells)
+        said = worst.message if alike else f"the weakest of {len(cells)} runs: {worst.message}"
+        found.append(msgspec.structs.replace(worst, points=points, message=said))
     return tuple(found)
 
 

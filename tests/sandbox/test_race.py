@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from notebooks import make_notebook
@@ -10,6 +13,8 @@ from sandboxes import SANDBOXES
 from tinytorch_compete import metrics
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Inputs, Limits, Run, Timed, Verdict
+from tinytorch_compete.sandbox import cgroup
+from tinytorch_compete.sandbox.cgroup import Group
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.sandbox.race import FEWEST, MOST, blocks_for
@@ -64,6 +69,22 @@ def test_a_third_of_the_work_is_about_three_times_as_fast(real: Sandbox) -> None
 def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Sandboxes that freeze in both ways: by a cgroup, and by signals."""
     return SANDBOXES[request.param](monkeypatch)
+
+
+def test_a_freezer_that_is_late_on_a_busy_machine_costs_nobody_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Signals stand in for it then, and must be undone, too."""
+    frozen = cgroup.GroupV1.freeze, cgroup.GroupV2.freeze
+    for kind, freeze in zip((cgroup.GroupV1, cgroup.GroupV2), frozen, strict=True):
+        late = functools.partialmethod(_freeze_late, freeze)
+        monkeypatch.setattr(kind, "freeze", late)
+    run = race(SANDBOXES["walls and cgroup"](monkeypatch), LIGHT)
+    assert (run.verdict, run.answers["c1"].problem) == (Verdict.OK, "")
+
+
+def _freeze_late(group: Group, freeze: Callable[[Group, bool], bool], frozen: bool) -> bool:
+    return freeze(group, frozen) and not frozen
 
 
 def test_nothing_runs_while_the_other_works(real: Sandbox) -> None:

@@ -102,9 +102,9 @@ def verdict(name: str) -> Text:
 
 
 def print_results(challenge: Challenge, results: Sequence[Result]) -> None:
-    """One line a result: who, verdict, points, tier, the first metric, peak and time; then why."""
+    """One line a result: who, verdict, points, tier, first metric, peak, a run's time; then why."""
     first = challenge.metric(challenge.rank[0])
-    columns = ["!student", "!verdict", ">points", "!tier", f">{first.name}", ">MiB", ">s"]
+    columns = ["!student", "!verdict", ">points", "!tier", f">{first.name}", ">MiB", ">s a run"]
     console.print(table("", columns, (_row(first, result) for result in results)))
     reasons = [
         [f"  {result.identity.student}", why]
@@ -148,5 +148,5 @@ def _row(first: Metric, result: Result) -> list[str | Text]:
         result.tier,
         "" if figure is None else format_figure(first, figure),
         f"{result.peak_mib:.0f}" if result.layers else "",
-        f"{result.wall_s:.1f}" if result.layers else "",
+        f"{result.wall_s / result.runs:.1f}" if result.layers else "",
     ]
