@@ -80,6 +80,9 @@ class Box:
                 "started. Has somebody removed it, or are there too many? See: tito compete doctor"
             )
         self.uid = FIRST_UID + next(_slots) % 10_000 if self._can_change_user() else None
+        if self.uid is not None and not self.walled:  # the kernel's way to its folders
+            os.chown(self.root, 0, self.uid)
+            self.root.chmod(0o710)
         self.pid: int | None = None
         self._stopped: set[int] = set()
         self.said = ""
@@ -240,9 +243,11 @@ class Box:
             self._stopped = watch.stop(self.pid)
 
     def thaw(self) -> None:
-        """Let the tree go on."""
-        if not (self.group and self.group.freeze(False)):
-            watch.go_on(self._stopped)
+        """Let the tree go on, however it was stopped: a late freezer and signals may both hold."""
+        if self.group:
+            self.group.freeze(False)
+        watch.go_on(self._stopped)
+        self._stopped = set()
 
     def bind(self, cores: lanes.Cores) -> None:
         """Let the tree run on these cores only."""

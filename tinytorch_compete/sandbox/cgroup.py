@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -120,6 +121,8 @@ class GroupV2:
         self._folder = base / _label()
         self._folder.mkdir()
         self.entry = [self._folder / "cgroup.procs"]
+        self._seen = 0  # the highest use that was looked at, where the kernel keeps none
+        self._peak = _open_peak(self._folder / "memory.peak")
         _write(self._folder / "pids.max", processes)
         with contextlib.suppress(FileNotFoundError):  # a kernel without swap
             _write(self._folder / "memory.swap.max", 0)
@@ -128,13 +131,22 @@ class GroupV2:
         _write(self._folder / "memory.max", memory_bytes)
 
     def usage(self) -> int:
-        return _read_int(self._folder / "memory.current")
+        used = _read_int(self._folder / "memory.current")
+        self._seen = max(self._seen, used)
+        return used
 
     def peak(self) -> int:
-        return _read_int(self._folder / "memory.peak")
+        if self._peak is None:  # before Linux 5.19
+            self.usage()
+            return self._seen
+        return int(os.pread(self._peak, 64, 0))
 
     def forget_peak(self) -> None:
-        """Do nothing: before Linux 6.12 the peak can't be set back; start-up then counts."""
+        """Start the peak again; from Linux 5.19 to 6.11 it can't be, and start-up counts."""
+        self._seen = 0
+        with contextlib.suppress(OSError):
+            if self._peak is not None:
+                os.write(self._peak, b"reset\n")  # for this open file alone
 
     def oom_kills(self) -> int:
         return _read_key(self._folder / "memory.events", "oom_kill")
@@ -155,6 +167,9 @@ class GroupV2:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             _write(self._folder / "cgroup.kill", 1)
+        if self._peak is not None:
+            os.close(self._peak)
+            self._peak = None
         _kill_all(self._folder)
         _remove(self._folder)
 
@@ -243,18 +258,29 @@ def _delegates_memory(base: Path) -> bool:
     """Whether groups below ``base`` have memory and pids; moves this process into a leaf for it.
 
     A v2 group with processes of its own can't hand controllers down, so in a delegated scope the
-    grader first moves into the scope's own leaf ``grader``.
+    grader first moves what is in the scope into the scope's own leaf ``grader``: again until none
+    is left, for processes end and fork meanwhile, and another grader may be doing the same.
     """
     control = base / "cgroup.subtree_control"
+    wanted = {"memory", "pids"}
     try:
-        if not {"memory", "pids"} <= set(control.read_text().split()):
+        if not wanted <= set((base / "cgroup.controllers").read_text().split()):
+            return False
+        for _ in range(100):
+            if wanted <= set(control.read_text().split()):
+                return True
             for process in (base / "cgroup.procs").read_text().split():
                 (base / "grader").mkdir(exist_ok=True)
-                _write(base / "grader" / "cgroup.procs", process)
-            _write(control, "+memory +pids")
-        return {"memory", "pids"} <= set(control.read_text().split())
+                with contextlib.suppress(ProcessLookupError):
+                    _write(base / "grader" / "cgroup.procs", process)
+            try:
+                _write(control, "+memory +pids")
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
     except OSError:
-        return False
+        pass
+    return False
 
 
 def _memberships() -> list[tuple[str, str, str]]:
@@ -267,6 +293,14 @@ def _memberships() -> list[tuple[str, str, str]]:
 
 def _label() -> str:
     return f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+
+
+def _open_peak(path: Path) -> int | None:
+    """The open file of a group's peak, to be set back where the kernel can (Linux 6.12)."""
+    for flags in (os.O_RDWR, os.O_RDONLY):
+        with contextlib.suppress(OSError):
+            return os.open(path, flags)
+    return None
 
 
 def _write(path: Path, value: int | str) -> None:
