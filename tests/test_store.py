@@ -196,6 +196,18 @@ def test_an_untouched_chain_holds(chain: Path) -> None:
     assert kept.last_digest() != before
 
 
+def test_a_noted_digest_shows_that_the_end_was_cut_off(chain: Path) -> None:
+    kept = Store(chain)
+    noted = kept.last_digest()
+    kept.append(result("di"))
+    assert kept.check_chain(noted) == 4
+    kept.close()
+    with sqlite3.connect(chain) as database:
+        database.execute("delete from results where id > 2")
+    with pytest.raises(StoreError, match="none of its 2 rows has the digest"):
+        Store(chain).check_chain(noted)
+
+
 @pytest.mark.parametrize(
     "tampering",
     [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ import msgspec
 import psutil
 from nbformat import NotebookNode
 
+from tinytorch_compete import files as sent
 from tinytorch_compete import grading, insights
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.advice.facts import Advice, Autopsy
@@ -77,7 +77,7 @@ class Bench:
         assert folder is not None
         with tempfile.TemporaryDirectory() as place:
             copied = Path(place, "files")
-            shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("data", "__pycache__"))
+            sent.copy_sent(folder, copied)
             (copied / source).write_text(text, encoding="utf-8")
             yield self.notebook, copied
 

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import hmac
 import math
+import mmap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.exam import Exam, PublicExam
 from tinytorch_compete.model import (
+    MIB,
     Challenge,
     Evidence,
     Identity,
@@ -43,6 +45,7 @@ Done = TypeVar("Done")
 ATTEMPTS = 3
 BACK_OFF_S = 0.5
 ENTRY_BYTES = 700
+KERNELS_MIB = 1  # of a run's disk, for what the kernel itself writes
 
 
 class Plan:
@@ -190,6 +193,7 @@ def _sizes(work: Submission) -> dict[str, int]:
 def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     try:
         files = retried(work.files)
+        _check_size(plan, work)
         assembly = retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))
         trials: list[Trial] = []
         for number in range(len(plan.exams)):
@@ -205,6 +209,17 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
         return Graded(_unrun(plan, work, Verdict.ERROR, str(error)))
     except Fault as error:
         return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {error}"))
+
+
+def _check_size(plan: Plan, work: Submission) -> None:
+    """Raise ``NotebookError`` for files that a kernel's folder has no room for, in whole pages."""
+    room_mib = plan.limits.disk_mib - KERNELS_MIB
+    pages = sum(-(-size // mmap.PAGESIZE) for size in work.sizes().values())
+    if pages * mmap.PAGESIZE > room_mib * MIB:
+        raise NotebookError(
+            f"more files than fit in {room_mib} MiB, the disk of a run; send the notebook and the "
+            "code that it needs, and nothing else."
+        )
 
 
 def retried(attempt: Callable[[], Done], attempts: int = ATTEMPTS) -> Done:

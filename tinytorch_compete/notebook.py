@@ -21,10 +21,7 @@ from tinytorch_compete.model import MIB
 
 MAX_NOTEBOOK_MIB = 20
 MAX_CELLS = 2000
-HIDDEN = re.compile(
-    r"^[ \t]*### BEGIN HIDDEN TESTS.*?^[ \t]*### END HIDDEN TESTS[^\n]*\n?",
-    re.DOTALL | re.MULTILINE,
-)
+BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"  # nbgrader's marks
 # What a student says to this package from a notebook; nothing is lost if it isn't run.
 OURS = ("%load_ext tinytorch_compete", "%compete")
 KEPT_MEDIA = ("text/plain", "image/png")
@@ -61,7 +58,7 @@ def read(path: Path) -> NotebookNode:
         raise NotebookError(f"{path}: not a notebook: it is JSON, but has no nbformat field.")
     if type(document["nbformat"]) is not int or document["nbformat"] != 4:
         raise NotebookError(
-            f"{path}: a notebook of format {str(document['nbformat'])[:20]}; format 4 is needed. "
+            f"{path}: a notebook of format {clean(document['nbformat'])[:20]}; 4 is needed. "
             "Open it in Jupyter and save it again, or run: jupyter nbconvert --to notebook."
         )
     cells = document.get("cells")
@@ -104,7 +101,7 @@ def _valid(path: Path, document: dict[str, Any]) -> NotebookNode:
     except RecursionError:
         raise NotebookError(f"{path}: not a notebook: nested too deeply.") from None
     except (nbformat.ValidationError, KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = str(error).partition("\n")[0][:200]
+        reason = clean(error).partition("\n")[0][:200]
         raise NotebookError(
             f"{path}: not a valid notebook ({reason}). Open it in Jupyter and save it again."
         ) from None
@@ -209,12 +206,27 @@ def without_hidden_tests(notebook: NotebookNode) -> NotebookNode:
     """A copy without the hidden part of any cell, and without what such a cell printed."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
-        shown = HIDDEN.sub("", cell.source)
+        shown = _without_hidden(cell.source)
         if shown != cell.source:
             cell.source = shown.rstrip("\n")
             if cell.cell_type == "code":
                 cell.outputs = []
     return notebook
+
+
+def _without_hidden(source: str) -> str:
+    """A text without what stands between the marks; a mark that no other ends hides nothing."""
+    kept: list[str] = []
+    held: list[str] = []
+    for line in source.split("\n"):
+        start = line.lstrip(" \t")
+        if held or start.startswith(BEGIN_HIDDEN):
+            held.append(line)
+            if start.startswith(END_HIDDEN):
+                held.clear()
+        else:
+            kept.append(line)
+    return "\n".join([*kept, *held])
 
 
 def with_plain_outputs(notebook: NotebookNode) -> NotebookNode:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import psutil
 
-from tinytorch_compete import inference, metrics, ranking, review
+from tinytorch_compete import inference, metrics, notebook, ranking, review
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import CellResult, Challenge, Identity, Judgement, Result, Run, Verdict
 
@@ -149,7 +149,7 @@ def unrun(
     return Result(
         identity=identity,
         verdict=verdict,
-        message=message,
+        message=notebook.clean(message),
         points=None if verdict == Verdict.FAULT else 0.0,
         max_points=max_points,
         tier="",

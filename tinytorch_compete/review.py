@@ -60,6 +60,7 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
 _ALONE = {"eval", "compile", "exec"}
 _PATCHED = {"np", "numpy", "time", "json", "builtins", "IPython", "io", "socket"}
 _IMPORTERS = {"__import__", "find_spec", "import_module"}
+_COMMAND = re.compile(r"^[ \t]*(!|%%?(system|sx|bash|sh|script|pip|conda)\b)", re.MULTILINE)
 _IMPORT = re.compile(r"\b(?:import|from)\s+(\w+)")
 
 # Bounds on data in code. Of the sample submissions and the reference framework none has a word
@@ -89,7 +90,7 @@ def read(sources: Mapping[str, str], files: Mapping[str, int]) -> tuple[str, ...
         room -= len(text)
         tree = _tree(text) if room >= 0 else None
         reasons = set(_look(tree, own)) if tree else {_unread(room)}
-        for reason in sorted(reasons | _shell(text)):
+        for reason in sorted(reasons | (_shell(text) if room >= 0 else set())):
             found.setdefault(reason, []).append(name)
     for name, size in files.items():
         if PurePosixPath(name).suffix not in PLAIN:
@@ -132,8 +133,7 @@ def _unread(room: int) -> str:
 
 
 def _shell(text: str) -> set[str]:
-    commands = re.search(r"^\s*(!|%%?(system|sx|bash|sh|script|pip|conda)\b)", text, re.MULTILINE)
-    return {"runs shell commands"} if commands else set()
+    return {"runs shell commands"} if _COMMAND.search(text) else set()
 
 
 def _look(tree: ast.Module, own: set[str]) -> Iterator[str]:

@@ -117,24 +117,30 @@ class Store:
             self._add(connection, result.identity, WITHDRAWN, made)
         return msgspec.structs.replace(result, withdrawal=made)
 
-    def check_chain(self) -> int:
+    def check_chain(self, noted: str = "") -> int:
         """How many rows there are, after checking that each follows from all before it.
 
         A row's digest is the sha256 of the previous row's digest and the row itself, so that no row
         can be changed, removed or put in between later without changing all digests after it.
-        Raises ``StoreError`` that names the first row that doesn't fit. What it can't see is the
-        loss of the newest rows: compare ``last_digest`` with one that was noted before.
+        Raises ``StoreError`` that names the first row that doesn't fit, or if no row has the digest
+        that was ``noted``. Without one it can't see the loss of the newest rows, nor that all were
+        written anew.
         """
         query = sa.select(_results).order_by(_results.c.id)
-        digest, count = "", 0
+        digest, count, met = "", 0, not noted
         with self._reported(), self._engine.connect() as connection:
             for row in connection.execute(query):
-                count += 1
+                count, met = count + 1, met or row.digest == noted
                 if not _agrees(row) or row.digest != (digest := _chained(digest, row.result)):
                     raise StoreError(
                         f"{self.place}: row {row.id} ({row.student}, {row.challenge}) was changed, "
                         "or a row before it was removed. Restore the file from a copy."
                     )
+        if not met:
+            raise StoreError(
+                f"{self.place}: none of its {count} rows has the digest that was noted: the newest "
+                "ones were removed, or all written anew. Restore the file from a copy."
+            )
         return count
 
     def last_digest(self) -> str:

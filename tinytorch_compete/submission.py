@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
+from tinytorch_compete.files import BYPRODUCTS, DATA
 from tinytorch_compete.model import MIB
 
-SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
-DATA = "data"  # the student's copy of the data set: the grader brings its own
 TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we
 SENT = "%Y-%m-%d %H:%M:%S.%f %Z"  # nbgrader's format
-MAX_FILES = 500
+MAX_FILES = 500  # folders included: each takes memory in the box, which no size tells
+MAX_DEPTH = 20
 MAX_NAME = 200
 MAX_MIB = 64
 
@@ -44,13 +44,10 @@ class Submission(msgspec.Struct, frozen=True):
             return {self.notebook.name: _sha256(self.notebook)}
         found: dict[str, str] = {}
         total = 0
-        for path in _walk(self.folder, {*SKIPPED, DATA}):
+        for path in _walk(self.folder):
             total += _size(path)
-            if len(found) >= MAX_FILES or total > MAX_MIB * MIB:
-                raise NotebookError(
-                    f"{self.folder}: more than {MAX_FILES} files or {MAX_MIB} MiB; "
-                    "send the notebook and the code that it needs, and nothing else."
-                )
+            if total > MAX_MIB * MIB:
+                raise _too_much(self.folder, f"{MAX_MIB} MiB")
             found[path.relative_to(self.folder).as_posix()] = _sha256(path)
         return found
 
@@ -58,14 +55,14 @@ class Submission(msgspec.Struct, frozen=True):
         """The size of each file in bytes, by its path in the folder; raises as ``files`` does."""
         if self.folder is None:
             return {self.notebook.name: self.notebook.stat().st_size}
-        paths = _walk(self.folder, {*SKIPPED, DATA})
+        paths = _walk(self.folder)
         return {path.relative_to(self.folder).as_posix(): _size(path) for path in paths}
 
     def code(self) -> Mapping[str, str]:
         """The text of each Python file beside the notebook; raises as ``files`` does."""
         if self.folder is None:
             return {}
-        paths = (path for path in _walk(self.folder, {*SKIPPED, DATA}) if path.suffix == ".py")
+        paths = (path for path in _walk(self.folder) if path.suffix == ".py")
         return {
             path.relative_to(self.folder).as_posix(): path.read_text("utf-8", errors="replace")
             for path in paths
@@ -146,20 +143,42 @@ def misnamed(work: Submission, slug: str) -> str:
     return f"{work.student}: no {slug}.ipynb but {found}; it can't be told what to grade: 0 points"
 
 
-def _walk(folder: Path, skipped: set[str]) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     """The regular files below a folder, by name; anything else but a folder is refused."""
-    for entry in _listed(folder):
-        path = Path(entry.path)
-        if entry.name in skipped:
-            continue
-        if not entry.name.isprintable() or len(entry.name.encode(errors="replace")) > MAX_NAME:
-            raise NotebookError(f"{folder}: a file name that can't be shown; use plain letters.")
-        if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-            raise NotebookError(f"{path}: a link or special file; send plain files only.")
-        if entry.is_file():
-            yield path
-        else:
-            yield from _walk(path, SKIPPED)
+    todo, entries = [(folder, 0)], 0
+    while todo:
+        place, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise NotebookError(f"{folder}: folders more than {MAX_DEPTH} deep; send fewer.")
+        inner = []
+        for entry in _listed(place):
+            if entry.name in BYPRODUCTS or (entry.name == DATA and not depth):
+                continue
+            entries += 1
+            if entries > MAX_FILES:
+                raise _too_much(folder, f"{MAX_FILES} files and folders")
+            if _is_folder(entry):
+                inner.append((Path(entry.path), depth + 1))
+            else:
+                yield Path(entry.path)
+        todo += reversed(inner)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a plain entry is a folder; raises ``NotebookError`` for one that isn't plain."""
+    place = os.path.dirname(entry.path)
+    if not entry.name.isprintable() or len(entry.name.encode(errors="replace")) > MAX_NAME:
+        raise NotebookError(f"{place}: a file name that can't be shown; use plain letters.")
+    if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+        raise NotebookError(f"{entry.path}: a link or special file; send plain files only.")
+    return entry.is_dir()
+
+
+def _too_much(folder: Path, what: str) -> NotebookError:
+    return NotebookError(
+        f"{folder}: more than {what}; send the notebook and the code that it needs, and nothing "
+        "else."
+    )
 
 
 def _is_there(folder: Path) -> bool:

@@ -161,6 +161,8 @@ def attacker(path: Path, facts: dict[str, Any], folder: Path) -> Submission:
         (place / name).write_text(text)
     if "ballast_mib" in facts:
         (place / "ballast").write_bytes(bytes(facts["ballast_mib"] * 2**20))
+    for number in range(facts.get("folders", 0)):
+        (place / f"folder{number}").mkdir()
     if facts.get("special") == "pipe":
         os.mkfifo(place / "weights")
     elif facts.get("special") == "link":

@@ -25,7 +25,8 @@ MIB = 1024 * 1024
 def main() -> None:
     """Start the kernel.
 
-    Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``packages``
+    Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``skipped``
+    (names of folders in it to leave out), ``packages``
     (folders of installed packages), ``paths`` (to import from after those), ``uid`` (to become, or
     null), ``own`` (folders to hand to it), ``data_mib``, ``disk_mib``, ``tasks`` (or null),
     ``rights`` (of ``landlock.restrict``, or null where there is no Landlock).
@@ -33,7 +34,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     home = options["home"]
     if options["files"]:
-        copy(options["files"], home)
+        copy(options["files"], home, options["skipped"])
     if options["uid"] is not None:
         become(options["uid"], [home, *options["own"]])
     os.chdir(home)
@@ -54,13 +55,13 @@ def main() -> None:
     app.start()
 
 
-def copy(source: str, home: str) -> None:
+def copy(source: str, home: str, skipped: list[str]) -> None:
     """Copy the submission's files; ``data`` is the grader's, whatever the student has there."""
 
-    def skipped(folder: str, _: list[str]) -> list[str]:
-        return ["data"] if folder == source else []
+    def ignored(folder: str, _: list[str]) -> list[str]:
+        return [*skipped, "data"] if folder == source else skipped
 
-    shutil.copytree(source, home, dirs_exist_ok=True, symlinks=True, ignore=skipped)
+    shutil.copytree(source, home, dirs_exist_ok=True, symlinks=True, ignore=ignored)
 
 
 def become(uid: int, folders: list[str]) -> None:

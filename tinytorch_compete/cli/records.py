@@ -29,20 +29,23 @@ def audit(
     rerun: Annotated[
         int | None, typer.Option(min=1, help="Grade so many of them again, drawn at random.")
     ] = None,
+    noted: Annotated[
+        str, typer.Option(metavar="DIGEST", help="One that audit printed before: still there?")
+    ] = "",
     data: Source = None,
 ) -> None:
     """Check that no result was changed or removed, and that results come out again."""
     if rerun is not None and submissions is None:
         raise CompeteError("--rerun grades submissions again; name their folder by --submissions.")
     kept = stored(results)
-    rows, count = kept.check_chain(), len(kept.history())
+    rows, count = kept.check_chain(noted.strip()), len(kept.history())
     withdrawals = f" and {rows - count} withdrawals" if rows > count else ""
     console.print(f"{count} results{withdrawals}, each follows from all before it.")
     if submissions is not None:
         _compare_files(kept, submissions)
         if rerun is not None:
             _rerun(context, kept, results, submissions, rerun, data)
-    console.print("Note this digest elsewhere; it stands for all results so far:")
+    console.print("Note this digest elsewhere, for --noted; it stands for all results so far:")
     console.print(kept.last_digest(), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -16,7 +16,7 @@ from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, print_flags, print_results
 from tinytorch_compete.course.results import DATABASE, FOLDER, SECRET
-from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster, counted
 
@@ -80,10 +80,7 @@ def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Re
 
 def write_table(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
     """Write a table to the files that are named; raises ``StoreError``."""
-    try:
-        if csv:
-            store.harmless(frame).to_csv(csv, index=False)
-        if parquet:
-            frame.to_parquet(parquet, index=False)
-    except OSError as error:
-        raise StoreError(f"{error.filename}: can't be written ({error.strerror}).") from None
+    if csv:
+        files.write_text(csv, store.harmless(frame).to_csv(index=False))
+    if parquet:
+        files.write_bytes(parquet, frame.to_parquet(index=False))

@@ -12,11 +12,12 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import notebook, submission
+from tinytorch_compete import notebook
 from tinytorch_compete.course import config
 from tinytorch_compete.course.release import STARTER
 from tinytorch_compete.data import Dataset
 from tinytorch_compete.errors import PackError, StoreError
+from tinytorch_compete.files import DATA
 from tinytorch_compete.pack import Entry
 
 SOURCE = "source"
@@ -124,7 +125,7 @@ def _add_source(entry: Entry, data: Path, place: Path) -> str:
             for name in ("hints.md", "guide.md"):
                 shutil.copy(entry.folder / name, made)
             if not large:
-                shutil.copytree(data, made / submission.DATA)
+                shutil.copytree(data, made / DATA)
             made.rename(place)
     except OSError as error:
         raise StoreError(f"{place}: can't be written ({error.strerror}).") from None

@@ -177,7 +177,7 @@ def _computes(code: Code, loop: ast.For) -> bool:
         if not isinstance(node, (ast.BinOp, ast.Call)) or not bound & loads(node):
             continue
         if isinstance(node, ast.BinOp) and not _in_index(code, node):
-            return _has_arrays(code, loop)
+            return code.once("arrays", code.scope(loop), lambda place: _has_arrays(code, place))
         name = code.numpy(node)
         if name in {*ELEMENTWISE, *REDUCTIONS, "dot", "matmul", "linalg.norm"}:
             return True
@@ -189,9 +189,9 @@ def _computes(code: Code, loop: ast.For) -> bool:
     return False
 
 
-def _has_arrays(code: Code, loop: ast.For) -> bool:
+def _has_arrays(code: Code, place: ast.AST) -> bool:
     """Whether a function deals with arrays: it calls numpy, or indexes along two axes."""
-    for node in code.below(code.scope(loop)):
+    for node in code.below(place):
         if code.numpy(node) or isinstance(getattr(node, "op", None), ast.MatMult):
             return True
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):

@@ -129,6 +129,14 @@ class Code(msgspec.Struct, frozen=True):
         """All nodes of a function or module, without those of the functions in it."""
         return self.once("below", home, lambda place: tuple(within(place)))
 
+    def direct(self, loop: ast.For | ast.While) -> list[ast.AST]:
+        """All nodes of a loop's body without those of the loops and functions in it."""
+        return self.once("direct", loop, self._direct)
+
+    def _direct(self, loop: ast.AST) -> list[ast.AST]:
+        body = inside(loop.body) if isinstance(loop, LOOPS) else ()
+        return [node for node in body if self.loops(node)[:1] == [loop]]
+
     def _values(self, home: ast.AST) -> dict[str, list[ast.expr]]:
         """All that is assigned in a place, by name, in the order of lines."""
         found: dict[str, list[ast.expr]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.insights.batches import trains
 from tinytorch_compete.insights.code import Code
@@ -12,7 +12,6 @@ from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.syntax import (
     changed,
     dotted,
-    inside,
     keyword,
     loads,
     method,
@@ -55,9 +54,11 @@ def loop_constant(code: Code, facts: Facts) -> Iterator[Finding]:
 def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
     """A line printed for each step of an inner loop."""
     for node in ast.walk(code.tree):
-        if not isinstance(node, ast.Call) or not printed(code, node):
+        if not isinstance(node, ast.Call):
             continue
         if dotted(node.func) != "print" and not _only_prints(code, node):
+            continue
+        if not printed(code, node):
             continue
         yield Finding(
             (node,),
@@ -108,10 +109,15 @@ def printed(code: Code, node: ast.Call) -> bool:
     loops = code.loops(node)
     if not loops or code.guarded(node, loops[0]):
         return False
+    return code.once("is hot", loops[0], lambda _: _is_hot(code, loops))
+
+
+def _is_hot(code: Code, loops: Sequence[ast.For | ast.While]) -> bool:
+    """Whether what the innermost loop prints is a line for each step, by all that it does."""
     target = getattr(loops[0], "target", None)
     if target is not None and "epoch" in ast.unparse(target):
         return False
-    direct = [n for n in inside(loops[0].body) if code.loops(n)[:1] == [loops[0]]]
+    direct = code.direct(loops[0])
     if any(method(n) in {"backward", "step"} for n in direct):
         return True
     if all(_is_short(code, loop) for loop in loops) or any(_is_long(n) for n in direct):

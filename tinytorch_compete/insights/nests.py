@@ -91,7 +91,7 @@ def _first(code: Code, around: Sequence[Loop], outer: Loop) -> Loop:
 def _counts(code: Code, loop: Loop) -> bool:
     # an epoch counts as well, but it indexes nothing
     by_range = not isinstance(loop, ast.For) or counted(loop.iter) or _is_grid(code, loop)
-    return bool(by_range) and _indexes(loop)
+    return bool(by_range) and code.once("indexes", loop, lambda _: _indexes(loop))
 
 
 def _indexes(loop: Loop) -> bool:

@@ -39,7 +39,9 @@ def evaluate_often(code: Code, facts: Facts) -> Iterator[Finding]:
         if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
             continue
         for node in inside(loop.body):
-            if not isinstance(node, ast.Call) or not (_judges(node, loop) or _asks(code, node)):
+            if not isinstance(node, ast.Call) or not (
+                _judges(code, node, loop) or _asks(code, node)
+            ):
                 continue
             if code.loops(node)[:1] == [loop] and not code.guarded(node, loop):
                 yield Finding(
@@ -81,9 +83,10 @@ def _takes_steps(code: Code, loop: ast.For | ast.While) -> bool:
     return any(code.loops(n)[:1] == [loop] for n in steps)
 
 
-def _judges(node: ast.Call, loop: ast.For | ast.While) -> bool:
+def _judges(code: Code, node: ast.Call, loop: ast.For | ast.While) -> bool:
     """Whether a call evaluates a set that is the same at every step."""
-    fixed = {path for arg in node.args for path in loads(arg)} - changed([loop])
+    moving = code.once("changed", loop, lambda _: changed([loop]))
+    fixed = {path for arg in node.args for path in loads(arg)} - moving
     sliced = any(isinstance(part, ast.Subscript) for arg in node.args for part in ast.walk(arg))
     name = dotted(node.func).split(".")[-1]
     held_out = any(HELD_OUT.search(path) for path in fixed)

@@ -11,6 +11,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.files import is_sent
 from tinytorch_compete.model import Inputs, Limits, Run, Timed
 from tinytorch_compete.notebook import grade_id, is_grading
 from tinytorch_compete.profile.operations import watched
@@ -96,9 +97,11 @@ def texts(notebook: NotebookNode, files: Path | None) -> dict[str, str]:
         for cell in notebook.cells
         if cell.cell_type == "code" and not is_grading(cell)
     }
-    for path in sorted(files.rglob("*.py")) if files else []:
+    if files is None:
+        return found
+    for path in sorted(path for path in files.rglob("*.py") if is_sent(path, files)):
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_SOURCE_BYTES:
-            name = path.relative_to(files).as_posix() if files else path.name
+            name = path.relative_to(files).as_posix()
             found[name] = path.read_text(encoding="utf-8", errors="replace")
     return found
 

@@ -21,6 +21,7 @@ import psutil
 
 from tinytorch_compete.box import landlock
 from tinytorch_compete.errors import Fault
+from tinytorch_compete.files import BYPRODUCTS, is_sent
 from tinytorch_compete.model import MIB, Inputs, Limits
 from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, watch
 from tinytorch_compete.sandbox.counters import Instructions
@@ -297,8 +298,7 @@ class Box:
         """What the submission's files take in memory, in whole pages."""
         if self.files is None:
             return 0
-        # The student's own data/ isn't copied, see launch.py.
-        paths = (p for p in self.files.rglob("*") if p.relative_to(self.files).parts[0] != "data")
+        paths = (path for path in self.files.rglob("*") if is_sent(path, self.files))
         sizes = [path.lstat().st_size for path in paths if path.is_file()]
         return sum(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes)
 
@@ -328,6 +328,7 @@ class Box:
                 "connection": self.inside(connection),
                 "home": self.home,
                 "files": files,
+                "skipped": sorted(BYPRODUCTS),
                 "packages": bubblewrap.site_packages(),
                 "paths": [self._path("box"), self._path("reference")],
                 "uid": self.uid,

@@ -7,7 +7,6 @@ import copy
 import io
 import math
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ import numpy as np
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.files import copy_sent
 from tinytorch_compete.model import (
     Answer,
     CellRun,
@@ -235,9 +235,7 @@ def _npy(value: Any) -> bytes:
 def _working_folder(files: Path | None, data: Path | None) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         if files:
-            shutil.copytree(
-                files, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("data")
-            )
+            copy_sent(files, Path(folder))
         if data:
             Path(folder, "data").symlink_to(data.resolve())
         before = os.getcwd()
