@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import mmap
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +21,7 @@ from tinytorch_compete.box import landlock
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.files import BYPRODUCTS, is_sent
 from tinytorch_compete.model import MIB, Inputs, Limits
-from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, watch
+from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, users, watch
 from tinytorch_compete.sandbox.counters import Instructions
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -36,7 +34,6 @@ MARGIN = 0.03
 START_MIB = 512
 # Tasks (threads count) of bubblewrap, the kernel and its channels before the student adds any.
 KERNEL_TASKS = 24
-FIRST_UID = 200_000
 CHANNELS = {"kernel.json", "inside.json", "probe.sock", *(f"k-{n}" for n in range(1, 6))}
 
 # Joins the groups, opens the filter as file 9, and becomes the box.
@@ -46,7 +43,6 @@ for file in $1; do echo $$ > "$file" || exit 125; done
 shift 2
 exec "$@"
 """
-_slots = itertools.count()
 
 
 class Box:
@@ -80,7 +76,7 @@ class Box:
                 "no control group could be made for this run, though one could when the grader "
                 "started. Has somebody removed it, or are there too many? See: tito compete doctor"
             )
-        self.uid = FIRST_UID + next(_slots) % 10_000 if self._can_change_user() else None
+        self.uid = users.take(self.walled, data)
         if self.uid is not None and not self.walled:  # the kernel's way to its folders
             os.chown(self.root, 0, self.uid)
             self.root.chmod(0o710)
@@ -362,9 +358,6 @@ class Box:
             program = str(file)
         return ["/bin/sh", "-c", _ENTER, "sh", entry, program, *command]
 
-    def _can_change_user(self) -> bool:
-        return os.name == "posix" and os.geteuid() == 0 and (self.walled or _others_can_run())
-
 
 def sweep() -> None:
     """Remove the folders of graders of this user that are gone."""
@@ -390,16 +383,3 @@ def _remove(root: Path) -> None:
                 with contextlib.suppress(OSError):
                     path.chmod(0o700)
     shutil.rmtree(root, ignore_errors=True)
-
-
-@functools.cache
-def _others_can_run() -> bool:
-    """Whether an unprivileged user can run this interpreter and read the launcher."""
-    command = [sys.executable, "-I", "-c", f"open({str(PACKAGE / 'box' / 'launch.py')!r})"]
-    try:
-        done = subprocess.run(
-            command, user=FIRST_UID, group=FIRST_UID, extra_groups=[], capture_output=True, cwd="/"
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
