@@ -11,10 +11,9 @@ import numpy as np
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.inference import hodges_lehmann
-from tinytorch_compete.model import Answer, CellJudgement, Challenge, Cost, Evidence
+from tinytorch_compete.model import Answer, CellJudgement, Challenge, Evidence
 
 Array = np.ndarray[Any, Any]
-SIDES = ("own", "reference")
 UNASKED = "the run ended before this was asked"
 
 
@@ -83,32 +82,6 @@ def instructions(answer: Answer) -> float | None:
     counted = [r.own.instructions for r in answer.rounds if r.own.instructions is not None]
     whole = counted and len(counted) == len(answer.rounds)
     return statistics.median(counted) / 1e6 if whole else None
-
-
-# How far the shares of wall time in which student and reference had a core may differ.
-ELSEWHERE = 1.5
-
-
-def clock_flags(answer: Answer) -> list[str]:
-    """What a reader should know of a timed answer whose clocks disagree; empty if they agree.
-
-    In the same lane, in turn, both get the core for the same share of the wall time. Clearly less
-    CPU time than that is waiting, or work that was done elsewhere; clearly more is work on more
-    cores than the lane has.
-    """
-    if not answer.rounds:
-        return []
-    own, theirs = (_core_share([getattr(r, side) for r in answer.rounds]) for side in SIDES)
-    if own > theirs * ELSEWHERE:
-        return [f"used {own:.2f} cores while timed, the reference {theirs:.2f}"]
-    if own < theirs / ELSEWHERE:
-        return [f"worked in {own:.0%} of the time it was timed, the reference in {theirs:.0%}"]
-    return []
-
-
-def _core_share(costs: Sequence[Cost]) -> float:
-    """CPU seconds for each second of wall time."""
-    return math.fsum(cost.cpu_s for cost in costs) / math.fsum(cost.wall_s for cost in costs)
 
 
 def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:

@@ -214,13 +214,14 @@ class Answer(msgspec.Struct, frozen=True):
 
     ``wall_s`` runs from the release of the inputs to the last byte of the answer. ``problem`` says
     why there is no answer, and is empty if it came whole. A timed probe's answers are in
-    ``rounds``.
+    ``rounds``, and ``flags`` say of them what a person should look at.
     """
 
     arrays: Mapping[str, Any] = {}
     wall_s: float = 0.0
     problem: str = ""
     rounds: tuple[Round, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True):

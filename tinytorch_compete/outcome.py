@@ -39,7 +39,7 @@ def trial(
     figures = {**judgement.metrics, "peak_mib": run.peak_mib, "wall_s": run.wall_s}
     first = figures.get(challenge.rank[0])
     tier = "" if first is None else metrics.tier(challenge, first)
-    clocks = (flag for answer in run.answers.values() for flag in metrics.clock_flags(answer))
+    clocks = (flag for answer in run.answers.values() for flag in answer.flags)
     flags = (*run.flags, *review.figures(challenge, tier, run), *clocks)
     return Trial(run, cells, figures, tier, flags)
 

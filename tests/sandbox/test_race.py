@@ -95,6 +95,29 @@ def test_nothing_runs_while_the_other_works(real: Sandbox) -> None:
     assert np.sum(np.diff(ticks) > turn_s) >= len(rounds) / 2
 
 
+HIDES = """\
+import os, signal
+import numpy as np
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def answer(n):
+    end, start = os.pipe()
+    if not os.fork():
+        sum(range(900_000))
+        os._exit(0)
+    os.close(start)
+    os.read(end, 1)
+    os.close(end)
+    return n
+"""
+
+
+def test_work_of_children_that_nobody_waits_for_gains_nothing(real: Sandbox) -> None:
+    run = race(real, HIDES, HEAVY)
+    speedup = metrics.speedup(run.answers["c1"])
+    assert isinstance(speedup, float), run.cells
+    assert speedup < 1.5
+
+
 def test_work_in_the_background_is_charged(real: Sandbox) -> None:
     busy = (
         "import threading\n"

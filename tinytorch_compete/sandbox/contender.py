@@ -100,6 +100,11 @@ class Racer:
         self._instructions = self._box.instructions()
         self._cpu_s = self._box.cpu_s()
 
+    @property
+    def exact(self) -> bool:
+        """Whether no process of the tree can lose its CPU seconds: a control group counts them."""
+        return self._box.group is not None
+
     def bind(self, lane: Cores) -> None:
         """Move to a lane."""
         self._box.bind(lane)
