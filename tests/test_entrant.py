@@ -73,3 +73,13 @@ def test_a_challenge_is_found_from_inside_from_above_and_from_beside(tmp_path: P
         entrant.of(tmp_path, None)
     with pytest.raises(CompeteError, match="three wasn't joined here"):
         entrant.of(tmp_path, "three")
+
+
+def test_a_damaged_entry_is_in_the_way_of_no_other_challenge(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        entrant.write(tmp_path / name, Entrant(name, "digits"))
+    (tmp_path / "one" / entrant.FILE).write_text("{")
+    assert entrant.of(tmp_path, "two")[1].challenge == "two"
+    with pytest.raises(StoreError, match="not an entry"):
+        entrant.of(tmp_path, "one")

@@ -120,19 +120,26 @@ def test_holm_rejects_what_stepping_down_rejects() -> None:
 def test_equal_ones_are_called_apart_in_5_of_100_boards_at_most(rows: int) -> None:
     times = 600
     boards = rng().normal(1, 0.1, (times, rows, 5))
-    wrong = sum(bool(inference.apart(list(board))) for board in boards) / times
+    wrong = sum(any(inference.apart([list(board)])) for board in boards) / times
     assert wrong <= 0.05 + simulation_error(0.05, times)
 
 
 def test_clearly_different_ones_are_apart() -> None:
     generator = rng()
     board = [level + generator.normal(0, 0.01, 5) for level in (1.0, 1.5, 2.0)]
-    assert inference.apart(board) == set(itertools.combinations(range(3), 2))
+    assert inference.apart([board]) == [set(itertools.combinations(range(3), 2))]
 
 
 def test_a_board_of_one_or_none_has_nobody_apart() -> None:
-    assert inference.apart([]) == set()
-    assert inference.apart([(1.0, 2.0)]) == set()
+    assert inference.apart([]) == []
+    assert inference.apart([[], [(1.0, 2.0)]]) == [set(), set()]
+
+
+def test_equal_ones_in_many_groups_are_one_family() -> None:
+    times = 600
+    boards = rng().normal(1, 0.1, (times, 5, 2, 5))
+    wrong = sum(any(inference.apart([list(g) for g in board])) for board in boards) / times
+    assert wrong <= 0.05 + simulation_error(0.05, times)
 
 
 def test_the_runs_that_would_tell_do_tell_in_four_of_five() -> None:

@@ -167,6 +167,43 @@ def test_only_results_of_the_newest_ones_conditions_are_comparable() -> None:
     assert ranking.comparable([]) == ([], 0)
 
 
+def test_a_fault_under_a_new_grader_leaves_the_board_as_it_is() -> None:
+    old = result("a", 0.9, 100)
+    fault = result("b", 0.9, 100, at=MONDAY + dt.timedelta(days=9))
+    regraded = msgspec.structs.replace(fault.identity, grader_sha="another")
+    fault = msgspec.structs.replace(fault, identity=regraded, verdict=Verdict.FAULT, tier="")
+    assert ranking.comparable([old, fault]) == ([old], 1)
+
+
+def test_memory_that_a_watcher_saw_is_not_ranked_beside_what_a_control_group_counted() -> None:
+    counted = msgspec.structs.replace(result("a", 0.9, 100), layers=("bubblewrap", "cgroup v2"))
+    seen = msgspec.structs.replace(
+        result("b", 0.9, 1, at=MONDAY + dt.timedelta(days=9)), layers=("bubblewrap", "watcher")
+    )
+    assert ranking.comparable([counted, seen]) == ([seen], 1)
+
+
+def test_pairs_that_are_equal_in_all_metrics_are_tied_in_19_of_20_boards() -> None:
+    generator, wrong, times = np.random.default_rng(2), 0, 200
+    for _ in range(times):
+        attempts = [
+            ranking.Attempt(
+                f"{pair}-{one}",
+                CHALLENGE.divisions[0].name,
+                "expert",
+                {
+                    "accuracy": tuple(0.1 + 0.15 * pair + generator.normal(0, 0.01, 5)),
+                    "peak_mib": tuple(100 + generator.normal(0, 10, 5)),
+                },
+            )
+            for pair in range(5)
+            for one in range(2)
+        ]
+        ranks = {row.handle: row.rank for row in ranking.board(CHALLENGE, attempts)}
+        wrong += any(ranks[f"{pair}-0"] != ranks[f"{pair}-1"] for pair in range(5))
+    assert wrong / times <= 0.05 + 1.96 * (0.05 * 0.95 / times) ** 0.5
+
+
 def test_another_machine_is_comparable() -> None:
     here = result("a", 0.9, 100)
     there = msgspec.structs.replace(result("b", 0.9, 100), machine="elsewhere")

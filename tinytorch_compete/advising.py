@@ -158,17 +158,20 @@ def _profile(bench: Bench, profiler: Profiler, verdict: Verdict) -> tuple[Profil
 def _tried(
     bench: Bench, before: Run, candidates: list[tuple[Insight, str]]
 ) -> dict[Insight, Insight | None]:
-    """Each suggestion that was tried, with its trial, or ``None`` if it is not worth showing."""
+    """Each suggestion that was tried, with its trial, or ``None`` if it is not worth showing.
+
+    What is about learning, and not about cost, stays as it was: no run of now can speak for it.
+    """
     found: dict[Insight, Insight | None] = {}
     end = time.monotonic() + TRYING_S
     for insight, changed in candidates:
         if time.monotonic() < end:
             trial = _trial(bench, before, insight.source, changed)
             diff = insights.diff(bench.sources[insight.source], changed, insight.source)
-            helped = worth_showing(trial)
-            found[insight] = (
-                msgspec.structs.replace(insight, diff=diff, trial=trial) if helped else None
-            )
+            if worth_showing(trial):
+                found[insight] = msgspec.structs.replace(insight, diff=diff, trial=trial)
+            elif insight.name not in insights.ABOUT_LEARNING:
+                found[insight] = None
     return found
 
 

@@ -15,7 +15,7 @@ from tinytorch_compete.course import exchange, parcel, release
 from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
 from tinytorch_compete.entrant import Entrant, Receipt
-from tinytorch_compete.errors import CompeteError, DataError, PackError
+from tinytorch_compete.errors import CompeteError, DataError, PackError, StoreError
 from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.panel import Panel
@@ -74,7 +74,9 @@ def join(entry: Entry, here: Path, wishes: Wishes, progress: Progress | None = N
 
 def leave(entry: Entry, here: Path) -> Panel:
     """Remove the record of an entry and keep the work; raises ``CompeteError``."""
-    folder, _ = entrant.of(here, entry.slug)
+    folder = entrant.find(here).get(entry.slug)
+    if folder is None:
+        folder, _ = entrant.of(here, entry.slug)  # which says that it isn't there
     (folder / entrant.FILE).unlink()
     return Panel(
         f"You left {entry.slug}",
@@ -181,6 +183,7 @@ def submit(
             f"tito compete submit --challenge {entry.slug} --to FOLDER"
         )
     place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
+    entrant.write(folder, who)  # before anything is sent: the receipt must find its place
     with parcel.packed(entry, folder, path, who) as made:
         if not agreed(_preview(made, path, place, who)):
             return None
@@ -188,8 +191,13 @@ def submit(
         sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
         receipt = Receipt(made.sha256, sent_at, place)
     now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
-    entrant.write(folder, now_who)
-    return _receipt(entry, now_who, receipt)
+    shown = _receipt(entry, now_who, receipt)
+    try:
+        entrant.write(folder, now_who)
+    except StoreError as error:  # it was sent all the same
+        lines = (f"Sent, but this receipt isn't kept: {error} Note its sha256.",)
+        shown = msgspec.structs.replace(shown, lines=(*shown.lines, *lines))
+    return shown
 
 
 def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:

@@ -112,7 +112,8 @@ def read(folder: Path) -> Entrant:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise StoreError(
-            f"{path}: not an entry ({error}). Remove it and join again; your work stays."
+            f"{path}: not an entry ({error}). Leave the challenge and join it again: your work "
+            "stays, but not the receipts and hints that this file lists."
         ) from None
 
 
@@ -126,12 +127,16 @@ def find(here: Path) -> dict[str, Path]:
     """The folders of the challenges joined near a folder, by slug.
 
     Looked at are the folder itself and those above it, then what stands beside or below them; the
-    nearest counts. Raises ``StoreError`` for a damaged file.
+    nearest counts. A damaged file stands for the challenge that its folder is named after; ``read``
+    says what is wrong with it.
     """
     found: dict[str, Path] = {}
     for folder in _near(here.resolve()):
         if (folder / FILE).is_file():
-            found.setdefault(read(folder).challenge, folder)
+            try:
+                found.setdefault(read(folder).challenge, folder)
+            except StoreError:
+                found.setdefault(folder.name, folder)
     return found
 
 

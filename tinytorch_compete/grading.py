@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import math
 import mmap
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -206,7 +207,10 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
         result = outcome.result(plan.challenge, identity, files, trials, seen)
         return Graded(result, trials[0].run, assembly)
     except NotebookError as error:
-        return Graded(_unrun(plan, work, Verdict.ERROR, str(error)))
+        unclear = (
+            "" if os.path.exists(work.notebook) else submission.misnamed(work, plan.entry.slug)
+        )
+        return Graded(_unrun(plan, work, Verdict.ERROR, unclear or _private(work, str(error))))
     except Fault as error:
         return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {error}"))
 
@@ -258,6 +262,12 @@ def _sources(assembly: notebook.Assembly, work: Submission) -> dict[str, str]:
     cells = [cell for cell in assembly.notebook.cells if notebook.is_solution(cell)]
     answers = {f"cell {notebook.grade_id(cell)}": cell.source for cell in cells}
     return {**answers, **work.code()}
+
+
+def _private(work: Submission, message: str) -> str:
+    """A message for the student: without the folder in which the grader keeps the work."""
+    folder = work.notebook.parent
+    return message.replace(f"{folder}/", "").replace(f"{folder}: ", "")
 
 
 def _unrun(plan: Plan, work: Submission, verdict: Verdict, message: str) -> Result:

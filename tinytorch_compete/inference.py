@@ -112,43 +112,60 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def apart(
-    rows: Sequence[Sequence[float]], scale: Scale = "linear", resolution: float = 0
-) -> set[tuple[int, int]]:
-    """The pairs ``(i, j)``, ``i < j``, of rows of samples that a paired test tells apart.
+    groups: Sequence[Sequence[Sequence[float]]],
+    scale: Scale = "linear",
+    resolution: float = 0,
+    alpha: float = ALPHA,
+) -> list[set[tuple[int, int]]]:
+    """For each group of rows of samples the pairs ``(i, j)``, ``i < j``, that a paired test tells
+    apart.
 
-    All pairs are one family, corrected by ``holm``.
+    The pairs of all groups are one family, corrected by ``holm``: in it any false separation has
+    the probability ``alpha`` at most.
     """
-    pairs = list(itertools.combinations(range(len(rows)), 2))
-    corrected = holm([paired_p(rows[i], rows[j], scale, resolution) for i, j in pairs])
-    return {pair for pair, p in zip(pairs, corrected, strict=True) if p <= ALPHA}
+    pairs = [
+        (number, i, j)
+        for number, rows in enumerate(groups)
+        for i, j in itertools.combinations(range(len(rows)), 2)
+    ]
+    tests = [paired_p(groups[k][i], groups[k][j], scale, resolution) for k, i, j in pairs]
+    found: list[set[tuple[int, int]]] = [set() for _ in groups]
+    for (number, i, j), p in zip(pairs, holm(tests), strict=True):
+        if p <= alpha:
+            found[number].add((i, j))
+    return found
 
 
 def runs_to_tell(
-    one: Sequence[float], other: Sequence[float], scale: Scale = "linear", resolution: float = 0
+    one: Sequence[float],
+    other: Sequence[float],
+    scale: Scale = "linear",
+    resolution: float = 0,
+    alpha: float = ALPHA,
 ) -> int | None:
     """About how many runs each would tell these two apart in four cases of five, if they go on
     like this.
 
-    The power of a paired t test (Cohen, "Statistical Power Analysis", 1988), without correction for
-    other pairs. ``None`` if they can't be compared, or if ``MOST_RUNS`` would not do.
+    The power of a paired t test at the level ``alpha`` (Cohen, "Statistical Power Analysis", 1988).
+    ``None`` if they can't be compared, or if ``MOST_RUNS`` would not do.
     """
     if len(one) != len(other) or len(one) < 2:
         return None
     differences = _on_scale(one, scale) - _on_scale(other, scale)
     mean, spread = abs(float(differences.mean())), _spread(differences, resolution)
-    enough = (n for n in range(2, MOST_RUNS) if _power(mean, spread, n) >= 0.8)
+    enough = (n for n in range(2, MOST_RUNS) if _power(mean, spread, n, alpha) >= 0.8)
     return next(enough, None) if mean > 0 else None
 
 
-def _power(mean: float, spread: float, n: int) -> float:
+def _power(mean: float, spread: float, n: int, alpha: float) -> float:
     if spread == 0:
         return 1.0
-    return 1 - float(special.nctdtr(n - 1, mean / spread * math.sqrt(n), _critical(n)))
+    return 1 - float(special.nctdtr(n - 1, mean / spread * math.sqrt(n), _critical(n, alpha)))
 
 
-def _critical(n: int) -> float:
-    """Student's t, beyond which either way lies ``ALPHA`` of ``n`` samples' means."""
-    return float(special.stdtrit(n - 1, 1 - ALPHA / 2))
+def _critical(n: int, alpha: float = ALPHA) -> float:
+    """Student's t, beyond which either way lies ``alpha`` of ``n`` samples' means."""
+    return float(special.stdtrit(n - 1, 1 - alpha / 2))
 
 
 def _spread(values: np.ndarray[Any, Any], resolution: float) -> float:

@@ -53,9 +53,9 @@ class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Row(msgspec.Struct, frozen=True):
     """One line of a leaderboard.
 
-    Rows of equal ``rank`` are tied: no test tells them apart. ``group`` says how they came there:
-    0 or 1 for meeting all requirements or not, then the place of the tie group in each rank metric
-    in turn, down to the one that decided. ``front`` says whether no other row is better in one
+    Rows of equal ``rank`` are tied: no test tells them from the first of their group. ``group``
+    says how they came there: 0 or 1 for meeting all requirements or not, then the place of the tie
+    group in each rank metric in turn. ``front`` says whether no other row is better in one
     figure and as good in all others. A ``withdrawn`` row has its rank alone.
     """
 
@@ -104,8 +104,9 @@ def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
 
     ``attempts`` has each handle's newest one. In a challenge with divisions only those are ranked
     that fit one; what meets all requirements stands before what doesn't. The metrics named in
-    ``rank`` decide in turn: rows are in one tie group until one of them tells them apart, by a
-    paired t test over the secret seeds with Holm's correction for all pairs (see ``inference``).
+    ``rank`` decide in turn: a tie group ends at the first row that one of them tells from the
+    group's own first row, by a paired t test over the secret seeds, with Holm's correction for all
+    pairs of a metric and an equal part of the error rate for each metric (see ``inference``).
     """
     rows = []
     for name in [division.name for division in challenge.divisions] or [""]:
@@ -123,13 +124,27 @@ def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
 def comparable(results: Sequence[Result]) -> tuple[list[Result], int]:
     """The results graded under the newest one's conditions, and how many there are beside them.
 
-    Machines may differ: what is ranked doesn't depend on them or is a ratio to the same reference.
+    The newest is one that was graded, if any was: a fault is no grade. Machines may differ: what is
+    ranked doesn't depend on them or is a ratio to the same reference. How memory was taken may not:
+    a watcher sees less than a control group.
     """
-    if not results:
+    graded = [result for result in results if result.verdict != Verdict.FAULT] or results
+    if not graded:
         return [], 0
-    newest = max(results, key=lambda result: result.graded_at)
-    kept = [r for r in results if conditions(r.identity) == conditions(newest.identity)]
+    in_time = sorted(graded, key=lambda result: result.graded_at)
+    newest, ran = in_time[-1], [result for result in in_time if result.layers]
+    kept = [
+        result
+        for result in results
+        if conditions(result.identity) == conditions(newest.identity)
+        and (not result.layers or counts_memory(result) == counts_memory(ran[-1]))
+    ]
     return kept, len(results) - len(kept)
+
+
+def counts_memory(result: Result) -> bool:
+    """Whether the operating system counted a result's memory, and no watcher had to look at it."""
+    return any(layer.startswith("cgroup") for layer in result.layers)
 
 
 def conditions(identity: Identity) -> Identity:
@@ -246,31 +261,39 @@ def _in_order(
     challenge: Challenge, attempts: Sequence[Attempt]
 ) -> Iterator[tuple[Place, list[Attempt]]]:
     """The tie groups, the best first; those that miss a requirement after all others."""
-    for place, wanted in enumerate((True, False)):
-        alike = [attempt for attempt in attempts if _meets(challenge, attempt) == wanted]
-        yield from _groups(challenge, alike, challenge.rank, (place,))
+    groups: list[tuple[Place, list[Attempt]]] = [
+        ((place,), [attempt for attempt in attempts if _meets(challenge, attempt) == wanted])
+        for place, wanted in enumerate((True, False))
+    ]
+    for name in challenge.rank:
+        groups = _split(challenge, groups, challenge.metric(name))
+    yield from ((path, _by_estimates(challenge, group)) for path, group in groups if group)
 
 
-def _groups(
-    challenge: Challenge, attempts: Sequence[Attempt], names: Sequence[str], path: Place
-) -> Iterator[tuple[Place, list[Attempt]]]:
-    """Split attempts by the first metric, then each group by the others.
+def _split(
+    challenge: Challenge, groups: Sequence[tuple[Place, list[Attempt]]], metric: Metric
+) -> list[tuple[Place, list[Attempt]]]:
+    """Split each group by one metric; the pairs of all groups are one family of tests.
 
-    A group reaches down to the first row that is apart from the group's own first row.
+    Each rank metric has its equal part of the error rate (Bonferroni), so that the whole board
+    keeps to it. A group reaches down to the first row that is apart from the group's own first row.
     """
-    if not names or len(attempts) < 2:
-        yield from [(path, _by_estimates(challenge, attempts))] if attempts else []
-        return
-    metric = challenge.metric(names[0])
-    ordered = sorted(attempts, key=lambda attempt: _sort_key(attempt.samples, metric))
-    rows = [attempt.samples.get(metric.name, ()) for attempt in ordered]
-    apart = inference.apart(rows, metric.scale, metric.resolution)
-    starts = [0]
-    for place in range(1, len(ordered)):
-        if (starts[-1], place) in apart:
-            starts.append(place)
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(ordered)], strict=True)):
-        yield from _groups(challenge, ordered[start:end], names[1:], (*path, number))
+    ordered = [
+        sorted(group, key=lambda attempt: _sort_key(attempt.samples, metric)) for _, group in groups
+    ]
+    rows = [[attempt.samples.get(metric.name, ()) for attempt in group] for group in ordered]
+    alpha = inference.ALPHA / len(challenge.rank)
+    found = []
+    apart = inference.apart(rows, metric.scale, metric.resolution, alpha)
+    for (path, _), group, told in zip(groups, ordered, apart, strict=True):
+        starts = [0]
+        for place in range(1, len(group)):
+            if (starts[-1], place) in told:
+                starts.append(place)
+        ends = [*starts[1:], len(group)]
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            found.append(((*path, number), group[start:end]))
+    return found
 
 
 def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Attempt]:

@@ -130,17 +130,19 @@ def at(folder: Path, slug: str) -> Submission:
 
 
 def misnamed(work: Submission, slug: str) -> str:
-    """One line for staff about work whose notebook isn't named after the challenge, or else ''."""
+    """What to say of work whose notebook isn't named after the challenge, or else ''."""
     if work.folder is None or os.path.exists(work.folder / f"{slug}.ipynb"):
         return ""
     if not os.access(work.folder, os.R_OK | os.X_OK):  # grading it will say so
         return ""
     others = sorted(path.name for path in work.folder.glob("*.ipynb"))
-    found = ", ".join(repr(name) for name in others[:3]) or "no notebook at all"
+    found = ", ".join(repr(name) for name in others[:3])
     found += f" and {len(others) - 3} more" if len(others) > 3 else ""
     if len(others) == 1:
-        return f"{work.student}: no {slug}.ipynb; the only notebook, {found}, is graded instead"
-    return f"{work.student}: no {slug}.ipynb but {found}; it can't be told what to grade: 0 points"
+        return f"no {slug}.ipynb; the only notebook, {found}, is graded instead"
+    if not others:
+        return f"no {slug}.ipynb, nor any other notebook: 0 points"
+    return f"no {slug}.ipynb but {found}; it can't be told which to grade: 0 points"
 
 
 def _walk(folder: Path) -> Iterator[Path]:

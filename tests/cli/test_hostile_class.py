@@ -66,6 +66,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
         (many / f"d{number}").mkdir()
     large = hand_in(place, "large")
     (large / "weights.bin").write_bytes(bytes(63 * 2**20))
+    two = hand_in(place, "two") / "mine.ipynb"
+    two.rename(two.with_name("a.ipynb")).with_name("b.ipynb").write_text("{}")
     (hand_in(place, "nearly") / "weights.bin").write_bytes(bytes(62 * 2**20))
     for name, made in (("checkpoints", ".ipynb_checkpoints"), ("cached", "__pycache__")):
         hidden = hand_in(place, name, LOOKS + HONEST) / made
@@ -96,6 +98,7 @@ def test_strange_work_that_answers_well_is_graded_like_any_other(
         ("surrogates", "a notebook of format ?"),
         ("deep", "folders more than 20 deep"),
         ("folders", "more than 500 files and folders"),
+        ("two", "no mine.ipynb but 'a.ipynb', 'b.ipynb'; it can't be told which to grade"),
         ("large", "more files than fit in 63 MiB"),
     ],
 )
@@ -105,3 +108,4 @@ def test_what_can_not_be_graded_is_its_students_error_in_one_sentence(
     result = graded[student]
     assert (str(result.verdict), result.points) == ("ERROR", 0)
     assert said in result.message
+    assert "/" not in result.message

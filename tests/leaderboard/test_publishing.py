@@ -19,7 +19,7 @@ from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
-from tinytorch_compete.model import Result, Withdrawal
+from tinytorch_compete.model import Metric, Result, Withdrawal
 from tinytorch_compete.roster import Entered, Roster, Team
 from tinytorch_compete.sandbox import noise, race
 
@@ -252,6 +252,31 @@ def test_a_withdrawn_result_leaves_an_empty_line() -> None:
     (table,) = tables.ranked(CHALLENGE, rows)
     (line,) = [row for group in table.groups for row in group if row[1] == "(withdrawn)"]
     assert set(line[2:]) == {""}
+
+
+def test_who_was_withdrawn_is_in_no_part_of_the_data() -> None:
+    results = history()
+    found = Withdrawal(results[-1].identity, "0" * 64, "copied", MONDAY)
+    results[-1] = msgspec.structs.replace(results[-1], withdrawal=found)
+    board = collected(results)
+    assert board.history
+    assert ranking.handle(NAMES[-1], SECRET) not in data.encode(board)
+
+
+def test_where_memory_alone_decides_nothing_is_traded_for_it(tmp_path: Path) -> None:
+    peak = Metric("peak_mib", "MiB", "lower", resolution=1)
+    memory = msgspec.structs.replace(
+        CHALLENGE,
+        metrics=(peak,),
+        rank=("peak_mib",),
+        requires=(),
+        tiers=(msgspec.structs.replace(CHALLENGE.tiers[0], at=1000.0),),
+    )
+    results = [msgspec.structs.replace(r, tier=memory.tiers[0].name) for r in history()]
+    latest = list({result.identity.student: result for result in results}.values())
+    board = data.collect(SLUG, memory, latest, results, SECRET, SHARING)
+    publish(board, tmp_path)
+    assert "there is nothing to trade it for" in outputs(tmp_path)
 
 
 def test_a_figure_that_the_machine_cannot_count_has_no_column() -> None:

@@ -16,7 +16,8 @@ from student.conftest import GOLD, write_answer
 from tinytorch_compete import admission, desk, entrant, standing, submission
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
-from tinytorch_compete.errors import CompeteError, PackError
+from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.errors import CompeteError, PackError, StoreError
 from tinytorch_compete.model import Dates
 from tinytorch_compete.pack import Entry, read_challenge
 from tinytorch_compete.panel import Panel
@@ -229,6 +230,42 @@ def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path)
     assert work.student == exchange.username()
     assert submission.sent_at(work) == entrant.read(folder).receipts[-1].sent_at
     assert [path.name for path in work.notebook.parent.parent.iterdir()] == ["mine"]
+
+
+def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
+    entry: Entry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+
+    def full(where: Path, _: object) -> None:
+        raise StoreError(f"{where}: can't be written (No space left on device).")
+
+    monkeypatch.setattr(entrant, "write", full)
+    with pytest.raises(StoreError, match="No space left"):
+        desk.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+    assert not list(inbox.rglob("*"))
+
+
+def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
+    entry: Entry, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, write = [], entrant.write
+
+    def full_at_last(where: Path, who: Entrant) -> None:
+        written.append(where)
+        if where == folder and written.count(folder) == 2:
+            raise StoreError(f"{where}: can't be written (No space left on device).")
+        write(where, who)
+
+    monkeypatch.setattr(entrant, "write", full_at_last)
+    inbox = folder.parent / "inbox"
+    inbox.mkdir()
+    receipt = desk.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+    assert receipt is not None
+    assert receipt.rows[0][0] == "sha256"
+    assert "Sent, but this receipt isn't kept" in receipt.lines[-1]
+    assert list(inbox.rglob("mine.ipynb"))
 
 
 def test_nowhere_to_send_to_is_said(entry: Entry, folder: Path) -> None:

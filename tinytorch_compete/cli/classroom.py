@@ -273,7 +273,8 @@ def _admitted(
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
     for work in taken.admitted:
         if said := submission.misnamed(work, entry.slug):
-            errors.print(said, markup=False, highlight=False, soft_wrap=True)
+            line = f"{work.student}: {said}"
+            errors.print(line, markup=False, highlight=False, soft_wrap=True)
     return taken.admitted
 
 

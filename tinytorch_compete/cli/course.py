@@ -147,3 +147,7 @@ def export(
         written.append(gradescope)
     for path in written:
         console.print(f"{path}: {len(found)} grades", markup=False, highlight=False, soft_wrap=True)
+    given = {result.identity.student for result in found}
+    if missing := [name for r in latest if (name := r.identity.student) not in given]:
+        line = f"no grade yet, or a withdrawn one: {', '.join(sorted(missing))}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete import inference, ranking
@@ -79,22 +80,16 @@ def _next_group(challenge: Challenge, rows: Sequence[Row], row: Row) -> Iterator
         yield "next group", "meets all requirements"
         return
     metric = challenge.metric(ranking.separating(challenge, row, above))
-    yield (
-        "next group",
-        f"{_gap(metric, row, above)} from {above.handle}: {_telling(metric, row, above)}",
-    )
+    yield "next group", f"{_gap(metric, row, above)} from {above.handle}, its last"
 
 
 def _neighbour(challenge: Challenge, own: Sequence[Row], row: Row) -> Iterator[Line]:
-    """What it would take to tell a tied row from the one above it in its group."""
-    before = [other for other in own[: own.index(row)] if other.rank == row.rank and other.handle]
+    """What it would take to tell a tied row from the first of its group, which a tie is with."""
+    first = next(other for other in own if other.rank == row.rank and other.handle)
     metric = challenge.metric(challenge.rank[0])
-    if before and metric.name in row.estimates and metric.name in before[-1].estimates:
-        above = before[-1]
-        yield (
-            "tied",
-            f"{_gap(metric, row, above)} from {above.handle}: {_telling(metric, row, above)}",
-        )
+    if first is not row and {metric.name} <= row.estimates.keys() & first.estimates.keys():
+        telling = _telling(challenge, own, metric, row, first)
+        yield "tied", f"{_gap(metric, row, first)} from {first.handle}: {telling}"
 
 
 def _gap(metric: Metric, row: Row, other: Row) -> str:
@@ -104,14 +99,14 @@ def _gap(metric: Metric, row: Row, other: Row) -> str:
     return f"{difference(metric, *values)} in {metric.name}"
 
 
-def _telling(metric: Metric, row: Row, other: Row) -> str:
-    """Whether these two alone are told apart, or about how many more runs would do it."""
+def _telling(challenge: Challenge, own: Sequence[Row], metric: Metric, row: Row, other: Row) -> str:
+    """About how many more runs would tell two tied rows apart, on a board with so many pairs."""
     mine, theirs = (r.samples.get(metric.name, ()) for r in (row, other))
     if len(mine) != len(theirs) or len(mine) < 2:
         return "too few runs of the same seeds to say more"
-    if inference.paired_p(mine, theirs, metric.scale, metric.resolution) <= inference.ALPHA:
-        return "told apart"
-    needed = inference.runs_to_tell(mine, theirs, metric.scale, metric.resolution)
+    pairs = math.comb(len(own), 2)
+    alpha = inference.ALPHA / len(challenge.rank) / pairs
+    needed = inference.runs_to_tell(mine, theirs, metric.scale, metric.resolution, alpha)
     if needed is None:
         return f"not even {inference.MOST_RUNS} runs would tell"
     return f"about {max(1, needed - len(mine))} more runs each would tell"

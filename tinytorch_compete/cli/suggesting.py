@@ -40,8 +40,9 @@ def insights(
     with tempfile.TemporaryDirectory() as folder:
         work = Submission("you", path, profiling.code_beside(path, Path(folder)))
         graded = advising.grade(plan, work, LocalSandbox())
-    if graded.assembly is None:
-        console.print(plain(graded.result.message), markup=False, highlight=False)
+    if graded.result.message:  # findings are of code that may not have run to its end
+        said = f"{graded.result.verdict}: {graded.result.message}"
+        console.print(plain(said), markup=False, highlight=False)
     if graded.advice is not None:
         _show(graded.advice, everything, more, diff)
 

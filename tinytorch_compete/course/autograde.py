@@ -194,7 +194,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         work = submission.at(Path(path), slug)
         known = enrolment.update(place, entry, submission.find(Path(path).parent.parent, slug))
         if said := submission.misnamed(work, slug):
-            self.log.warning(said)
+            self.log.warning(f"{work.student}: {said}")
         made: list[Graded] = []
 
         def keep(graded: Graded) -> None:

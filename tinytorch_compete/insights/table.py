@@ -50,3 +50,4 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("learning-rate", pace.learning_rate, LEARNING),
     Detector("dead-relu", pace.dead_relu, LEARNING),
 )
+ABOUT_LEARNING = frozenset(one.name for one in DETECTORS if one.about == LEARNING)

@@ -45,7 +45,9 @@ for table in tables.ranked(CHALLENGE, rows, me):
 """
 
 PARETO = """\
-if ranked:
+if len(pictures.trade(CHALLENGE)) < 2:
+    print("Memory alone decides here: there is nothing to trade it for.")
+elif ranked:
     display(pictures.pareto(CHALLENGE, ranked, me))
     display(tables.front(CHALLENGE, ranked, pictures.trade(CHALLENGE)))
 else:
@@ -130,8 +132,9 @@ def _method(challenge: Challenge) -> str:
     tiers = ", ".join(f"{t.name} from {format_figure(first, t.at)}" for t in challenge.tiers)
     return (
         f"Decided by {order}. **Submissions of one rank (marked `=`) are tied**: a paired t test "
-        "over the secret seeds, with Holm's correction for all pairs, can't tell them from the "
-        "first of their group, and within a group the order says nothing. "
+        "over the secret seeds, with Holm's correction for all pairs and an equal part of 5 % for "
+        "each of these figures, can't tell them from the first of their group, and within a group "
+        "the order says nothing. "
         f"In brackets stand {CONFIDENCE:.0%} confidence intervals of the mean over the runs, each "
         "with another secret seed. Memory is the operating system's figure for the whole process "
         f"tree above an idle kernel. Tiers: {tiers}. Only submissions that reached a tier are "

@@ -83,6 +83,8 @@ def collect(
         for one, result in _owned(slug, roster, history)
         if one.progress and ranking.conditions(result.identity) in conditions
     ]
+    gone = {result.identity.student for result in alike if result.withdrawal}
+    shared = [result for result in shared if result.identity.student not in gone]
     before = ranking.published(challenge, shared, secret)
     sharing = {attempt.handle for attempt in before if not attempt.withdrawn}
     ranked = sum(not attempt.withdrawn for attempt in newest)

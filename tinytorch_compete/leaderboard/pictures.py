@@ -25,11 +25,13 @@ INK, PAPER, MUTED, FAINT = (COLOURS[name] for name in ("ink", "paper", "muted", 
 ACCENT, SECOND = COLOURS["accent"], COLOURS["second"]
 
 
-def trade(challenge: Challenge) -> tuple[str, str]:
-    """The two figures of the Pareto picture: memory, and the first rank metric beside it."""
-    names = [name for name in challenge.rank if name != MEMORY]
-    others = [metric.name for metric in challenge.metrics if metric.name != MEMORY]
-    return MEMORY, (names or others)[0]
+def trade(challenge: Challenge) -> tuple[str, ...]:
+    """The two figures of the Pareto picture, memory and the first rank metric beside it.
+
+    Memory alone in a challenge that asks for nothing else: there is nothing to trade it for.
+    """
+    known = [*challenge.rank, *(metric.name for metric in challenge.metrics)]
+    return (MEMORY, *[name for name in known if name != MEMORY][:1])
 
 
 def pareto(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Picture:
