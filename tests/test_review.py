@@ -186,3 +186,19 @@ def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
     assert (
         review.figures(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19)) == ()
     )
+
+
+@pytest.mark.parametrize(
+    ("slug", "name", "values", "said"),
+    [
+        ("fast-convolution", "speedup", (1.0, 1.1, 1.0, 0.9, 1.0), ""),
+        ("fast-convolution", "speedup", (1.0, 1.1, 1.0, 0.04, 1.0), "a factor of 27.5 in speedup"),
+        ("efficient-training", "accuracy", (0.9, 0.8, 0.9), ""),
+        ("efficient-training", "accuracy", (0.9, 0.2, 0.9), "70 points in accuracy"),
+    ],
+)
+def test_a_run_that_is_far_off_the_others_is_flagged(
+    slug: str, name: str, values: tuple[float, ...], said: str
+) -> None:
+    flags = review.spread(pack.find()[slug].challenge, {name: values})
+    assert [said in flag for flag in flags] == ([True] if said else [])

@@ -86,9 +86,13 @@ def result(
         runs=len(trials),
         samples=samples,
         noise=_worst(trials),
-        flags=tuple(dict.fromkeys([*(flag for t in trials for flag in t.flags), *seen])),
+        flags=tuple(dict.fromkeys([*_flags(trials), *review.spread(challenge, samples), *seen])),
         machine=machine(),
     )
+
+
+def _flags(trials: Sequence[Trial]) -> list[str]:
+    return [flag for trial in trials for flag in trial.flags]
 
 
 def _samples(trials: Sequence[Trial]) -> dict[str, tuple[float, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tinytorch_compete.model import Challenge, Run
@@ -75,6 +75,9 @@ PLAIN = {".cfg", ".ini", ".ipynb", ".md", ".py", ".rst", ".toml", ".txt", ".yaml
 # More than this share above its cores' whole time is no rounding.
 BUSY = 1.25
 NAMED = 3
+# Runs of one submission that differ by more are no noise; on a busy machine one of the samples,
+# which trains until its time is over, came to 25 points.
+APART_RATIO, APART_SHARE = 2.0, 0.3
 
 
 def read(sources: Mapping[str, str], files: Mapping[str, int]) -> tuple[str, ...]:
@@ -113,6 +116,24 @@ def figures(challenge: Challenge, tier: str, run: Run) -> tuple[str, ...]:
     if run.wall_s > 1 and run.cpu_s > BUSY * threads * run.wall_s:
         cores = run.cpu_s / run.wall_s
         found.append(f"Kept {cores:.1f} cores busy, where {threads} is the challenge's width.")
+    return tuple(found)
+
+
+def spread(challenge: Challenge, samples: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """What there is to look at between a submission's runs: one far off the others.
+
+    A run that is bad on purpose widens the interval, and so ties its submission with better ones.
+    """
+    found = []
+    for metric in (challenge.metric(name) for name in challenge.rank):
+        values = samples.get(metric.name, ())
+        if len(values) < 2:
+            continue
+        low, high = min(values), max(values)
+        if metric.scale == "log" and high > APART_RATIO * low > 0:
+            found.append(f"Its runs differ by a factor of {high / low:.1f} in {metric.name}.")
+        elif metric.unit.startswith("share") and high - low > APART_SHARE:
+            found.append(f"Its runs differ by {(high - low) * 100:.0f} points in {metric.name}.")
     return tuple(found)
 
 
