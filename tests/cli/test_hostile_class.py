@@ -54,13 +54,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     hand_in(place, "blank", "\n" * 300_000 + HONEST)
     hand_in(place, "marks", "### BEGIN HIDDEN TESTS\n" * 10_000 + HONEST)
     hand_in(place, "prints", LOOP + HONEST)
-    deep = hand_in(place, "deep")
-    deepest = os.open(deep, os.O_RDONLY)
-    for _ in range(1100):  # one by one: the whole path is longer than a path may be
-        os.mkdir("d", dir_fd=deepest)
-        deepest, above = os.open("d", os.O_RDONLY, dir_fd=deepest), deepest
-        os.close(above)
-    os.close(deepest)
+    hand_in(place, "deep").joinpath(*["d"] * 30).mkdir(parents=True)
     many = hand_in(place, "folders")
     for number in range(1000):
         (many / f"d{number}").mkdir()

@@ -59,6 +59,15 @@ def test_the_timeline_shows_what_was_held_for_a_while() -> None:
     assert max(mib for _, mib in found.timeline) == pytest.approx(64, abs=16)
 
 
+@pytest.mark.parametrize("magic", ["%%time", "%%capture", "%%timeit -n 1", "%%prun -q"])
+def test_lines_below_a_magic_that_runs_them_have_their_own_figures(magic: str) -> None:
+    source = f"{magic}\nimport numpy as np\n\na = np.ones(64 << 17)\nb = a[:5]"
+    found = take(LocalSandbox(), make_notebook(source), LIMITS, {})
+    assert line(found, "cell:c0", 4).hits == 1
+    assert line(found, "cell:c0", 4).net_mib == pytest.approx(64, rel=0.05)
+    assert found.sources["cell:c0"] == source
+
+
 def test_a_cell_that_raises_keeps_its_profile() -> None:
     found = take(LocalSandbox(), make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {})
     assert line(found, "cell:c0", 2).hits == 1
