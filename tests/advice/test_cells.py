@@ -139,3 +139,11 @@ def test_why_there_are_no_figures_is_one_line() -> None:
     assert cells(Advice(note="No line has figures: stopped."))["profile"].endswith(
         "*No line has figures: stopped.*"
     )
+
+
+@pytest.mark.parametrize(("need_mib", "said"), [(700.0, False), (1312.0, True)])
+def test_memory_that_no_line_accounts_for_is_said_to_be_elsewhere(
+    need_mib: float, said: bool
+) -> None:
+    text = cells(Advice(PROFILE, (), Autopsy("train", 256, need_mib, False)))["autopsy"]
+    assert ("held by processes that the code started" in text) is said

@@ -33,12 +33,21 @@ def make(advice: Advice) -> Iterator[tuple[str, str]]:
         yield SUGGESTIONS, NOTHING
 
 
+ELSEWHERE = (
+    "No line of yours accounts for most of that: it was held by processes that the code started, "
+    "or below Python. Does each of them get a copy of the data?"
+)
+
+
 def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
     where = f" in the cell **{escape(autopsy.reached)}**" if autopsy.reached else ""
     parts = ["## Out of memory: what happened", _stopped(autopsy, where)]
     rows = choosing.largest(profile, LARGEST) if profile else []
     if rows:
         parts += ["These lines held the most while they ran, largest first:", _table(rows)]
+    highest = max((row.peak_mib for _, row in rows), default=0.0)
+    if profile and highest < autopsy.need_mib / 2:
+        parts.append(ELSEWHERE)
     parts.append(_way_out(autopsy))
     return "\n\n".join(parts)
 
@@ -79,7 +88,7 @@ def _way_out(autopsy: Autopsy) -> str:
 
 
 def _table(rows: Sequence[tuple[str, view.Row]]) -> str:
-    head = row_of(["where", "line", "peak MiB", "still held after it, MiB"])
+    head = row_of(["where", "line", "peak MiB", "left behind by all its hits, MiB"])
     lines = [head, "|---|---|---:|---:|"]
     for source, row in rows:
         assert row.cost is not None
