@@ -7,6 +7,37 @@ import pytest
 from tinytorch_compete import insights
 
 WASTEFUL = {
+    "scaled_in_another_shape": (
+        "float64",
+        """
+import numpy as np
+def features(images):
+    return images.reshape(len(images), -1) / 255.0
+""",
+    ),
+    "scaled_as_an_array": (
+        "float64",
+        """
+import numpy as np
+def features(images):
+    return np.array(images) / 255.0
+""",
+    ),
+    "scaled_after_it_was_flattened": (
+        "float64",
+        """
+def features(images):
+    flat = images.reshape(len(images), -1)
+    return flat / 255.0
+""",
+    ),
+    "scaled_about_the_middle": (
+        "float64",
+        """
+def features(images):
+    return (images - 128) / 128
+""",
+    ),
     "ndenumerate": (
         "loop-over-pixels",
         """
@@ -201,6 +232,17 @@ def forward(inputs, w):
 }
 
 SOUND = {
+    "scaled_in_another_shape_as_float32": """
+import numpy as np
+def features(images):
+    narrow = images.astype(np.float32)
+    return narrow.reshape(len(images), -1) / 255
+""",
+    "scaled_as_an_array_of_float32": """
+import numpy as np
+def features(images):
+    return np.array(images, dtype=np.float32) / 255
+""",
     "merge": """
 import numpy as np
 def merge(a, b):

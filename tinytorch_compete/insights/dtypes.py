@@ -17,12 +17,15 @@ from tinytorch_compete.insights.syntax import (
     loads,
     method,
     number,
+    receiver,
     shown,
 )
 
 # Smaller arrays aren't worth a word: 10,000 float64 are 80 kB.
 FEW = 10_000
 PICTURES = re.compile(r"image|img|pixel|picture|photo|raw|^x$|^X|x_|train|test|data|batch", re.I)
+COPYING = {"array", "asarray", "ascontiguousarray", "ravel"}
+SHAPING = {"reshape", "ravel", "flatten", "transpose", "squeeze", "copy"}
 EXACT = re.compile(r"check|numeric|float64|double|exact", re.I)
 
 
@@ -84,14 +87,33 @@ def scaled(code: Code, node: ast.BinOp) -> str:
     divisor = number(node.right)
     if not isinstance(node.op, ast.Div) or divisor is None or divisor not in (255, 256, 127.5, 128):
         return ""
-    name = dotted(node.left) or dotted(getattr(node.left, "value", None))
-    if not name or not PICTURES.search(name.split(".")[-1]) or dtype(code, node.left):
+    whole = _unshaped(code, node.left)
+    name = dotted(whole)
+    known = dtype(code, node.left) or dtype(code, whole)
+    if not name or not PICTURES.search(name.split(".")[-1]) or known:
         return ""
     if isinstance(node.left, ast.Subscript) and _is_element(code, node.left):
         return ""
     if any(isinstance(up, ast.Call) and code.numpy(up) == "float32" for up in code.above(node)):
         return ""
     return f"Dividing the integers of `{name}` by a Python number makes float64."
+
+
+def _unshaped(code: Code, node: ast.expr, depth: int = 5) -> ast.expr:
+    """The array that an expression shows in another shape, in part, or moved by a number."""
+    inner: ast.expr | None = None
+    if isinstance(node, ast.Subscript):
+        inner = node.value
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        inner = node.left if number(node.right) is not None else None
+    elif method(node) in SHAPING and not code.numpy(node):
+        inner = receiver(node)
+    elif isinstance(node, ast.Call) and code.numpy(node) in COPYING and len(node.args) == 1:
+        inner = node.args[0] if keyword(node, "dtype") is None else None
+    elif isinstance(node, ast.Name) and not PICTURES.search(node.id):
+        value = code.latest(node)
+        inner = value if method(value) in SHAPING else None
+    return _unshaped(code, inner, depth - 1) if inner is not None and depth else node
 
 
 def divided(code: Code, node: ast.Call) -> str:
