@@ -64,3 +64,10 @@ def test_hidden_cpu_seconds_are_replaced_by_wall_time_at_the_references_share() 
     rounds = [Round(n, {}, Cost(2.0, 0.01), Cost(1.0, 0.5)) for n in range(4)]
     believed = tuple(race.vouched(rounds, exact=False))
     assert metrics.speedup(Answer(rounds=believed)) == pytest.approx(0.5)
+
+
+def test_a_round_that_waited_makes_no_other_round_cheaper() -> None:
+    waited = [Round(0, {}, Cost(50.0, 1.0), Cost(3.0, 3.0))]
+    quick = [Round(n, {}, Cost(1e-6, 1.0), Cost(3.0, 3.0)) for n in range(1, 12)]
+    believed = tuple(race.vouched([*waited, *quick], exact=False))
+    assert metrics.speedup(Answer(rounds=believed)) == pytest.approx(3.0)

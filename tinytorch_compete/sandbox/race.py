@@ -148,13 +148,14 @@ def vouched(rounds: Sequence[Round], *, exact: bool) -> list[Round]:
 
     Without a control group the seconds of a process that ended unseen are lost, and that is how
     work can be hidden. Where the student's tree then shows less than ``LEAST_SHARE`` of the core
-    time that its wall time must have had, by what the reference got in the same rounds, the wall
-    time counts at the reference's share: less than that can't be hidden.
+    time that its wall time must have had, by what the reference got in the same rounds, no round
+    counts for less than its wall time at the reference's share: less than that can't be hidden.
     """
     own, theirs = core_share(r.own for r in rounds), core_share(r.reference for r in rounds)
     if exact or own >= LEAST_SHARE * theirs:
         return list(rounds)
-    costs = [msgspec.structs.replace(r.own, cpu_s=r.own.wall_s * theirs) for r in rounds]
+    least = [max(r.own.cpu_s, r.own.wall_s * theirs) for r in rounds]
+    costs = [msgspec.structs.replace(r.own, cpu_s=s) for r, s in zip(rounds, least, strict=True)]
     return [msgspec.structs.replace(r, own=cost) for r, cost in zip(rounds, costs, strict=True)]
 
 
