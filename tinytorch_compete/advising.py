@@ -19,12 +19,12 @@ import msgspec
 import psutil
 from nbformat import NotebookNode
 
-from tinytorch_compete import files as sent
 from tinytorch_compete import grading, insights
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.advice.facts import Advice, Autopsy
 from tinytorch_compete.costs import Insight, Profile, Trial
 from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.files import copy_sent
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
 from tinytorch_compete.model import MIB, Limits, Run, Verdict
@@ -77,7 +77,7 @@ class Bench:
         assert folder is not None
         with tempfile.TemporaryDirectory() as place:
             copied = Path(place, "files")
-            sent.copy_sent(folder, copied)
+            copy_sent(folder, copied)
             (copied / source).write_text(text, encoding="utf-8")
             yield self.notebook, copied
 

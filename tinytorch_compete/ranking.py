@@ -257,6 +257,11 @@ def format_estimate(metric: Metric, estimate: Estimate) -> str:
     return f"{shown} ({low} to {high})"
 
 
+def error_rate(challenge: Challenge) -> float:
+    """Each rank metric's equal part of ``inference.ALPHA`` (Bonferroni): a board keeps to it."""
+    return inference.ALPHA / len(challenge.rank)
+
+
 def _in_order(
     challenge: Challenge, attempts: Sequence[Attempt]
 ) -> Iterator[tuple[Place, list[Attempt]]]:
@@ -275,16 +280,14 @@ def _split(
 ) -> list[tuple[Place, list[Attempt]]]:
     """Split each group by one metric; the pairs of all groups are one family of tests.
 
-    Each rank metric has its equal part of the error rate (Bonferroni), so that the whole board
-    keeps to it. A group reaches down to the first row that is apart from the group's own first row.
+    A group reaches down to the first row that is apart from the group's own first row.
     """
     ordered = [
         sorted(group, key=lambda attempt: _sort_key(attempt.samples, metric)) for _, group in groups
     ]
     rows = [[attempt.samples.get(metric.name, ()) for attempt in group] for group in ordered]
-    alpha = inference.ALPHA / len(challenge.rank)
     found = []
-    apart = inference.apart(rows, metric.scale, metric.resolution, alpha)
+    apart = inference.apart(rows, metric.scale, metric.resolution, error_rate(challenge))
     for (path, _), group, told in zip(groups, ordered, apart, strict=True):
         starts = [0]
         for place in range(1, len(group)):

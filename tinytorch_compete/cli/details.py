@@ -104,8 +104,7 @@ def _telling(challenge: Challenge, own: Sequence[Row], metric: Metric, row: Row,
     mine, theirs = (r.samples.get(metric.name, ()) for r in (row, other))
     if len(mine) != len(theirs) or len(mine) < 2:
         return "too few runs of the same seeds to say more"
-    pairs = math.comb(len(own), 2)
-    alpha = inference.ALPHA / len(challenge.rank) / pairs
+    alpha = ranking.error_rate(challenge) / math.comb(len(own), 2)
     needed = inference.runs_to_tell(mine, theirs, metric.scale, metric.resolution, alpha)
     if needed is None:
         return f"not even {inference.MOST_RUNS} runs would tell"

@@ -38,12 +38,10 @@ def evaluate_often(code: Code, facts: Facts) -> Iterator[Finding]:
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
             continue
-        for node in inside(loop.body):
-            if not isinstance(node, ast.Call) or not (
-                _judges(code, node, loop) or _asks(code, node)
-            ):
+        for node in code.direct(loop):
+            if not isinstance(node, ast.Call) or code.guarded(node, loop):
                 continue
-            if code.loops(node)[:1] == [loop] and not code.guarded(node, loop):
+            if _judges(code, node, loop) or _asks(code, node):
                 yield Finding(
                     (code.statement(node),),
                     f"How often does `{shown(node)}` run, and on how many examples?",
@@ -79,8 +77,7 @@ def unshuffled(code: Code, facts: Facts) -> Iterator[Finding]:
 
 def _takes_steps(code: Code, loop: ast.For | ast.While) -> bool:
     """Whether each pass of the loop itself, and not of a loop in it, is a step of training."""
-    steps = (n for n in inside(loop.body) if method(n) in STEPS or takes_step(code, n))
-    return any(code.loops(n)[:1] == [loop] for n in steps)
+    return any(method(n) in STEPS or takes_step(code, n) for n in code.direct(loop))
 
 
 def _judges(code: Code, node: ast.Call, loop: ast.For | ast.While) -> bool:

@@ -22,9 +22,9 @@ from tinytorch_compete.errors import Fault
 from tinytorch_compete.files import BYPRODUCTS, is_sent
 from tinytorch_compete.model import MIB, Inputs, Limits
 from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, users, watch
+from tinytorch_compete.sandbox.bubblewrap import PACKAGE
 from tinytorch_compete.sandbox.counters import Instructions
 
-PACKAGE = Path(__file__).resolve().parents[1]
 INSIDE = "/box"
 PREFIX = "ttc-"
 # Between the soft cap, which raises MemoryError, and the hard one, which kills: room for what isn't

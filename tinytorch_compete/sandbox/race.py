@@ -7,11 +7,12 @@ import contextlib
 import itertools
 import math
 import statistics
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 
+from tinytorch_compete import metrics
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.model import MIB, Answer, Cost, Round, Timed
 from tinytorch_compete.sandbox.channel import Compete
@@ -28,9 +29,6 @@ EXACT = 0.01
 FEWEST, MOST = 6, 30
 MAX_KEPT_BYTES = 256 * MIB
 SHORTEST_S = 1e-6
-# How far the shares of wall time in which student and reference had a core may differ.
-ELSEWHERE = 1.5
-LEAST_SHARE = 0.75
 WAIT_S = 0.005
 SETTLE_S = 5
 
@@ -47,8 +45,10 @@ async def race(
     try:
         async with _waiting(reference, own.probe) as theirs, _lane(lanes, racer, theirs):
             rounds = [r async for r in _rounds(racer, theirs, timed)]
-            flags = clock_flags(rounds)
-            return Answer(rounds=tuple(vouched(rounds, exact=racer.exact)), flags=tuple(flags))
+            flags = metrics.clock_flags(rounds)
+            return Answer(
+                rounds=tuple(metrics.vouched(rounds, exact=racer.exact)), flags=tuple(flags)
+            )
     finally:
         racer.end(lanes.rest)
 
@@ -141,43 +141,6 @@ def blocks_for(tried_s: list[float]) -> int:
     """
     spread = statistics.stdev(math.log(seconds) for seconds in tried_s)
     return min(MOST, max(FEWEST, math.ceil((1.96 * spread / EXACT) ** 2)))
-
-
-def vouched(rounds: Sequence[Round], *, exact: bool) -> list[Round]:
-    """The rounds with CPU seconds that can be believed.
-
-    Without a control group the seconds of a process that ended unseen are lost, and that is how
-    work can be hidden. Where the student's tree then shows less than ``LEAST_SHARE`` of the core
-    time that its wall time must have had, by what the reference got in the same rounds, no round
-    counts for less than its wall time at the reference's share: less than that can't be hidden.
-    """
-    own, theirs = core_share(r.own for r in rounds), core_share(r.reference for r in rounds)
-    if exact or own >= LEAST_SHARE * theirs:
-        return list(rounds)
-    least = [max(r.own.cpu_s, r.own.wall_s * theirs) for r in rounds]
-    costs = [msgspec.structs.replace(r.own, cpu_s=s) for r, s in zip(rounds, least, strict=True)]
-    return [msgspec.structs.replace(r, own=cost) for r, cost in zip(rounds, costs, strict=True)]
-
-
-def clock_flags(rounds: Sequence[Round]) -> list[str]:
-    """What a reader should know of timed answers whose clocks disagree; empty if they agree.
-
-    In the same lane, in turn, both get the core for the same share of the wall time. Clearly less
-    CPU time than that is waiting, or work that was done elsewhere; clearly more is work on more
-    cores than the lane has.
-    """
-    own, theirs = core_share(r.own for r in rounds), core_share(r.reference for r in rounds)
-    if own > theirs * ELSEWHERE:
-        return [f"used {own:.2f} cores while timed, the reference {theirs:.2f}"]
-    if own < theirs / ELSEWHERE:
-        return [f"worked in {own:.0%} of the time it was timed, the reference in {theirs:.0%}"]
-    return []
-
-
-def core_share(costs: Iterable[Cost]) -> float:
-    """CPU seconds for each second of wall time."""
-    found = list(costs)
-    return math.fsum(cost.cpu_s for cost in found) / math.fsum(cost.wall_s for cost in found)
 
 
 async def _reference_cost(theirs: Racer, timed: Timed, number: int | None) -> Cost:
