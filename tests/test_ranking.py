@@ -184,7 +184,7 @@ def test_memory_that_a_watcher_saw_is_not_ranked_beside_what_a_control_group_cou
 
 
 def test_pairs_that_are_equal_in_all_metrics_are_tied_in_19_of_20_boards() -> None:
-    generator, wrong, times = np.random.default_rng(2), 0, 200
+    generator, wrong, times = np.random.default_rng(2), 0, 1000
     for _ in range(times):
         attempts = [
             ranking.Attempt(
