@@ -1,382 +1,393 @@
 """Time by line: exact while lines are sparse, in bursts while they are dense.
 
 ``Clock`` is told by an event source (``monitoring``, ``tracing``) which line of the student's code
-starts and which frame is left. Each probe costs about a microsecond; where that would pass
-``SHARE`` of the code's own time, the source falls silent for a while, and the burst before it
-stands for the silence: those hits and seconds are estimates. A frame in which no line began during
-the burst is taken to be still on its line, so what called the hot code stays exact.
+starts and which frame is left. Such a probe costs about two microseconds, and some more with a mark
+for the memory. What is too dear beside the code's own time is left out (see ``pace``): first the
+marks, then the probes. Then a burst of lines stands for the silence after it, whose hits and
+seconds are estimates.
+
+A frame in which no line began during the burst is taken to be still on its line after the silence,
+so what called the hot code stays exact.
 """
 
 from __future__ import annotations
 
-import math
+import signal
+import sys
 import time
-from collections.abc import Callable, Sequence
-from threading import get_ident
+from collections.abc import Callable
+from threading import RLock, get_ident
 from types import CodeType, FrameType, MappingProxyType
-from typing import Any
 
-from .operands import LOOKS, Watch, look
+from .lines import Found, Line, Lines, Open, Thread
+from .operands import Watch, look
+from .pace import COUNTING, MARKED, PLAIN, SILENT, Pace
 from .sources import Sources
 
-SHARE = 0.3  # of the code's own time that probes may take before the source falls silent
-WINDOW = 250  # events between two looks at the clock
-BURST = 4  # windows between two looks at that share
-FLOOR = 0.02  # of a burst's time is the code's own, at least
-SILENCE = 10  # silent times a burst's length
-SHORTEST_S, LONGEST_S = 0.01, 0.1  # of a silence
+RARE = 2  # lines of a burst that are no more than chance
+NOISE = 0.1  # of what probes took in a burst is not known any better
 LATE_NS = 20_000  # a timer so late was held up by the line that it found
-
-
-class Line:
-    """What is known of one line so far; ``burst_*`` since the burst began."""
-
-    __slots__ = (
-        "active",
-        "burst_hits",
-        "burst_ns",
-        "estimated",
-        "hits",
-        "index",
-        "line",
-        "looks",
-        "ns",
-        "paths",
-        "seen",
-        "source",
-    )
-
-    def __init__(self, source: str, line: int, index: int, paths: Sequence[str] = ()) -> None:
-        self.source, self.line, self.index = source, line, index
-        self.paths, self.looks = paths, LOOKS if paths else 0
-        self.seen: dict[tuple[Any, ...], int] = {}  # what the paths were, and how often
-        self.hits = self.ns = self.burst_hits = self.burst_ns = self.active = 0
-        self.estimated = False
-
-
-class Open:
-    """A frame that is executing, and since when on which line."""
-
-    __slots__ = ("began", "events", "frame", "line", "moves", "quiet")
-
-    def __init__(self, frame: int, line: Line | None, began: int, events: int, quiet: int) -> None:
-        # the frame's id and not the frame, which would keep its arrays alive
-        self.frame, self.line, self.began, self.events = frame, line, began, events
-        self.quiet = quiet  # nanoseconds of silence before it
-        self.moves = 0  # lines begun in this burst
 
 
 class Clock:
     """Holds the open frames of each thread and adds up what their lines took.
 
     ``mark(depth, index)`` is called when the main thread's frame at ``depth`` begins the line
-    ``index``, or is left (0): memory is told apart there. ``silence(seconds)`` must stop the
-    events and call ``resume`` after that time. ``watch`` has the dotted names, by source and line,
-    whose arrays are worth a look (see ``operands``).
+    ``index``, or is left (0): memory is told apart there. ``rest`` is called now and then while
+    there are no marks. ``silence`` must stop the events and call ``resume`` on the main thread once
+    the pace's silence is over. ``blind`` is a source that says nothing in a silence, even of rare
+    lines. ``watch`` has the dotted names, by source and line, whose arrays are worth a look (see
+    ``operands``).
     """
 
     def __init__(
         self,
         sources: Sources,
         mark: Callable[[int, int], None],
-        silence: Callable[[float], None],
+        silence: Callable[[], None],
+        rest: Callable[[], None],
+        blind: bool,
         watch: Watch = MappingProxyType({}),
     ) -> None:
-        self._watch = watch
-        self.sources, self._mark, self._silence = sources, mark, silence
-        self.lines: list[Line] = []
-        self._codes: dict[int, dict[int, Line] | None] = {}
-        self._by_source: dict[str, dict[int, Line]] = {}
-        self._kept: list[CodeType] = []  # an id is only good while its object lives
-        self._main = get_ident()
-        self._stack: list[Open] = []
-        self._marked = 0  # how many of those frames have a line marked
-        self._others: dict[int, list[Open]] = {}
-        self._events = 0
-        self._burst_began = (0, 0)  # the number of events then, and when it was
-        self._last_look, self._next_look = 0, WINDOW
-        self._was_hot = False
-        self._fastest_ns = 0.0  # the fewest nanoseconds an event in a window of this burst
-        self.cost_ns = 0.0  # of one event; while it is 0 there are no silences
-        self.silent = False
-        self._silent_since = (0, 0.0)
-        self._silent_for = 0.0
-        self._quiet_ns = 0  # of all silences so far
-        self._burst_ns = self._hits_ns = 0.0  # of the last burst without probes, two estimates
-
-    def wants(self, code: CodeType) -> bool:
-        """Whether this code is the student's."""
-        return self._lines_of(code) is not None
+        self.lines = Lines(sources, watch)
+        self.pace = Pace()
+        self._mark, self._silence, self._rest, self._blind = mark, silence, rest, blind
+        # Threads take turns between any two bytecodes; no event comes while a probe runs.
+        self._lock = RLock()
+        self._main = Thread(main=True)
+        self._threads = {get_ident(): self._main}
+        self._marked = 0  # how many frames of the main thread have their line marked
+        self._fresh = False  # whether the burst has lines that were never marked
+        self._counting_ns = 0.0  # of the silence's time that went to the count before it
+        self._quiet_ns = 0.0  # of all silences so far
 
     def begin_line(self, code: CodeType, number: int, frame: FrameType) -> None:
         """A line begins in a frame."""
         now = time.perf_counter_ns()
-        lines = self._lines_of(code)
+        lines = self.lines.of(code)
         if lines is None:
             return
-        line = lines.get(number) or self._new(code, number)
-        ident = get_ident()
-        main = ident == self._main
-        stack = self._stack if main else self._others.setdefault(ident, [])
-        key = id(frame)
-        if not stack or stack[-1].frame != key:
-            self._unwind(stack, key, now, main)
-        top = stack[-1]
-        before = top.line
-        self._events += 1
-        if before is not None:
-            self._close(top, before, now)
-        line.hits += 1
-        line.burst_hits += 1
-        line.active += 1
-        top.line, top.began, top.events, top.quiet = line, now, self._events, self._quiet_ns
-        top.moves += 1
-        if main:
-            self._marked = len(stack)
-            self._mark(self._marked - 1, line.index)
-        if self._events >= self._next_look:
-            self._look(now)
-        if line.looks:
-            self._see(line, frame, stack)
+        with self._lock:
+            pace = self.pace
+            line = lines.get(number) or self.lines.new(code, number)
+            thread = self._threads.get(get_ident()) or self._new_thread()
+            stack, key = thread.stack, id(frame)
+            if not stack or stack[-1].frame != key:
+                self._unwind(thread, key, code, now)
+            top = stack[-1]
+            pace.events += 1
+            thread.ran = True
+            thread.spent += pace.line_ns
+            if top.line is not None:
+                self._close(thread, top, top.line, now)
+            self._fresh |= not line.hits
+            line.hits += 1
+            thread.active[line.index] += 1
+            top.line, top.began = line, now
+            top.spent, top.quiet = thread.spent, self._quiet_ns
+            top.moves += 1
+            if thread.main:
+                self._move(len(stack) - 1, line.index)
+            if not pace.settling:
+                line.burst_hits += 1
+            elif line.burst_hits:
+                self._silent_again(now)
+            if pace.events >= pace.next_look:
+                self._look(now)
+            if line.looks:
+                self._see(line, frame)
 
     def enter(self, frame: FrameType, code: CodeType, number: int | None) -> None:
         """A frame starts, or goes on at a line as a generator does."""
-        lines = self._lines_of(code)
+        now = time.perf_counter_ns()
+        lines = self.lines.of(code)
         if lines is None:
             return
-        ident = get_ident()
-        stack = self._stack if ident == self._main else self._others.setdefault(ident, [])
-        self._events += 1
-        line = None if number is None else lines.get(number) or self._new(code, number)
-        if line is not None:
-            line.active += 1
-        stack.append(Open(id(frame), line, time.perf_counter_ns(), self._events, self._quiet_ns))
+        with self._lock:
+            thread = self._frame_moves()
+            line = None if number is None else lines.get(number) or self.lines.new(code, number)
+            if line is not None:
+                thread.active[line.index] += 1
+            entry = Open(id(frame), code, line, now, thread.spent, self._quiet_ns)
+            thread.stack.append(entry)
+            if self.pace.events >= self.pace.next_look:
+                self._look(now)
 
     def leave(self, frame: FrameType) -> None:
         """A frame returns or yields."""
         now = time.perf_counter_ns()
-        main = get_ident() == self._main
-        stack = self._stack if main else self._others.get(get_ident(), [])
-        key = id(frame)
-        self._events += 1
-        for depth in range(len(stack) - 1, -1, -1):
-            if stack[depth].frame == key:
-                self._cut(stack, depth, now, main)
-                return
+        with self._lock:
+            thread = self._frame_moves()
+            key = id(frame)
+            for depth in range(len(thread.stack) - 1, -1, -1):
+                if thread.stack[depth].frame == key:
+                    self._cut(thread, depth, now)
+                    break
+            top = thread.stack[-1].line if thread.stack else None
+            if self.pace.settling and top is not None and top.burst_hits:
+                self._silent_again(now)
+            if self.pace.events >= self.pace.next_look:
+                self._look(now)
+
+    def end_count(self) -> None:
+        """Enough events were counted."""
+        with self._lock:
+            if self.pace.mode == COUNTING:
+                self._fall_silent()
+                self._silence()
 
     def begin_cell(self, name: str) -> None:
         """A cell starts; its cost is that of line 0."""
-        now = time.perf_counter_ns()
-        source = f"cell:{name}"
-        line = self._by_source.setdefault(source, {}).get(0) or self._add(source, 0)
-        line.hits += 1
-        line.active += 1
-        self._stack.append(Open(0, line, now, self._events, self._quiet_ns))
-        self._marked = 1
-        self._mark(0, line.index)
-        self._was_hot = False
-        self._begin_burst(now)
+        with self._lock:
+            now = time.perf_counter_ns()
+            line = self.lines.at(f"cell:{name}", 0)
+            line.hits += 1
+            main = self._main
+            main.active[line.index] += 1
+            main.stack.append(Open(0, None, line, now, main.spent, self._quiet_ns))
+            self._move(0, line.index)
+            self._begin_burst(now)
 
     def end_cell(self) -> None:
         """The cell has ended, and all that it called."""
-        now = time.perf_counter_ns()
-        if self.silent:
+        with self._lock:
+            now = time.perf_counter_ns()
             self.resume(None)
-        self._cut(self._stack, 0, now, True)
-        self._others.clear()
+            if self.pace.mode == PLAIN:
+                self._take_up_marks()
+            self._cut(self._main, 0, now)
+            self._threads = {get_ident(): self._main}
 
     def pause(self, ns: int) -> None:
         """Take time that the profiler needed for itself out of all open lines."""
-        for stack in (self._stack, *self._others.values()):
-            for entry in stack:
-                entry.began += ns
-        self._begin_burst(self._burst_began[1] + ns)
+        with self._lock:
+            for thread in self._threads.values():
+                for entry in thread.stack:
+                    entry.began += ns
+            self._begin_burst(self.pace.began + ns)
 
-    def index_of(self, file: str, number: int) -> int:
-        """The index of a line of the student's, or 0 for anybody else's."""
-        name = self.sources.name(file)
-        if name is None:
-            return 0
-        line = self._by_source.setdefault(name, {}).get(number) or self._add(name, number)
-        return line.index
+    def is_usual(self, code: CodeType, number: int) -> bool:
+        """Whether the burst, which stands for what comes after it, has that line."""
+        line = (self.lines.of(code) or {}).get(number)
+        return line is not None and line.burst_hits > 0
 
     def is_news(self, code: CodeType, number: int) -> bool:
-        """Whether a line that begins in a silence was unseen in the burst before it."""
-        lines = self._lines_of(code)
-        line = lines.get(number) if lines is not None else None
-        return lines is not None and (line is None or not line.burst_hits)
+        """Whether an unusual line shall end the silence; else it is counted, and not timed."""
+        line = (self.lines.of(code) or {}).get(number)
+        if line is None or not line.hits or not self.pace.deaf:
+            return True
+        line.hits += 1
+        line.estimated = True
+        return False
+
+    def goes_on(self, frame: FrameType | None) -> bool:
+        """Whether a silence, of which a timer's tick has passed, shall last for another one."""
+        with self._lock:
+            chain = self.lines.chain(frame) if self._blind else []
+            return self.pace.goes_on() and (not chain or chain[-1][2].burst_hits > 0)
 
     def resume(self, frame: FrameType | None, news: bool = False) -> None:
         """End the silence: the burst stands for it, but for frames that stayed on their line.
 
-        With ``news`` a rare line ended it: what follows is no fair sample, so the next burst alone
-        stands for no silence.
+        With ``news`` a rare line ended it: once that is over, silence goes on with the same burst.
         """
-        if not self.silent:
-            return
-        self.silent = False
-        now, cpu = time.perf_counter_ns(), time.process_time()
-        since, cpu_since = self._silent_since
-        waited = now - since
-        # The timer's signal waits for native code to return: that time is the current line's.
-        late = max(0.0, cpu - cpu_since - self._silent_for - SHORTEST_S)
-        late_ns = int(waited * late / (cpu - cpu_since)) if late else 0
-        chain = self._chain(frame)
-        kept = self._still_open(chain)
-        stack = self._stack
-        for entry in reversed(stack[kept:]):
-            if entry.line is not None:
-                self._close(entry, entry.line, since)
-        del stack[kept:]
-        self._quiet_ns += waited - late_ns
-        self._extrapolate(waited - late_ns, {id(entry.line) for entry in stack})
-        self._marked = kept
-        self._mark(-2 - kept, 0)
-        self._reopen(chain, now - late_ns, late_ns > LATE_NS)
-        self._was_hot = not news
-        self._begin_burst(time.perf_counter_ns())
+        with self._lock:
+            pace = self.pace
+            if pace.mode == COUNTING:
+                self._fall_silent()
+            if pace.mode != SILENT:
+                return
+            now, late = time.perf_counter_ns(), pace.late_s(time.process_time())
+            # The timer's signal waits for native code to return: that is the current line's time.
+            late_ns = int(min(late * 1e9, now - pace.since))
+            waited = max(0.0, now - pace.since - late_ns - self._counting_ns)
+            worked = max(0.0, pace.cpu_ns() - late_ns - self._counting_ns)
+            frames = sys._current_frames() if len(self._threads) > 1 else {}
+            frames[get_ident()] = frame  # type: ignore[assignment]
+            chains = {ident: self.lines.chain(frames.get(ident)) for ident in self._threads}
+            moves = {e.frame: e.moves for thread in self._threads.values() for e in thread.stack}
+            for ident, thread in self._threads.items():
+                if self._blind:
+                    self.lines.doubt(thread.stack, chains[ident])
+                self._cut(thread, thread.still_open(chains[ident]), pace.since)
+            self._quiet_ns += waited
+            still = {id(e.line) for thread in self._threads.values() for e in thread.stack}
+            self._extrapolate(waited, worked, still)
+            pace.change(PLAIN)
+            for ident, thread in self._threads.items():
+                charged = late_ns > LATE_NS or not thread.main
+                self._reopen(thread, chains[ident], now - late_ns, charged)
+                for entry in thread.stack:
+                    entry.moves = moves.get(entry.frame, 1)
+            done = time.perf_counter_ns()
+            if news:
+                pace.settle(done, done - now)
+            else:
+                self._begin_burst(done)
 
-    def _reopen(self, chain: list[tuple[int, Line]], began: int, late: bool) -> None:
+    def _reopen(self, thread: Thread, chain: list[Found], began: int, charged: bool) -> None:
         """Take up the frames that began in a silence.
 
-        The innermost is on a line that is all but over, and is not charged for waking up, except
-        if it was ``late``.
+        The innermost is on a line that is all but over, and is ``charged`` for waking up only if
+        it held up the timer.
         """
-        stack = self._stack
-        for key, line in chain[len(stack) - 1 :] if stack else []:
-            self._marked = len(stack) + 1
-            self._mark(len(stack), line.index)
-            if key == chain[-1][0] and not late:
-                stack.append(Open(key, None, began, self._events, self._quiet_ns))
+        stack = thread.stack
+        if thread.main and not stack:
+            return
+        for key, code, line in chain[len(stack) - thread.main :]:
+            if key == chain[-1][0] and not charged:
+                stack.append(Open(key, code, None, began, thread.spent, self._quiet_ns))
                 continue
             if not line.hits:
                 line.hits, line.estimated = 1, True
-            line.active += 1
-            stack.append(Open(key, line, began, self._events, self._quiet_ns))
+            thread.active[line.index] += 1
+            stack.append(Open(key, code, line, began, thread.spent, self._quiet_ns))
 
-    def _lines_of(self, code: CodeType) -> dict[int, Line] | None:
-        """The lines of a code object's source; by id, for to hash a code object is slow."""
-        try:
-            return self._codes[id(code)]
-        except KeyError:
-            self._kept.append(code)
-            name = self.sources.name(code.co_filename)
-            found = None if name is None else self._by_source.setdefault(name, {})
-            self._codes[id(code)] = found
-            return found
+    def _frame_moves(self) -> Thread:
+        """Note the event of a frame that is entered or left; its thread."""
+        thread = self._threads.get(get_ident()) or self._new_thread()
+        pace = self.pace
+        pace.events += 1
+        pace.frames += 1
+        thread.spent += pace.frame_ns
+        return thread
 
-    def _new(self, code: CodeType, number: int) -> Line:
-        name = self.sources.name(code.co_filename)
-        assert name is not None
-        return self._add(name, number)
+    def _new_thread(self) -> Thread:
+        """A thread that the student started."""
+        if hasattr(signal, "pthread_sigmask"):
+            # Else it, and not the main thread, is interrupted by the timer, which nobody notices.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF})
+        thread = self._threads[get_ident()] = Thread(main=False)
+        return thread
 
-    def _see(self, line: Line, frame: FrameType, stack: list[Open]) -> None:
+    def _see(self, line: Line, frame: FrameType) -> None:
         """Look at the line's operands, in no one's time."""
         start = time.perf_counter_ns()
         line.looks -= 1
         seen = look(line.paths, frame)
         line.seen[seen] = line.seen.get(seen, 0) + 1
         took = time.perf_counter_ns() - start
-        for entry in stack:
-            entry.began += took
+        for thread in self._threads.values():
+            for entry in thread.stack:
+                entry.began += took
 
-    def _add(self, source: str, number: int) -> Line:
-        paths = self._watch.get(source, {}).get(number, ())
-        line = Line(source, number, len(self.lines) + 1, paths)
-        self.lines.append(line)
-        self._by_source[source][number] = line
-        return line
+    def _move(self, depth: int, index: int) -> None:
+        """The main thread's frame at a depth begins a line, or with 0 is left."""
+        if self.pace.mode != MARKED:
+            self._marked = min(self._marked, depth)
+        elif index or self._marked > depth:
+            self._marked = depth + 1 if index else depth
+            self._mark(depth, index)
 
-    def _close(self, entry: Open, line: Line, now: int) -> None:
-        taken = now - entry.began
-        line.active -= 1
-        if not line.active:
-            net = taken - (self._events - entry.events) * self.cost_ns
-            # No probe cost anything in a silence, however dear a busy machine made them seem.
-            net = max(net, self._quiet_ns - entry.quiet)
-            if net > 0:
-                line.ns += net  # type: ignore[assignment]
-                line.burst_ns += net  # type: ignore[assignment]
+    def _close(self, thread: Thread, entry: Open, line: Line, now: int) -> None:
+        thread.active[line.index] = still = thread.active[line.index] - 1
+        if still:
+            return
+        net = now - entry.began - (thread.spent - entry.spent)
+        # No probe cost anything in a silence, however dear a busy machine made them seem.
+        line.ns += max(net, self._quiet_ns - entry.quiet, 0.0)
+        if self.pace.settling:
+            return
+        line.burst_ns += now - max(entry.began, self.pace.began)
+        line.burst_spent += thread.spent - max(entry.spent, thread.burst_spent)
 
-    def _unwind(self, stack: list[Open], key: int, now: int, main: bool) -> None:
+    def _unwind(self, thread: Thread, key: int, code: CodeType, now: int) -> None:
         """Make the frame the top: those above it ended by an exception; a new one is pushed."""
+        stack = thread.stack
         for depth in range(len(stack) - 1, -1, -1):
             if stack[depth].frame == key:
-                self._cut(stack, depth + 1, now, main)
+                self._cut(thread, depth + 1, now)
                 return
-        stack.append(Open(key, None, now, self._events, self._quiet_ns))
+        stack.append(Open(key, code, None, now, thread.spent, self._quiet_ns))
 
-    def _cut(self, stack: list[Open], depth: int, now: int, main: bool) -> None:
-        for entry in reversed(stack[depth:]):
+    def _cut(self, thread: Thread, depth: int, now: int) -> None:
+        for entry in reversed(thread.stack[depth:]):
             if entry.line is not None:
-                self._close(entry, entry.line, now)
-        del stack[depth:]
-        if main and self._marked > depth:
-            self._marked = depth
-            self._mark(depth, 0)
+                self._close(thread, entry, entry.line, now)
+        del thread.stack[depth:]
+        if thread.main:
+            self._move(depth, 0)
 
     def _look(self, now: int) -> None:
-        """At the end of a burst fall silent if the probes cost too much of its time."""
-        took = now - self._last_look
-        self._last_look, self._next_look = now, self._events + WINDOW
-        self._fastest_ns = min(self._fastest_ns, took / WINDOW)
-        events = self._events - self._burst_began[0]
-        if events < WINDOW * BURST:
+        """At the end of a burst choose what is done at the events to come."""
+        pace = self.pace
+        before, settling = pace.mode, pace.settling
+        mode = pace.look(now, self._fresh)
+        if before == PLAIN:
+            self._rest()
+        if mode == COUNTING:
+            if not self._blind and pace.guesses:
+                self._drop_rare()
+            usual = (line.line for line in self.lines.all if line.burst_hits)
+            pace.begin_count(usual, len(self._threads))
             return
-        took = now - self._burst_began[1]
-        spent = events * self.cost_ns
-        hot = spent > SHARE * max(took - spent, 1)
-        # What stands for a silence must be hot from its start, so a first hot burst is not enough.
-        # The timer and the stack that it finds are the main thread's.
-        if not (hot and self._was_hot) or get_ident() != self._main:
-            self._was_hot = hot
-            self._begin_burst(now)
-            return
-        self._burst_ns = max(took - spent, FLOOR * took)
-        # Where lines are faster than probes the rest is small and noisy: the calmest window
-        # says best how fast they are.
-        fastest = events * max(self._fastest_ns - self.cost_ns, FLOOR * self._fastest_ns)
-        self._hits_ns = fastest if took < 2 * spent else self._burst_ns
-        self.silent = True
-        self._silent_since = (now, time.process_time())
-        self._silent_for = min(max(SILENCE * took / 1e9, SHORTEST_S), LONGEST_S)
-        self._mark(-1, 0)
-        self._silence(self._silent_for)
+        if mode == PLAIN and before == MARKED:
+            self._mark(-1, 0)
+        if mode == MARKED and before == PLAIN:
+            self._take_up_marks()
+        pace.change(mode)
+        self._fresh &= settling
+        self._begin_burst(now)
+
+    def _drop_rare(self) -> None:
+        """Leave lines out that the sample has by chance: in the silence each is told of."""
+        for line in self.lines.all:
+            if line.burst_hits < RARE:
+                line.burst_hits, line.burst_ns, line.burst_spent = 0, 0.0, 0.0
 
     def _begin_burst(self, now: int) -> None:
-        self._burst_began = (self._events, now)
-        self._last_look, self._next_look = now, self._events + WINDOW
-        self._fastest_ns = math.inf
-        for entry in self._stack:
-            entry.moves = 0
-        for line in self.lines:
-            line.burst_hits = line.burst_ns = 0
+        self.pace.begin_burst(now)
+        for thread in self._threads.values():
+            thread.ran, thread.burst_spent = False, thread.spent
+            for entry in thread.stack:
+                entry.moves = 0
+        for line in self.lines.all:
+            line.burst_hits, line.burst_ns, line.burst_spent = 0, 0.0, 0.0
 
-    def _chain(self, frame: FrameType | None) -> list[tuple[int, Line]]:
-        """The student's frames from the outermost in, with the line that each is on."""
-        chain: list[tuple[int, Line]] = []
-        while frame is not None:
-            lines = self._lines_of(frame.f_code)
-            if lines is not None and frame.f_lineno:
-                line = lines.get(frame.f_lineno) or self._new(frame.f_code, frame.f_lineno)
-                chain.append((id(frame), line))
-            frame = frame.f_back
-        return chain[::-1]
+    def _fall_silent(self) -> None:
+        self._counting_ns = self.pace.end_count()
+        for thread in self._threads.values():
+            thread.spent += self._counting_ns
 
-    def _still_open(self, chain: list[tuple[int, Line]]) -> int:
-        """How many open frames, the cell first, have stayed on their line through the silence."""
-        kept = 1
-        for entry, (key, line) in zip(self._stack[1:], chain, strict=False):
-            if entry.frame != key or entry.line is not line or entry.moves:
-                break
-            kept += 1
-        return min(kept, len(self._stack))
+    def _silent_again(self, now: int) -> None:
+        """The rare line is over, or waits for others that are usual."""
+        for thread in self._threads.values():
+            for entry in thread.stack:
+                if entry.line is not None and not entry.line.burst_hits:
+                    entry.moves = 0  # it would be news if it moved
+        self._counting_ns = 0.0
+        self.pace.go_on(now)
+        self._silence()
 
-    def _extrapolate(self, waited: int, still: set[int]) -> None:
-        factor, hits = waited / self._burst_ns, waited / self._hits_ns
-        for line in self.lines:
+    def _take_up_marks(self) -> None:
+        """Tell memory apart by lines again."""
+        self.pace.change(MARKED)
+        kept = self._marked
+        self._mark(-2 - kept, 0)
+        for depth, entry in enumerate(self._main.stack[kept:], kept):
+            if entry.line is not None:
+                self._move(depth, entry.line.index)
+
+    def _extrapolate(self, waited: float, worked: float, still: set[int]) -> None:
+        """The burst stands for so many nanoseconds, of which the CPU ``worked``.
+
+        ``still`` are lines that are open all along.
+
+        The faster lines are, the less can be told of them beside the probes: then their time goes
+        by the number of their events.
+        """
+        pace = self.pace
+        factor = waited / pace.own
+        known = pace.own / (pace.own + NOISE * pace.spent)
+        # what probes took in that burst, in terms of what they take at their best
+        dearer = max(0.0, pace.took - pace.own) / pace.spent
+        for line in self.lines.all:
             once = line.hits == line.burst_hits == 1
-            if line.burst_hits and not once and id(line) not in still:
-                line.hits += round(line.burst_hits * hits)
-                line.ns += round(min(line.burst_ns * factor, waited))
-                line.estimated = True
+            if once or not (line.burst_hits or line.burst_ns):
+                continue
+            line.hits += round(line.burst_hits * worked / pace.own)
+            line.estimated = True
+            if id(line) not in still:
+                seen = max(0.0, line.burst_ns - dearer * line.burst_spent)
+                events = pace.own * line.burst_spent / pace.spent
+                line.ns += min((known * seen + (1 - known) * events) * factor, waited)

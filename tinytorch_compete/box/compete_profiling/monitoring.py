@@ -7,6 +7,7 @@ from types import CodeType
 from typing import Any
 
 from .clock import Clock
+from .pace import COUNTED, COUNTING, SILENT
 
 TOOL = 4  # of six; debuggers, coverage and profilers have names of their own
 NAME = "tinytorch-compete"
@@ -16,9 +17,10 @@ class Monitoring:
     """Tells the clock of lines; in a silence only of lines that the burst before had not seen."""
 
     name = "sys.monitoring"
+    blind = False
 
     def __init__(self, clock: Clock) -> None:
-        self._clock, self._local = clock, set[int]()
+        self._clock, self._pace, self._local = clock, clock.pace, set[int]()
         self._kept: list[CodeType] = []
 
     def start(self) -> None:
@@ -64,36 +66,56 @@ class Monitoring:
             self._tool.set_local_events(TOOL, code, self._wanted)
 
     def _line(self, code: CodeType, number: int) -> Any:
+        pace = self._pace
+        mode = pace.mode
+        if mode == COUNTING and number in pace.usual:
+            return self._count()
         clock = self._clock
-        if clock.silent:
-            if not clock.is_news(code, number):
+        if mode >= COUNTING:
+            if mode == SILENT and clock.is_usual(code, number):
                 return self._tool.DISABLE
+            if not clock.is_news(code, number):
+                return None
             clock.resume(sys._getframe(1), news=True)
             self._tool.restart_events()
         clock.begin_line(code, number, sys._getframe(1))
         return None
 
     def _start(self, code: CodeType, _: int) -> Any:
-        clock = self._clock
-        if not clock.wants(code):
-            return self._tool.DISABLE
-        if id(code) in self._local and clock.silent:
+        mode = self._pace.mode
+        if id(code) in self._local:
+            if mode == SILENT:
+                return self._tool.DISABLE
+            if mode == COUNTING:
+                return self._count()
+        elif not self._clock.lines.wants(code):
             return self._tool.DISABLE
         self._watch(code)
-        if clock.silent:
-            return None  # the first line will end the silence
-        clock.enter(sys._getframe(1), code, None)
+        if mode < COUNTING:  # else its first line is news
+            self._clock.enter(sys._getframe(1), code, None)
         return None
 
     def _resume(self, code: CodeType, _: int) -> Any:
-        if self._clock.silent:
+        mode = self._pace.mode
+        if mode == SILENT:
             return self._tool.DISABLE
+        if mode == COUNTING:
+            return self._count()
         frame = sys._getframe(1)
         self._clock.enter(frame, code, frame.f_lineno)
         return None
 
     def _leave(self, code: CodeType, _: int, __: object) -> Any:
-        if self._clock.silent:
+        mode = self._pace.mode
+        if mode == SILENT:
             return self._tool.DISABLE
+        if mode == COUNTING:
+            return self._count()
         self._clock.leave(sys._getframe(1))
         return None
+
+    def _count(self) -> None:
+        pace = self._pace
+        pace.counted += 1
+        if pace.counted >= COUNTED:
+            self._clock.end_count()

@@ -12,6 +12,7 @@ from typing import Any
 
 from .clock import Clock
 from .operands import Watch
+from .pace import COUNTING, SILENT, TICK_S
 from .sources import Sources
 
 MIB = 2**20
@@ -19,12 +20,17 @@ MAX_LINES = 20_000
 ROLL_S = 0.001
 CALIBRATION, OURS = "<calibration>", "cell:"
 PROBE = """
-def probe():
+def lines():
     for i in range(100):
         i
         i
+def empty(): pass
+def frames():
+    for i in range(50):
+        empty()
 """
-PROBES = 300  # line events of one call, about
+LINES, FRAMES = 300, 100  # events of one call, about; frames has half as many lines again
+TRIALS, TRIAL_S = 15, 0.005  # each shorter than a busy machine's time slice
 PACKAGE = os.path.dirname(__file__)
 
 
@@ -44,17 +50,23 @@ class Profiler:
     ) -> None:
         self.sources = Sources(home, {**known, CALIBRATION: OURS})
         self.memory = _memory(memory or best_memory())(self._index_of, self._roll_soon)
-        self.clock = Clock(self.sources, self.memory.mark, self._silence, watch)
-        self.events = _events(self.clock)
+        events, mark, look = _events(), self.memory.mark, self.memory.look
+        self.clock = Clock(self.sources, mark, self._silence, look, events.blind, watch)
+        self.events = events(self.clock)
         self._previous: Any = None
-        self._in_cell = False
+        self._in_cell = self._stopped = False
 
     def start(self) -> None:
         """Begin; raises ``RuntimeError`` if the kernel is being profiled already."""
         namespace: dict[str, Any] = {}
         exec(compile(PROBE, CALIBRATION, "exec"), namespace)  # noqa: S102
-        plain_ns = _shortest_ns(namespace["probe"])
         self.memory.start()
+        lines, frames = namespace["lines"], namespace["frames"]
+        bare = _shortest_ns(lines), _shortest_ns(frames)
+
+        def cost_ns() -> tuple[float, float]:
+            return _each_ns(_shortest_ns(lines) - bare[0], _shortest_ns(frames) - bare[1])
+
         try:
             self.events.start()
         except RuntimeError:
@@ -63,15 +75,17 @@ class Profiler:
         if hasattr(signal, "setitimer"):
             self._previous = signal.signal(signal.SIGPROF, self._wake)
         self.begin_cell("", ours=True)
-        probed_ns = _shortest_ns(namespace["probe"])
+        self.clock.pace.calibrate(cost_ns, _each_ns(*bare))
         self.end_cell()
-        self.clock.cost_ns = max(0.0, probed_ns - plain_ns) / PROBES
 
     def stop(self) -> None:
         """End; the kernel is as it was."""
         self.end_cell()
         self.events.stop()
         if hasattr(signal, "setitimer"):
+            # One that is on its way would end the process if nobody handled it.
+            signal.signal(signal.SIGPROF, signal.SIG_IGN)
+            self._stopped = True
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, self._previous or signal.SIG_DFL)
         self.memory.stop()
@@ -101,7 +115,7 @@ class Profiler:
         how often it was seen with them, and for each watched name what ``operands.look`` says.
         """
         costs = self.memory.costs
-        lines = [line for line in self.clock.lines if line.source != OURS]
+        lines = [line for line in self.clock.lines.all if line.source != OURS]
         # A line without hits or memory was only on the stack when a silence ended.
         lines = [line for line in lines if line.hits or line.index in costs]
         names = list(dict.fromkeys(line.source for line in lines))
@@ -126,38 +140,49 @@ class Profiler:
         }
 
     def _index_of(self, file: str, number: int) -> int:
-        return self.clock.index_of(file, number)
+        return self.clock.lines.index_of(file, number)
 
-    def _silence(self, seconds: float) -> None:
+    def _silence(self) -> None:
         self.events.silence()
-        self._set_timer(seconds)
+        self._set_timer(TICK_S)
 
     def _roll_soon(self) -> None:
         """Not at once, for this is called while a probe runs."""
-        if not self.clock.silent:
+        if self.clock.pace.mode != SILENT:
             self._set_timer(ROLL_S)
 
     def _set_timer(self, seconds: float) -> None:
-        if hasattr(signal, "setitimer"):
+        if hasattr(signal, "setitimer") and not self._stopped:
             signal.setitimer(signal.ITIMER_PROF, seconds)
 
     def _wake(self, _: int, frame: FrameType | None) -> None:
-        if frame is not None and os.path.dirname(frame.f_code.co_filename) == PACKAGE:
-            self._set_timer(ROLL_S)  # a probe is at work: not in between
+        clock = self.clock
+        probed = frame is not None and os.path.dirname(frame.f_code.co_filename) == PACKAGE
+        if probed or clock.pace.mode == COUNTING:  # not in between
+            self._set_timer(ROLL_S)
             return
-        if self.clock.silent:
-            self.clock.resume(frame)
+        if clock.pace.mode == SILENT:
+            if clock.goes_on(frame):
+                self._set_timer(TICK_S)
+                return
+            clock.resume(frame)
             self.events.restart(frame)
         self.memory.look()
         if self.memory.full:
             start = time.perf_counter_ns()
             self.memory.roll()
-            self.clock.pause(time.perf_counter_ns() - start)
+            clock.pause(time.perf_counter_ns() - start)
+
+
+def _each_ns(lines: float, frames: float) -> tuple[float, float]:
+    """What a line and a frame take, from what both trials took."""
+    line = max(0.0, lines / LINES)
+    return line, max(0.0, (frames - 1.5 * FRAMES * line) / FRAMES)
 
 
 def _shortest_ns(run: Callable[[], Any]) -> int:
-    times = []
-    for _ in range(15):  # each shorter than a busy machine's time slice
+    times: list[int] = []
+    while len(times) < TRIALS or sum(times) < TRIAL_S * 1e9:
         start = time.perf_counter_ns()
         run()
         times.append(time.perf_counter_ns() - start)
@@ -183,9 +208,9 @@ def _memory(name: str) -> Any:
     return Fallback
 
 
-def _events(clock: Clock) -> Any:
+def _events() -> Any:
     if sys.version_info >= (3, 12):
         from .monitoring import Monitoring as Events
     else:
         from .tracing import Tracing as Events
-    return Events(clock)
+    return Events
