@@ -79,7 +79,9 @@ def submit(root: Path, answer: str) -> Submission:
     return Submission("ada", root / "mine.ipynb", root)
 
 
-def profiler(sandbox, notebook, limits, inputs, files, data, reference) -> tuple[Profile, None]:
+def profiler(
+    sandbox, notebook, limits, inputs, files, data, reference, cap_mib
+) -> tuple[Profile, None]:
     """A profile in which each line of the answer costs the same."""
     sources = taking.texts(notebook, files)
     lines = [

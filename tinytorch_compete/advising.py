@@ -149,8 +149,9 @@ def _profile(bench: Bench, profiler: Profiler, verdict: Verdict) -> tuple[Profil
         limits = msgspec.structs.replace(limits, wall_s=limits.wall_s / taking.SLOWER)
     exam, plan = bench.plan.inputs[0], bench.plan
     where = (bench.work.folder, plan.exams[0].data.folder, plan.reference)
+    cap_mib = plan.limits.memory_mib if verdict == Verdict.OVER_MEMORY else 0
     try:
-        return profiler(bench.sandbox, bench.notebook, limits, exam, *where)[0], ""
+        return profiler(bench.sandbox, bench.notebook, limits, exam, *where, cap_mib)[0], ""
     except EvidenceError as error:
         return None, f"No line has figures: {error}"
 

@@ -54,13 +54,41 @@ class Operands(msgspec.Struct, frozen=True):
     arrays: Mapping[str, tuple[str, tuple[int, ...]]]
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What a line had made and was still held, in MiB."""
+
+    source: str
+    line: int
+    mib: float
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A line that was on, and how many times it had begun; 0 where that wasn't counted."""
+
+    source: str
+    line: int
+    begun: int
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """When the cap was first passed or, where it never was, the highest point of the run.
+
+    ``mib`` were held then, ``held`` by line, largest first; ``steps`` are the lines that were on,
+    outermost first.
+    """
+
+    mib: float
+    steps: tuple[Step, ...]
+    held: tuple[Held, ...]
+
+
 class Profile(msgspec.Struct, frozen=True):
     """Where time and memory went, line by line; for learning, it ranks nobody.
 
     ``sources`` maps a source's name (``cell:GRADE_ID`` for an answer cell, else a path below the
     submission's folder) to its text. ``timeline`` is seconds since the start and MiB of the whole
     process tree above the idle kernel, seen from outside. ``backends`` names what measured time and
-    what memory.
+    what memory; one of memory that sees no blocks has no ``moment``.
     """
 
     backends: tuple[str, ...]
@@ -69,6 +97,7 @@ class Profile(msgspec.Struct, frozen=True):
     cells: tuple[CellCost, ...] = ()
     timeline: tuple[tuple[float, float], ...] = ()
     operands: tuple[Operands, ...] = ()
+    moment: Moment | None = None
 
 
 class Trial(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import pytest
 
 from tinytorch_compete.advice.cells import make
 from tinytorch_compete.advice.facts import Advice, Autopsy
-from tinytorch_compete.costs import CellCost, Insight, LineCost, Profile, Trial
+from tinytorch_compete.costs import CellCost, Held, Insight, LineCost, Moment, Profile, Step, Trial
 from tinytorch_compete.insights import find
 from tinytorch_compete.profile.reasons import Reason
 
@@ -29,7 +29,13 @@ PROFILE = Profile(
     (LineCost("cell:train", 2, 1, 1.5, 100.0, 400.0),),
     (CellCost("cell:train", 2.0, 100.0, 400.0),),
     ((0.0, 0.0), (1.0, 400.0), (2.0, 100.0)),
+    moment=Moment(
+        300.0,
+        (Step("cell:train", 1, 1), Step("cell:train", 2, 7)),
+        (Held("cell:train", 2, 290.0), Held("cell:train", 1, 1.0)),
+    ),
 )
+BLIND = msgspec.structs.replace(PROFILE, moment=None)  # of a backend that sees no blocks
 NASTY = "<script>x</script>|```\n</details>[a](http://b)$x$"
 
 
@@ -46,7 +52,8 @@ def test_the_costs_come_before_what_to_try() -> None:
     assert list(shown) == ["profile", "suggestions"]
     assert "1.50&nbsp;s" in shown["profile"]
     assert "at most 400 MiB, 1.00 s after the start" in shown["profile"]
-    assert "Cell train line 2" in shown["profile"]
+    held = "When Python held the most, 300 MiB, it was made 290 MiB by Cell train, line 2."
+    assert held in shown["profile"]
 
 
 def test_the_gain_stands_in_the_heading_and_the_answer_is_behind_the_hint() -> None:
@@ -126,7 +133,7 @@ def test_an_insight_from_real_code_can_be_read() -> None:
     ],
 )
 def test_an_autopsy_says_what_was_needed_and_what_would_do(autopsy: Autopsy, words: str) -> None:
-    text = cells(Advice(PROFILE, (), autopsy))["autopsy"]
+    text = cells(Advice(BLIND, (), autopsy))["autopsy"]
     assert words in text
     assert text.index("x = images / 255") > text.index("largest first")
 
@@ -145,5 +152,30 @@ def test_why_there_are_no_figures_is_one_line() -> None:
 def test_memory_that_no_line_accounts_for_is_said_to_be_elsewhere(
     need_mib: float, said: bool
 ) -> None:
-    text = cells(Advice(PROFILE, (), Autopsy("train", 256, need_mib, False)))["autopsy"]
+    text = cells(Advice(BLIND, (), Autopsy("train", 256, need_mib, False)))["autopsy"]
     assert ("held by processes that the code started" in text) is said
+
+
+def test_what_was_alive_when_the_cap_was_passed_is_told_by_who_made_it() -> None:
+    text = cells(Advice(PROFILE, (), Autopsy("train", 256, 700.0, False)))["autopsy"]
+    assert "When the cap was passed, 300 MiB were held." in text
+    assert "images / 255</code>&nbsp;&nbsp; | 290 |" in text
+    assert "| 1.0 |" not in text  # too little to be worth a row
+    then = (
+        "Your code was then on Cell train, line 2, begun 7 times, called from Cell train, line 1."
+    )
+    assert then in text
+
+
+@pytest.mark.parametrize(("cap_mib", "elsewhere"), [(400, False), (1024, True)])
+def test_a_run_whose_lines_never_held_what_was_needed_looks_elsewhere(
+    cap_mib: int, elsewhere: bool
+) -> None:
+    text = cells(Advice(PROFILE, (), Autopsy("train", cap_mib, 2000.0, False)))["autopsy"]
+    assert ("held by processes that the code started" in text) is elsewhere
+    assert ("At the highest point, 300 MiB were held." in text) is not elsewhere
+
+
+def test_without_any_profile_nobody_knows_what_was_held() -> None:
+    text = cells(Advice(None, (), Autopsy("train", 256, 1024.0, True)))["autopsy"]
+    assert "What was held is not known" in text

@@ -118,3 +118,51 @@ def test_one_kernel_is_profiled_once_at_a_time(tmp_path: Path) -> None:
 
 def _has_memray() -> bool:
     return importlib.util.find_spec("memray") is not None
+
+
+def moment(source: str, home: Path, cap_mib: int = 0) -> tuple[float, list, dict[int, float]]:
+    """What was held: MiB, the lines that were on with their counts, and MiB by line."""
+    profiler = Profiler(str(home), "memray", cap_mib=cap_mib)
+    profiler.start()
+    try:
+        profiler.begin_cell("c")
+        exec(compile(source, FILE, "exec"), {})  # noqa: S102
+    finally:
+        profiler.stop()
+    level, on, held = profiler.report()["moment"]
+    return level, [row[1:] for row in on if row[1]], {line: mib for _, line, mib in held}
+
+
+HOARD = (
+    "import numpy as np\nkept = []\ndef more(n):\n    kept.append(np.ones(n << 17))\n"
+    "first = np.ones(30 << 17)\ngone = np.ones(40 << 17)\ndel gone\n"
+    "for i in range(10):\n    more(20)\n"
+)
+
+
+@MEMRAY
+def test_what_is_alive_at_the_highest_point_is_told_by_who_made_it(tmp_path: Path) -> None:
+    level, on, held = moment(HOARD, tmp_path)
+    assert close("memray", 230, level)
+    assert close("memray", 200, held[4])
+    assert close("memray", 30, held[5])
+    assert held.get(6, 0.0) < 1
+    assert on == [[9, 10], [4, 10]]
+
+
+@MEMRAY
+def test_with_a_cap_it_is_told_of_when_that_was_passed(tmp_path: Path) -> None:
+    level, on, held = moment(HOARD, tmp_path, cap_mib=100)
+    assert close("memray", 110, level)
+    assert close("memray", 80, held[4])
+    assert on == [[9, 4], [4, 4]]
+
+
+@MEMRAY
+def test_in_a_silence_it_is_told_without_counts(tmp_path: Path) -> None:
+    source = "def f(n):\n    out = []\n    for i in range(n):\n        out.append(i * 0.5)\n"
+    level, on, held = moment(f"{source}    return out\nkept = f(3_000_000)\n", tmp_path)
+    assert level > 90
+    assert held[3] + held[4] > 90  # whichever of the two asks for the room that numbers share
+    assert all(not begun for _, begun in on)
+    assert on[0][0] == 6

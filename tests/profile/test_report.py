@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tinytorch_compete.costs import Held, Moment, Step
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.profile.report import parse
 
@@ -32,6 +33,12 @@ def test_a_report_becomes_a_profile() -> None:
     assert found.sources == {"cell:c0": TEXTS["cell:c0"]}
     assert [(line.line, line.seconds, line.peak_mib) for line in found.lines] == [(1, 0.5, 2.0)]
     assert [(cell.source, cell.seconds) for cell in found.cells] == [("cell:c0", 0.6)]
+
+
+def test_the_moment_has_lines_that_were_handed_in() -> None:
+    moment = [300.0, [[0, 0, 1], [0, 1, 4], [9, 1, 1]], [[0, 2, 200.0], [0, 3, 1.0], [9, 1, 1.0]]]
+    found = parse(report(moment=moment), TEXTS, ["cell:c0"]).moment
+    assert found == Moment(300.0, (Step("cell:c0", 1, 4),), (Held("cell:c0", 2, 200.0),))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +67,11 @@ def test_a_report_becomes_a_profile() -> None:
         report(sources=["x" * 301]),
         report(sources=["x"] * 1001),
         report(more=1),
+        report(moment=[1.0, [[0, 1, 1]]]),
+        report(moment=[-1.0, [], []]),
+        report(moment=[1.0, [[0, 1, -1]], []]),
+        report(moment=[1.0, [], [[0, 1, 1e300]]]),
+        report(moment=[1.0, [], [[0, 1, 1.0]] * 101]),
     ],
 )
 def test_what_is_no_report_is_refused(data: bytes) -> None:

@@ -11,7 +11,7 @@ from notebooks import make_notebook
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Inputs, Limits
-from tinytorch_compete.profile.taking import take
+from tinytorch_compete.profile.taking import run, take
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 
@@ -72,6 +72,20 @@ def test_a_cell_that_raises_keeps_its_profile() -> None:
     found = take(LocalSandbox(), make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {})
     assert line(found, "cell:c0", 2).hits == 1
     assert line(found, "cell:c1", 1).hits == 1
+
+
+ENDLESS = "import numpy as np\nkept = []\nwhile True:\n    kept.append(np.ones(8 << 17))"
+
+
+def test_what_needs_more_than_there_is_keeps_its_profile_where_a_cap_is_named() -> None:
+    """One that grows without end is told what it held when it passed the cap."""
+    profile, facts = run(LocalSandbox(), make_notebook(ENDLESS), LIMITS, {}, cap_mib=100)
+    assert facts.cells[1].status == "OVER_MEMORY"
+    assert profile.moment is not None
+    assert profile.moment.mib == pytest.approx(104, abs=2)
+    (held,) = [row for row in profile.moment.held if row.mib > 1]
+    assert (held.line, held.mib) == (4, pytest.approx(104, abs=2))
+    assert profile.moment.steps[-1].line == 4
 
 
 def test_a_kernel_that_ends_has_no_profile() -> None:

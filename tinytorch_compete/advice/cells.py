@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.advice.facts import Advice, Autopsy
-from tinytorch_compete.costs import Insight, Profile
+from tinytorch_compete.costs import Held, Insight, Moment, Profile, Step
 from tinytorch_compete.markdown import escape, fence, row_of, sentence
 from tinytorch_compete.profile import table, view
 from tinytorch_compete.profile.reasons import TITLE, Reason
+from tinytorch_compete.profile.report import lines_of
 
-LARGEST = 5
+LARGEST, DEEPEST = 5, 3
 SUGGESTIONS = "suggestions"  # the cell on what to try
 NOTHING = (
     "## What to try\n\nNone of the wasteful patterns that are looked for was found, or no change "
@@ -37,19 +38,52 @@ ELSEWHERE = (
     "No line of yours accounts for most of that: it was held by processes that the code started, "
     "or below Python. Does each of them get a copy of the data?"
 )
+UNSEEN = "What was held is not known: the code could not be profiled, even with more room."
 
 
 def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
     where = f" in the cell **{escape(autopsy.reached)}**" if autopsy.reached else ""
     parts = ["## Out of memory: what happened", _stopped(autopsy, where)]
-    rows = choosing.largest(profile, LARGEST) if profile else []
-    if rows:
-        parts += ["These lines held the most while they ran, largest first:", _table(rows)]
-    highest = max((row.peak_mib for _, row in rows), default=0.0)
-    if profile and highest < autopsy.need_mib / 2:
-        parts.append(ELSEWHERE)
+    moment = profile.moment if profile else None
+    if profile is None:
+        parts.append(UNSEEN)
+    elif moment is None:  # this machine's backend sees no blocks
+        rows = choosing.largest(profile, LARGEST)
+        if rows:
+            parts += ["These lines held the most while they ran, largest first:", _peaks(rows)]
+        if max((row.peak_mib for _, row in rows), default=0.0) < autopsy.need_mib / 2:
+            parts.append(ELSEWHERE)
+    else:
+        parts += _held(autopsy, profile, moment)
     parts.append(_way_out(autopsy))
     return "\n\n".join(parts)
+
+
+def _held(autopsy: Autopsy, profile: Profile, moment: Moment) -> Iterator[str]:
+    held = largest_held(autopsy, moment)
+    if held:
+        yield f"{when_held(autopsy, moment)} The lines that had made them:"
+        yield _table(profile, held)
+    else:
+        yield ELSEWHERE
+    if steps := where_then(moment):
+        yield f"Your code was then on {escape(steps)}."
+
+
+def when_held(autopsy: Autopsy, moment: Moment) -> str:
+    """How much was held, and when."""
+    when = "When the cap was passed" if moment.mib >= autopsy.cap_mib else "At the highest point"
+    return f"{when}, {view.mib(moment.mib)} MiB were held."
+
+
+def where_then(moment: Moment) -> str:
+    """The lines that were on, innermost first."""
+    return ", called from ".join(_step(step) for step in reversed(moment.steps[-DEEPEST:]))
+
+
+def _step(step: Step) -> str:
+    begun = f", begun {step.begun:,} times" if step.begun > 1 else ""
+    return f"{view.title(step.source)}, line {step.line}{begun}"
 
 
 def _stopped(autopsy: Autopsy, where: str) -> str:
@@ -70,9 +104,20 @@ def _stopped(autopsy: Autopsy, where: str) -> str:
 
 
 def autopsy_text(autopsy: Autopsy) -> str:
-    """The autopsy in plain sentences."""
+    """What stopped the run, in plain sentences."""
     where = f" in the cell {autopsy.reached}" if autopsy.reached else ""
     return _stopped(autopsy, where)
+
+
+def largest_held(autopsy: Autopsy, moment: Moment) -> list[Held]:
+    """The lines that had made the most of what was held, largest first; none if it wasn't they."""
+    if sum(row.mib for row in moment.held) < autopsy.cap_mib / 2:
+        return []
+    return _most(moment, LARGEST)
+
+
+def _most(moment: Moment, count: int) -> list[Held]:
+    return [row for row in moment.held if row.mib >= moment.mib * view.HOT][:count]
 
 
 def _way_out(autopsy: Autopsy) -> str:
@@ -87,14 +132,20 @@ def _way_out(autopsy: Autopsy) -> str:
     return "No change that can be made mechanically brings it below the cap. See the top line."
 
 
-def _table(rows: Sequence[tuple[str, view.Row]]) -> str:
-    head = row_of(["where", "line", "peak MiB", "left behind by all its hits, MiB"])
-    lines = [head, "|---|---|---:|---:|"]
+def _table(profile: Profile, held: Sequence[Held]) -> str:
+    lines = [row_of(["where", "line", "MiB"]), "|---|---|---:|"]
+    for row in held:
+        text = lines_of(profile.sources.get(row.source, ""))[row.line - 1]
+        where = table.place(row.source, row.line)
+        lines.append(row_of([where, table.code(text), view.mib(row.mib)]))
+    return "\n".join(lines)
+
+
+def _peaks(rows: Sequence[tuple[str, view.Row]]) -> str:
+    lines = [row_of(["where", "line", "peak MiB"]), "|---|---|---:|"]
     for source, row in rows:
-        assert row.cost is not None
-        held = view.mib(max(0.0, row.cost.net_mib))
-        place = table.place(source, row)
-        lines.append(row_of([place, table.code(row.text), view.mib(row.peak_mib), held]))
+        where = table.place(source, row.number)
+        lines.append(row_of([where, table.code(row.text), view.mib(row.peak_mib)]))
     return "\n".join(lines)
 
 
@@ -133,12 +184,24 @@ def _timeline(profile: Profile) -> list[str]:
         return []
     at = max(profile.timeline, key=lambda look: look[1])[0]
     end = profile.timeline[-1][0]
-    lines = [f"{escape(view.title(s))} line {r.number}" for s, r in choosing.largest(profile, 3)]
-    held = f" The lines with the largest peaks: {', '.join(lines)}." if lines else ""
     return [
         f"Memory over the run, {view.seconds(end)} from left to right: `{_curve(profile, top)}` "
-        f"at most {view.mib(top)} MiB, {view.seconds(at) or '0 s'} after the start.{held}"
+        f"at most {view.mib(top)} MiB, {view.seconds(at) or '0 s'} after the start.",
+        *_makers(profile),
     ]
+
+
+def _makers(profile: Profile) -> Iterator[str]:
+    """Whose memory it was at the highest point."""
+    moment = profile.moment
+    rows = _most(moment, 3) if moment else []
+    if moment and rows:
+        lines = [
+            f"{view.mib(row.mib)} MiB by {escape(view.title(row.source))}, line {row.line}"
+            for row in rows
+        ]
+        most = view.mib(moment.mib)
+        yield f"When Python held the most, {most} MiB, it was made {'; '.join(lines)}."
 
 
 def _curve(profile: Profile, top: float) -> str:

@@ -12,14 +12,17 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from tinytorch_compete import advising, notebook, profiling
-from tinytorch_compete.advice import choosing
-from tinytorch_compete.advice.cells import autopsy_text
-from tinytorch_compete.advice.facts import Advice
+from tinytorch_compete.advice import cells, choosing
+from tinytorch_compete.advice.facts import Advice, Autopsy
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain
-from tinytorch_compete.costs import Insight
+from tinytorch_compete.costs import Insight, Moment, Profile
+from tinytorch_compete.profile import view
+from tinytorch_compete.profile.report import lines_of
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submission import Submission
+
+LONGEST = 60  # characters of a line of code in a sentence
 
 
 def insights(
@@ -49,9 +52,12 @@ def insights(
 
 def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
     if advice.autopsy:
-        _say(f"Out of memory. {autopsy_text(advice.autopsy)}", "bold")
-        if advice.autopsy.fits:
-            _say(f"It fits with one change: {choosing.where(advice.autopsy.fits)}.", "bold")
+        _say(f"Out of memory. {cells.autopsy_text(advice.autopsy)}", "bold")
+        if advice.profile and advice.profile.moment:
+            _held(advice.autopsy, advice.profile, advice.profile.moment)
+        if fits := advice.autopsy.fits:
+            number = advice.insights.index(fits) + 1
+            _say(f"It fits with one change: {choosing.where(fits)}, number {number} here.", "bold")
     if advice.note:
         _say(advice.note, "yellow")
     shown = advice.insights if everything else advice.insights[: choosing.AT_FIRST]
@@ -63,6 +69,19 @@ def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
         _say("Nothing was found that is worth a change.")
     elif not (more and diff):
         _say("Why, and what to change: --more. The changes that were tried: --diff.", "dim")
+
+
+def _held(autopsy: Autopsy, profile: Profile, moment: Moment) -> None:
+    """What was alive when the cap was passed, by the lines that had made it."""
+    held = cells.largest_held(autopsy, moment)
+    when = cells.when_held(autopsy, moment)
+    _say(f"{when} The lines that had made them:" if held else cells.ELSEWHERE)
+    for row in held:
+        text = lines_of(profile.sources.get(row.source, ""))[row.line - 1].strip()
+        text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+        _say(f"  {view.mib(row.mib)} MiB: {view.title(row.source)}, line {row.line}: {text}")
+    if steps := cells.where_then(moment):
+        _say(f"Your code was then on {steps}.")
 
 
 def _print(number: int, insight: Insight, more: bool, diff: bool) -> None:

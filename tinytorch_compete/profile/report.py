@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from tinytorch_compete.costs import CellCost, LineCost, Operands, Profile
+from tinytorch_compete.costs import CellCost, Held, LineCost, Moment, Operands, Profile, Step
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.profile.operations import MOST_PATHS, watched
 
 MAX_LINES = 20_000
 MAX_SOURCES = 1000
+MAX_HELD = 100
 MIB_BOUND = 2.0**24  # 16 TiB, more than any machine that this runs on
 
 _Index = Annotated[int, Meta(ge=0, lt=MAX_SOURCES)]
@@ -46,11 +47,30 @@ class _Seen(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     facts: Annotated[tuple[_Facts | None, ...], Meta(max_length=MOST_PATHS)]
 
 
+class _On(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    source: _Index
+    line: _Count
+    begun: _Count
+
+
+class _Held(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    source: _Index
+    line: _Count
+    mib: _Positive
+
+
+class _Moment(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    mib: _Positive
+    on: Annotated[tuple[_On, ...], Meta(max_length=MAX_HELD)]
+    held: Annotated[tuple[_Held, ...], Meta(max_length=MAX_HELD)]
+
+
 class _Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backends: Annotated[tuple[_Backend, ...], Meta(max_length=4)]
     sources: Annotated[tuple[_Name, ...], Meta(max_length=MAX_SOURCES)]
     lines: Annotated[tuple[_Row, ...], Meta(max_length=MAX_LINES)]
     operands: Annotated[tuple[_Seen, ...], Meta(max_length=MAX_LINES)] = ()
+    moment: _Moment | None = None
 
 
 def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profile:
@@ -83,6 +103,23 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
         lines=tuple(sorted(lines.values(), key=lambda cost: (order[cost.source], cost.line))),
         cells=tuple(wholes[name] for name in dict.fromkeys(cells) if name in wholes),
         operands=tuple(_operands(report, watched(texts))),
+        moment=_moment(report, ends),
+    )
+
+
+def _moment(report: _Report, ends: Mapping[str, int]) -> Moment | None:
+    """The moment, with those of its lines that there are; cells as a whole are left out."""
+    if report.moment is None:
+        return None
+    names = dict(enumerate(report.sources))
+
+    def known(row: _On | _Held) -> bool:
+        return 0 < row.line <= ends.get(names.get(row.source, ""), 0)
+
+    return Moment(
+        report.moment.mib,
+        tuple(Step(names[r.source], r.line, r.begun) for r in report.moment.on if known(r)),
+        tuple(Held(names[r.source], r.line, r.mib) for r in report.moment.held if known(r)),
     )
 
 

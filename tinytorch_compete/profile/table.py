@@ -7,7 +7,6 @@ import re
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.markdown import row_of
 from tinytorch_compete.profile import view
-from tinytorch_compete.profile.view import Row
 
 FULL, WIDTH = "█", 8
 LONGEST = 72
@@ -29,7 +28,7 @@ def markdown(profile: Profile, count: int = 12) -> str:
     for source, row in rows:
         assert row.cost is not None
         figures = [
-            place(source, row),
+            place(source, row.number),
             code(row.text),
             view.hits(row.cost).replace("~", "\\~"),
             view.seconds(row.cost.seconds).replace(" ", UNBROKEN),
@@ -42,9 +41,9 @@ def markdown(profile: Profile, count: int = 12) -> str:
     return "\n".join([*head, *lines])
 
 
-def place(source: str, row: Row) -> str:
+def place(source: str, line: int) -> str:
     """Where a line stands, for a table's cell that is never broken."""
-    return f"{_escape(view.title(source))}: {row.number}".replace(" ", UNBROKEN)
+    return f"{_escape(view.title(source))}: {line}".replace(" ", UNBROKEN)
 
 
 def code(text: str) -> str:

@@ -20,7 +20,7 @@ from tinytorch_compete.profile.report import parse
 from tinytorch_compete.sandbox.contract import Sandbox
 
 PROBE = "compete_profile"  # the name of the cell that sends the profile
-START = "__import__('compete_profiling').start({names!r}, {watch!r})"
+START = "__import__('compete_profiling').start({names!r}, {watch!r}, {cap_mib}, {room_mib})"
 FINISH = f"""\
 with __import__("compete_probe").Probe({PROBE!r}) as probe:
     probe.send(profile=__import__("compete_profiling").finish())
@@ -54,20 +54,23 @@ def run(
     files: Path | None = None,
     data: Path | None = None,
     reference: NotebookNode | None = None,
+    cap_mib: int = 0,
 ) -> tuple[Profile, Run]:
     """The profile of an assembled notebook and the run that it comes from.
 
     The arguments are those of ``Sandbox.run``; a timed probe asks one question, and ``reference``
     isn't run, but keeps this run off the cores of others that are being timed. Grading cells run
     too, but only what they call of the student's is in the profile. Memory may go
-    ``ALLOWANCE_MIB`` over the limit, and time ``SLOWER`` times as far. Raises ``EvidenceError`` if
-    the run ended before the profile was sent, and ``Fault`` as the sandbox does.
+    ``ALLOWANCE_MIB`` over the limit, and time ``SLOWER`` times as far. With ``cap_mib``, a lower
+    cap, the profile's moment is when that was passed, and what goes over the limit, too, gets a
+    ``MemoryError`` so that there is a profile. Raises ``EvidenceError`` if the run ended before the
+    profile was sent, and ``Fault`` as the sandbox does.
     """
     room = msgspec.structs.replace(
         limits, memory_mib=limits.memory_mib + ALLOWANCE_MIB, wall_s=limits.wall_s * SLOWER
     )
     asked = {**once(inputs), PROBE: Inputs()}
-    profiled = with_profiler(notebook, files)
+    profiled = with_profiler(notebook, files, cap_mib, limits.memory_mib if cap_mib else 0)
     facts = sandbox.run(profiled, room, asked, files=files, data=data, reference=reference)
     answer = facts.answers[PROBE]
     if answer.problem or "profile" not in answer.arrays:
@@ -83,7 +86,9 @@ def once(inputs: Mapping[str, Inputs | Timed]) -> dict[str, Inputs]:
     return {k: asked.make(0) if isinstance(asked, Timed) else asked for k, asked in inputs.items()}
 
 
-def with_profiler(notebook: NotebookNode, files: Path | None = None) -> NotebookNode:
+def with_profiler(
+    notebook: NotebookNode, files: Path | None = None, cap_mib: int = 0, room_mib: int = 0
+) -> NotebookNode:
     """A copy whose first cell starts the profiler and whose last one sends what it found."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     names = [(_name(cell), is_grading(cell)) for cell in code]
@@ -92,7 +97,8 @@ def with_profiler(notebook: NotebookNode, files: Path | None = None) -> Notebook
     for cell in profiled.cells:
         if cell.cell_type == "code":
             cell.source = WRAPPING.sub(r"\1pass  # \2", cell.source)
-    first = START.format(names=names, watch=watched(texts(notebook, files)))
+    watch = watched(texts(notebook, files))
+    first = START.format(names=names, watch=watch, cap_mib=cap_mib, room_mib=room_mib)
     profiled.cells = [v4.new_code_cell(first), *profiled.cells, last]
     return profiled
 

@@ -36,8 +36,8 @@ class Clock:
     ``index``, or is left (0): memory is told apart there. ``rest`` is called now and then while
     there are no marks. ``silence`` must stop the events and call ``resume`` on the main thread once
     the pace's silence is over. ``blind`` is a source that says nothing in a silence, even of rare
-    lines. ``watch`` has the dotted names, by source and line, whose arrays are worth a look (see
-    ``operands``).
+    lines. ``later`` is the pace's. ``watch`` has the dotted names, by source and line, whose arrays
+    are worth a look (see ``operands``).
     """
 
     def __init__(
@@ -47,10 +47,11 @@ class Clock:
         silence: Callable[[], None],
         rest: Callable[[], None],
         blind: bool,
+        later: float,
         watch: Watch = MappingProxyType({}),
     ) -> None:
         self.lines = Lines(sources, watch)
-        self.pace = Pace()
+        self.pace = Pace(later)
         self._mark, self._silence, self._rest, self._blind = mark, silence, rest, blind
         # Threads take turns between any two bytecodes; no event comes while a probe runs.
         self._lock = RLock()
@@ -183,7 +184,7 @@ class Clock:
     def goes_on(self, frame: FrameType | None) -> bool:
         """Whether a silence, of which a timer's tick has passed, shall last for another one."""
         with self._lock:
-            chain = self.lines.chain(frame) if self._blind else []
+            chain = self.lines.chain(frame) if self._blind and self._main.ran else []
             return self.pace.goes_on() and (not chain or chain[-1][2].burst_hits > 0)
 
     def resume(self, frame: FrameType | None, news: bool = False) -> None:

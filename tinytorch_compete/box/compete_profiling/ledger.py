@@ -22,6 +22,18 @@ class _Open:
         self.index, self.start, self.peak = index, start, start
 
 
+class Moment:
+    """One point of the run: its level, who had made what was held, and the lines that were on.
+
+    The lines are outermost first, each with how many times it had begun; 0 where nobody counted.
+    """
+
+    __slots__ = ("held", "level", "on")
+
+    def __init__(self, level: int, held: dict[int, int], on: list[tuple[int, int]]) -> None:
+        self.level, self.held, self.on = level, held, on
+
+
 class Ledger:
     """Turns changes of the level and the clock's marks into each line's net and peak.
 
@@ -32,8 +44,10 @@ class Ledger:
         self.level = 0
         self.costs: dict[int, Cost] = {}
         self.silent = False
+        self._uncounted = False  # since the first silence
         self._open: list[_Open] = []
         self._held: dict[int, int] = {}  # by line: bytes of blocks charged to it
+        self._begun: dict[int, int] = {}  # by line: how many times, since marks are there
 
     def change(self, size: int) -> None:
         """The level moves by so many bytes."""
@@ -44,6 +58,14 @@ class Ledger:
     def top(self) -> tuple[int, ...]:
         """The line that the innermost frame is on, if it is known."""
         return (self._open[-1].index,) if self._open and self._open[-1].index else ()
+
+    def on(self) -> list[tuple[int, int]]:
+        """The lines that are on, outermost first, and how many times each had begun."""
+        return [
+            (entry.index, 0 if self._uncounted else self._begun.get(entry.index, 0))
+            for entry in self._open
+            if entry.index
+        ]
 
     def charge(self, indices: tuple[int, ...], size: int) -> None:
         """Lines that no mark tells apart made or freed a block."""
@@ -62,8 +84,10 @@ class Ledger:
                 self._open.append(_Open(0, self.level))
             if index:
                 self._open.append(_Open(index, self.level))
+                self._begun[index] = self._begun.get(index, 0) + 1
         elif depth == -1:
             self.silent = True
+            self._uncounted = True
             self._open.append(_Open(0, self.level))  # holds the silence's own peak
         else:
             self._end_silence(-2 - depth)

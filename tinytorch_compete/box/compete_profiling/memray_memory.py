@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import memray
 import numpy as np
 
-from .ledger import Cost, Ledger
+from .ledger import Cost, Ledger, Moment
 
 # A mark is two blocks, each gone at once: one of a constant size, which opens it, and one whose
 # size counts the marks. Both are beyond what Python's own allocator serves (512 bytes). A thread
@@ -30,6 +31,8 @@ CHUNK = 16 * 2**20  # bytes of record; then it is replayed and begun anew
 ARENA = 2**20
 MARKS = 2**20  # that are kept; near that number the record is replayed, too
 LOOK = 4096  # marks between two looks at the record's size
+SMALLEST = 2**20  # bytes of the first moment that is worth remembering
+GRAIN = 100  # a higher level is another moment if it is higher by one part of so many
 DEPTH = 60  # frames of a stack that are looked through for the student's
 
 MMAP, MUNMAP = int(memray.AllocatorType.MMAP), int(memray.AllocatorType.MUNMAP)
@@ -40,12 +43,16 @@ class Memory:
     """Records allocations from ``start`` to ``stop``; then ``costs`` has them by line index.
 
     ``index_of`` maps a file and a line number to the index of a line of the student's, or to 0.
-    ``on_full`` is called when the record has grown so large that it is time to ``roll``.
+    ``on_full`` is called when the record has grown so large that it is time to ``roll``. ``moment``
+    is when the level first passed ``cap`` bytes, or else was at its highest.
     """
 
     name = "memray"
+    later = 4.0  # measured: a mark is four records
 
-    def __init__(self, index_of: Callable[[str, int], int], on_full: Callable[[], None]) -> None:
+    def __init__(
+        self, index_of: Callable[[str, int], int], on_full: Callable[[], None], cap: int = 0
+    ) -> None:
         self._on_full = on_full
         self._folder = tempfile.mkdtemp(prefix="profile-")
         self._path = os.path.join(self._folder, "record")
@@ -53,13 +60,18 @@ class Memory:
         # Made before the record begins, so that it is not in it, and touched only as it fills.
         self._log = np.zeros(MARKS, np.int64).data
         self._count = 0
-        self._replay = Replay(index_of)
+        self._replay = Replay(index_of, cap)
         self.full = False
 
     @property
     def costs(self) -> Mapping[int, Cost]:
         """What each line did, by its index."""
         return self._replay.ledger.costs
+
+    @property
+    def moment(self) -> Moment | None:
+        """See the class."""
+        return self._replay.moment
 
     def start(self) -> None:
         """Begin to record; raises ``RuntimeError`` if memray records in this process already."""
@@ -117,8 +129,13 @@ class Memory:
 class Replay:
     """Follows the level of memory through records and marks, over any number of records."""
 
-    def __init__(self, index_of: Callable[[str, int], int]) -> None:
+    def __init__(self, index_of: Callable[[str, int], int], cap: int) -> None:
         self.ledger = Ledger()
+        self.moment: Moment | None = None
+        self._cap = cap or sys.maxsize
+        self._worth = SMALLEST  # the level that is the next moment
+        self._held: dict[int, int] = {}  # bytes that are alive, by the line that made them
+        self._last: tuple[int, ...] = ()  # who made the last block, innermost first
         self._index_of = index_of
         # by address: the size, and the lines that made it
         self._blocks: dict[int, tuple[int, tuple[int, ...]]] = {}
@@ -161,7 +178,11 @@ class Replay:
         if record.address in self._blocks:  # its end was not seen
             self._free(record)
         self._blocks[record.address] = size, lines
+        self._last = lines
+        self._hold(lines, size)
         self.ledger.change(size)
+        if self.ledger.level >= self._worth:
+            self._remember()
         if apart:
             self.ledger.charge(lines, size)
 
@@ -169,9 +190,23 @@ class Replay:
         block = self._blocks.pop(record.address, None)
         if block is not None:
             size, lines = block
+            self._hold(lines, -size)
             self.ledger.change(-size)
             if self.ledger.silent or record.tid != self._main:
                 self.ledger.charge(lines, -size)
+
+    def _hold(self, lines: tuple[int, ...], size: int) -> None:
+        maker = lines[0] if lines else 0
+        self._held[maker] = self._held.get(maker, 0) + size
+
+    def _remember(self) -> None:
+        """The level is higher than ever: what is held now."""
+        level = self.ledger.level
+        on = self.ledger.on()
+        if self.ledger.silent:  # then nobody knows the innermost lines, but who made the last block
+            on += [(index, 0) for index in reversed(self._last) if (index, 0) not in on]
+        self.moment = Moment(level, dict(self._held), on)
+        self._worth = sys.maxsize if level >= self._cap else min(self._cap, level + level // GRAIN)
 
     def _unmap(self, record: Any) -> None:
         block = self._blocks.get(record.address)
@@ -183,6 +218,7 @@ class Replay:
         found = self._stacks.get(record.stack_id)
         if found is None:
             frames = record.stack_trace(max_stacks=DEPTH)
-            lines = {self._index_of(file, number) for _, file, number in frames} - {0}
-            self._stacks[record.stack_id] = found = tuple(lines)
+            lines = dict.fromkeys(self._index_of(file, number) for _, file, number in frames)
+            lines.pop(0, None)
+            self._stacks[record.stack_id] = found = tuple(lines)  # innermost first
         return found

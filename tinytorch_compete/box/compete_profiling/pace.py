@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 
 SHARE = 0.3  # of the code's own time that probes may take
-REPLAYED = 4.0  # times what a marked event costs at once, it costs when the record is replayed
 BURST = 1000  # events between two looks at that share
 SETTLING = 250  # events after a rare line, if they are not like those of the sample
 COUNTED = 2000  # events for the speed of lines without probes
@@ -22,12 +21,15 @@ MARKED, PLAIN, COUNTING, SILENT = MODES = range(4)  # what is done at an event
 class Pace:
     """Chooses the mode; while the costs are 0, that is ``MARKED``.
 
+    ``later`` is how many times what a marked event costs at once it costs in all.
+
     A burst of ``PLAIN`` events is the sample that stands for the silence after it. How many events
     the silence had can't be told from the burst, whose probes are far dearer than fast lines:
     between the two, events are counted and nothing else is done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, later: float) -> None:
+        self._later = later
         self.mode = MARKED
         # By mode: nanoseconds for a line that begins, and for a frame that is entered or left. In
         # a silence that is what the code itself takes at least.
@@ -97,10 +99,10 @@ class Pace:
         took = now - self.began
         share = SHARE * max(took - (marked if self.mode == MARKED else plain), 1)
         if self.mode == MARKED:
-            return PLAIN if marked * REPLAYED > share else MARKED
+            return PLAIN if marked * self._later > share else MARKED
         if self.settling:
             return PLAIN
-        if fresh or marked * REPLAYED <= share:
+        if fresh or marked * self._later <= share:
             return MARKED
         if plain <= share:
             return PLAIN

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ from .pace import COUNTING, SILENT, TICK_S
 from .sources import Sources
 
 MIB = 2**20
-MAX_LINES = 20_000
+MAX_LINES, MAX_HELD = 20_000, 100
 ROLL_S = 0.001
 CALIBRATION, OURS = "<calibration>", "cell:"
 PROBE = """
@@ -38,7 +38,8 @@ class Profiler:
     """Profiles the student's code from ``start`` to ``stop``; the cells are named in between.
 
     ``home`` is the folder whose files are the student's, ``watch`` what to look at
-    (see ``Clock``). Use it on the main thread.
+    (see ``Clock``). What is held is told of the moment when ``cap_mib`` was first passed, if it
+    was, else of the highest. Use it on the main thread.
     """
 
     def __init__(
@@ -47,11 +48,15 @@ class Profiler:
         memory: str = "",
         known: Mapping[str, str] = MappingProxyType({}),
         watch: Watch = MappingProxyType({}),
+        cap_mib: int = 0,
     ) -> None:
         self.sources = Sources(home, {**known, CALIBRATION: OURS})
-        self.memory = _memory(memory or best_memory())(self._index_of, self._roll_soon)
-        events, mark, look = _events(), self.memory.mark, self.memory.look
-        self.clock = Clock(self.sources, mark, self._silence, look, events.blind, watch)
+        self.memory: Any = _memory(memory or best_memory())(
+            self._index_of, self._roll_soon, cap_mib * MIB
+        )
+        events, blocks = _events(), self.memory
+        calls = blocks.mark, self._silence, blocks.look
+        self.clock = Clock(self.sources, *calls, events.blind, blocks.later, watch)
         self.events = events(self.clock)
         self._previous: Any = None
         self._in_cell = self._stopped = False
@@ -108,11 +113,13 @@ class Profiler:
                 self.memory.roll()
 
     def report(self) -> dict[str, Any]:
-        """What was found: ``backends``, ``sources`` (names), ``lines`` and ``operands``.
+        """What was found: ``backends``, ``sources`` (names), ``lines``, ``operands``, ``moment``.
 
         A line is its source's index, its number (0 for a whole cell), hits, seconds, net and peak
         MiB, and whether hits and seconds are estimates. Operands are a line's source and number,
-        how often it was seen with them, and for each watched name what ``operands.look`` says.
+        how often it was seen with them, and for each watched name what ``operands.look`` says. The
+        moment is its MiB, the lines that were on with how many times each had begun, and the MiB
+        that each line had made.
         """
         costs = self.memory.costs
         lines = [line for line in self.clock.lines.all if line.source != OURS]
@@ -137,7 +144,28 @@ class Profiler:
             "sources": names,
             "lines": rows,
             "operands": seen[:MAX_LINES],
+            "moment": self._moment(index),
         }
+
+    def _moment(self, sources: Mapping[str, int]) -> list[Any] | None:
+        moment = self.memory.moment
+        if moment is None:
+            return None
+        known = {line.index: line for line in self.clock.lines.all if line.source in sources}
+
+        def rows(figures: Iterable[tuple[int, float]]) -> list[list[float]]:
+            return [
+                [sources[known[index].source], known[index].line, figure]
+                for index, figure in figures
+                if index in known
+            ]
+
+        held = sorted(moment.held.items(), key=lambda pair: -pair[1])[:MAX_HELD]
+        return [
+            moment.level / MIB,
+            rows(moment.on[-MAX_HELD:]),
+            rows((index, size / MIB) for index, size in held if size > 0),
+        ]
 
     def _index_of(self, file: str, number: int) -> int:
         return self.clock.lines.index_of(file, number)

@@ -19,9 +19,11 @@ class Memory:
     """Reads the resident memory at each mark; the costs are by line index."""
 
     name = "memory_profiler"
+    later = 1.0
     full = False
+    moment = None  # who made what is held, a reading can't tell
 
-    def __init__(self, _: Callable[[str, int], int], __: Callable[[], None]) -> None:
+    def __init__(self, _: Callable[[str, int], int], __: Callable[[], None], ___: int = 0) -> None:
         self._ledger = Ledger()
 
     @property
