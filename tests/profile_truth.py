@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,53 @@ def profile(case: Case, memory: str, home: Path) -> dict[int, tuple[float, float
         profiler.stop()
     rows = profiler.report()["lines"]
     return {line: (net, peak) for _, line, _, _, net, peak, _ in rows}
+
+
+INLINED = sys.version_info >= (3, 12)  # comprehensions, and one event for all that they do
+# Cells of fast lines, and how often those run.
+HITS = {
+    "a comprehension": (
+        "def f(n):\n    return [i * i for i in range(n)]\nf(3_000_000)\n",
+        {2: 1 if INLINED else 3_000_002},
+    ),
+    "nested loops": (
+        "t = 0\nfor a in range(200):\n    for b in range(100):\n        for c in range(100):\n"
+        "            t += a * b * c\n",
+        {3: 20_200, 4: 2_020_000, 5: 2_000_000},
+    ),
+    "recursion": (
+        "def fib(n):\n    if n < 2:\n        return n\n    return fib(n - 1) + fib(n - 2)\n"
+        "fib(27)\n",
+        {2: 635_621, 3: 317_811, 4: 317_810},
+    ),
+    "calls": (
+        "def g(x):\n    y = x + 1\n    return y * 2\nt = 0\nfor i in range(1_000_000):\n"
+        "    t += g(i)\n",
+        {2: 1_000_000, 3: 1_000_000, 5: 1_000_001, 6: 1_000_000},
+    ),
+    "methods of a value": (
+        "class Value:\n    def __init__(self, data):\n        self.data = data\n"
+        "        self.grad = 0\n    def __add__(self, other):\n"
+        "        return Value(self.data + other.data)\ntotal = Value(0.0)\n"
+        "for i in range(300_000):\n    total = total + Value(1.0)\n",
+        {3: 600_001, 4: 600_001, 6: 300_000, 9: 300_000},
+    ),
+    "threads": (
+        "import threading\ndef work(n):\n    t = 0\n    for i in range(n):\n        t += i\n"
+        "threads = [threading.Thread(target=work, args=(1_500_000,)) for _ in range(2)]\n"
+        "for thread in threads:\n    thread.start()\nfor thread in threads:\n    thread.join()\n",
+        {4: 3_000_002, 5: 3_000_000},
+    ),
+}
+
+
+def hits(source: str, home: Path) -> dict[int, tuple[int, float, bool]]:
+    """By line: hits, seconds, and whether they are estimates."""
+    profiler = Profiler(str(home))
+    profiler.start()
+    try:
+        profiler.begin_cell("c")
+        exec(compile(source, FILE, "exec"), {})  # noqa: S102
+    finally:
+        profiler.stop()
+    return {row[1]: (row[2], row[3], row[6]) for row in profiler.report()["lines"]}

@@ -13,7 +13,6 @@ so what called the hot code stays exact.
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable
 from threading import RLock, get_ident
@@ -203,28 +202,31 @@ class Clock:
             late_ns = int(min(late * 1e9, now - pace.since))
             waited = max(0.0, now - pace.since - late_ns - self._counting_ns)
             worked = max(0.0, pace.cpu_ns() - late_ns - self._counting_ns)
-            frames = sys._current_frames() if len(self._threads) > 1 else {}
-            frames[get_ident()] = frame  # type: ignore[assignment]
-            chains = {ident: self.lines.chain(frames.get(ident)) for ident in self._threads}
-            moves = {e.frame: e.moves for thread in self._threads.values() for e in thread.stack}
-            for ident, thread in self._threads.items():
-                if self._blind:
-                    self.lines.doubt(thread.stack, chains[ident])
-                self._cut(thread, thread.still_open(chains[ident]), pace.since)
+            chain, here = self.lines.chain(frame), self._threads.get(get_ident())
+            for thread in self._threads.values():
+                self._leave_stale(thread, chain if thread is here else None)
             self._quiet_ns += waited
             still = {id(e.line) for thread in self._threads.values() for e in thread.stack}
             self._extrapolate(waited, worked, still)
             pace.change(PLAIN)
-            for ident, thread in self._threads.items():
-                charged = late_ns > LATE_NS or not thread.main
-                self._reopen(thread, chains[ident], now - late_ns, charged)
-                for entry in thread.stack:
-                    entry.moves = moves.get(entry.frame, 1)
+            if here is not None:
+                self._reopen(here, chain, now - late_ns, late_ns > LATE_NS)
             done = time.perf_counter_ns()
             if news:
                 pace.settle(done, done - now)
             else:
                 self._begin_burst(done)
+
+    def _leave_stale(self, thread: Thread, chain: list[Found] | None) -> None:
+        """Leave the frames of a thread that have moved in the silence, as of its start.
+
+        Only where the caller is a thread is known, its ``chain``. In others what was on an unusual
+        line is there still, since it would have been news.
+        """
+        if chain is not None and self._blind:
+            self.lines.doubt(thread.stack, chain)
+        kept = thread.on_unusual() if chain is None else thread.still_open(chain)
+        self._cut(thread, kept, self.pace.since)
 
     def _reopen(self, thread: Thread, chain: list[Found], began: int, charged: bool) -> None:
         """Take up the frames that began in a silence.
@@ -238,11 +240,12 @@ class Clock:
         for key, code, line in chain[len(stack) - thread.main :]:
             if key == chain[-1][0] and not charged:
                 stack.append(Open(key, code, None, began, thread.spent, self._quiet_ns))
-                continue
-            if not line.hits:
-                line.hits, line.estimated = 1, True
-            thread.active[line.index] += 1
-            stack.append(Open(key, code, line, began, thread.spent, self._quiet_ns))
+            else:
+                if not line.hits:
+                    line.hits, line.estimated = 1, True
+                thread.active[line.index] += 1
+                stack.append(Open(key, code, line, began, thread.spent, self._quiet_ns))
+            stack[-1].moves = 1
 
     def _frame_moves(self) -> Thread:
         """Note the event of a frame that is entered or left; its thread."""

@@ -90,6 +90,13 @@ class Thread:
             kept += 1
         return kept
 
+    def on_unusual(self) -> int:
+        """How many open frames are on lines that the burst doesn't have."""
+        for depth, entry in enumerate(self.stack):
+            if entry.line is None or entry.line.burst_hits:
+                return depth
+        return len(self.stack)
+
 
 @functools.lru_cache(1000)
 def to_come(code: CodeType, number: int | None) -> frozenset[int]:

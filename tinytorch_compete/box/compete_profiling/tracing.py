@@ -1,9 +1,12 @@
-"""Line events by ``sys.settrace``, for Python 3.11, which has no ``sys.monitoring``."""
+"""Line events by ``sys.settrace``, for Python 3.11, which has no ``sys.monitoring``.
+
+Only the main thread is traced: to begin again after a silence in a thread of its own, a frame of it
+would have to be changed from outside, and in 3.11 that can hang the interpreter.
+"""
 
 from __future__ import annotations
 
 import sys
-import threading
 from types import FrameType
 from typing import Any
 
@@ -22,27 +25,22 @@ class Tracing:
 
     def start(self) -> None:
         """Begin to watch; code that runs already is watched from its next call on."""
-        threading.settrace(self._call)
         sys.settrace(self._call)
 
     def stop(self) -> None:
-        """Stop watching; in threads that run on, with their next line or call."""
-        threading.settrace(None)  # type: ignore[arg-type,unused-ignore]
+        """Stop watching."""
         sys.settrace(None)
-        self._pace.change(SILENT)
 
     def silence(self) -> None:
-        """Trace nothing until ``restart``; in other threads from their next event on."""
-        if threading.current_thread() is threading.main_thread():
-            sys.settrace(None)
+        """Trace nothing until ``restart``."""
+        sys.settrace(None)
 
     def restart(self, frame: FrameType | None) -> None:
-        """End the silence on the main thread, for the frames that are executing in any."""
-        for running in (frame, *sys._current_frames().values()):
-            while running is not None:
-                if self._clock.lines.wants(running.f_code):
-                    running.f_trace = self._local
-                running = running.f_back
+        """End the silence, for the frames that are executing too."""
+        while frame is not None:
+            if self._clock.lines.wants(frame.f_code):
+                frame.f_trace = self._local
+            frame = frame.f_back
         sys.settrace(self._call)
 
     def _call(self, frame: FrameType, _: str, __: object) -> Any:
@@ -60,8 +58,8 @@ class Tracing:
         pace = self._pace
         mode = pace.mode
         if mode == SILENT:
-            frame.f_trace = None
-        elif event == "line":
+            return None
+        if event == "line":
             if mode == COUNTING:
                 if frame.f_lineno in pace.usual:
                     self._count()
