@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import json
 import os
 from pathlib import Path
@@ -71,7 +72,22 @@ def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
 def test_a_cell_that_fails_is_named(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notebook.write_text(nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell("1 / 0")])))
     assert run(["profile", str(notebook)], "t") == 0
-    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert "Cell 1 failed: ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_a_cell_that_is_no_python_is_named_and_shown_before_the_next(
+    notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [v4.new_code_cell(text) for text in ("a = 1", "for i in a\n    b = 2", "c = 3")]
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=cells)))
+    page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
+    assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
+    shown, words = capsys.readouterr().out, "SyntaxError: expected ':' (line 1)"
+    for text in (shown, html.unescape(page.read_text())):
+        assert text.index("Cell 2") < text.index(words) < text.index("for i in a")
+        assert text.index("for i in a") < text.index("Cell 3")
+    assert f"Cell 2 failed: {words}" in shown
+    assert json.loads(figures.read_text())["cells"][1]["failure"] == words
 
 
 def test_a_notebook_that_is_none_is_one_sentence(

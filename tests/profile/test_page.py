@@ -45,6 +45,25 @@ def test_lines_where_nothing_happens_are_folded() -> None:
     assert (graded.title, graded.parts) == ("Cell graded", ())
 
 
+def test_a_cell_that_did_not_run_stands_in_its_place_with_its_error_and_the_line() -> None:
+    text = "\n".join(["a = 1"] * 30 + ["for <i> in a", "b = 2"])
+    failed = CellCost("cell:2", 0.01, 0, 0, "SyntaxError: expected ':' <b> (line 31)")
+    profile = Profile(
+        (),
+        {"cell:1": "x = 1", "cell:2": text, "cell:4": "y = 2", "m.py": "z = 3"},
+        (LineCost("cell:1", 1, 1, 1.0, 0, 5), LineCost("m.py", 1, 1, 1.0, 0, 5)),
+        (CellCost("cell:1", 1.0, 0, 5), failed, CellCost("cell:graded", 1.0, 0, 5)),
+    )
+    found = view.sections(profile)
+    assert [part.title for part in found] == ["Cell 1", "Cell 2", "Cell graded", "Cell 4", "m.py"]
+    (fold, *rows) = found[1].parts
+    assert view.fold(fold) == "29 lines that did not run"
+    assert [row.number for row in rows] == [30, 31, 32]
+    shown = page(profile, "a", None)
+    assert "SyntaxError: expected &#x27;:&#x27; &lt;b&gt; (line 31)" in shown
+    assert "for &lt;i&gt; in a" in shown
+
+
 def test_a_cell_without_lines_has_no_empty_table() -> None:
     assert page(PROFILE, "a", None).count('<th class="n">line') == 1
 

@@ -74,6 +74,22 @@ def test_a_cell_that_raises_keeps_its_profile() -> None:
     assert line(found, "cell:c1", 1).hits == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "failure"),
+    [
+        ("a = 1\nfor i in a\n    b = 2", "SyntaxError: expected ':' (line 2)"),
+        ("if x:\n    y = 1\n  z = 2", "IndentationError: unindent does not match"),
+    ],
+)
+def test_a_cell_that_is_no_python_keeps_its_place_and_says_why(source: str, failure: str) -> None:
+    found = take(LocalSandbox(), make_notebook("x = 1", source, "y = 2"), LIMITS, {})
+    sources = {"cell:c0": "x = 1", "cell:c1": source, "cell:c2": "y = 2"}
+    assert list(found.sources.items()) == list(sources.items())
+    assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
+    assert found.cells[1].failure.startswith(failure)
+    assert not found.cells[0].failure and not found.cells[2].failure
+
+
 def test_a_kernel_that_ends_has_no_profile() -> None:
     with pytest.raises(EvidenceError, match="the run ended before"):
         take(LocalSandbox(), make_notebook("import os\nos._exit(0)"), LIMITS, {})

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from tinytorch_compete import files, profiling
@@ -52,7 +51,9 @@ def profile(
 
 def _show(found: Portrait) -> None:
     for section in view.sections(found.profile):
-        console.print(_table(section))
+        console.print(_title(section))
+        if section.parts:
+            console.print(table("", COLUMNS, [_cells(part) for part in section.parts]))
         console.print()
     console.print(
         "Seconds include what a line called; peak is above what was held when the line began; "
@@ -62,7 +63,7 @@ def _show(found: Portrait) -> None:
     )
     _show_reasons(found)
     if found.failure:
-        console.print(f"A cell failed: {plain(found.failure)}", markup=False, style="yellow")
+        console.print(plain(found.failure), markup=False, highlight=False, style="yellow")
 
 
 def _show_reasons(found: Portrait) -> None:
@@ -77,22 +78,18 @@ def _show_reasons(found: Portrait) -> None:
         console.print(table(f"\n{TITLE}", ["!where", "!bound", "why"], rows))
 
 
-def _table(section: Section) -> Table | Text:
+def _title(section: Section) -> Text:
     title = Text(plain(section.title), "bold")
     if section.cell is not None:
-        title.append(f"  {view.seconds(section.cell.seconds)}")
-        if peak := view.mib(section.cell.peak_mib):
-            title.append(f", peak {peak} MiB")
-    if not section.parts:
-        return title
-    made = table("", COLUMNS, [_cells(part) for part in section.parts])
-    made.title, made.title_style = title, ""
-    return made
+        title.append(f"  {view.about(section.cell)}")
+        if section.cell.failure:
+            title.append(f"\n{plain(section.cell.failure)}", "yellow")
+    return title
 
 
 def _cells(part: Row | tuple[Row, ...]) -> list[str | Text]:
     if isinstance(part, tuple):
-        fold = Text(f"⋮ {len(part)} lines where little happens", "dim italic")
+        fold = Text(f"⋮ {view.fold(part)}", "dim italic")
         return ["", fold, *[""] * 6]
     hot = part.heat >= view.HOT
     text = Text(plain(part.text), "bold" if part.heat >= VERY_HOT else "" if hot else "dim")

@@ -17,12 +17,14 @@ FACTS = (
 )
 STYLE = """
 .cp { --text: #1d2430; --dim: #5d6778; --line: #d9dee6; --back: #ffffff; --panel: #f5f7fa;
-  --time: #c2570c; --mem: #1f6fb2; --heat: 194, 87, 12;
+  --time: #c2570c; --mem: #1f6fb2; --bad: #b3261e; --heat: 194, 87, 12;
   color: var(--text); background: var(--back); font: 15px/1.45 system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { .cp { --text: #e3e8ef; --dim: #9aa6b8; --line: #333c49;
-  --back: #14181e; --panel: #1c222b; --time: #f08a3c; --mem: #5aa9e6; --heat: 240, 138, 60; } }
+  --back: #14181e; --panel: #1c222b; --time: #f08a3c; --mem: #5aa9e6; --bad: #f2938c;
+  --heat: 240, 138, 60; } }
 .cp h1 { font-size: 1.5em; margin: 0 0 .2em; } .cp h2 { font-size: 1.05em; margin: 1.6em 0 .4em; }
-.cp p { margin: .3em 0; max-width: 75ch; } .cp .dim { color: var(--dim); font-size: .87em; }
+.cp p { margin: .3em 0; max-width: 75ch; } .cp p.failed { color: var(--bad); }
+.cp .dim { color: var(--dim); font-size: .87em; }
 .cp .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; }
 .cp table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 0;
   table-layout: fixed; background: none; }
@@ -46,7 +48,7 @@ STYLE = """
   .cp .t, .cp .p { width: 5.2em; } .cp th, .cp td { padding: 1px 4px; } .cp table {
   font-size: 12px; } }
 @media print { .cp { --text: #000; --dim: #444; --line: #bbb; --back: #fff; --panel: #fff;
-  --time: #c2570c; --mem: #1f6fb2; --heat: 194, 87, 12; font-size: 11px; }
+  --time: #c2570c; --mem: #1f6fb2; --bad: #b3261e; --heat: 194, 87, 12; font-size: 11px; }
   .cp table { font-size: 9.5px; } .cp .bar, .cp .key, .cp tr {
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .cp tr { break-inside: avoid; } .cp h2 { break-after: avoid; } }
@@ -153,13 +155,13 @@ def _thin(profile: Profile) -> list[tuple[float, float]]:
 
 
 def _section(section: Section) -> str:
-    cost = section.cell
-    about = ""
-    if cost is not None:
-        peak = view.mib(cost.peak_mib)
-        figures = [view.seconds(cost.seconds), f"peak {peak} MiB" if peak else ""]
-        about = ", ".join(figure for figure in figures if figure)
-    head = f'<h2>{escape(section.title)} <span class="dim">{about}</span></h2>'
+    head = f"<h2>{escape(section.title)}"
+    if section.cell is not None:
+        head += f' <span class="dim">{view.about(section.cell)}</span></h2>'
+        if section.cell.failure:
+            head += f'<p class="failed">{escape(section.cell.failure)}</p>'
+    else:
+        head += "</h2>"
     if not section.parts:  # a grading cell: of it only the whole is known
         return head
     body, rows = "", [HEAD]
@@ -168,7 +170,7 @@ def _section(section: Section) -> str:
             rows.append(_line(part))
         else:
             body += _table(rows) + (
-                f"<details><summary>{len(part)} lines where little happens</summary>"
+                f"<details><summary>{view.fold(part)}</summary>"
                 f"{_table([_line(row) for row in part])}</details>"
             )
             rows = []

@@ -76,7 +76,7 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
         elif row.line == 0 and name in cells:
             wholes[name] = CellCost(name, row.seconds, row.net_mib, row.peak_mib)
     order = {name: number for number, name in enumerate(texts)}
-    seen = {name for name, _ in lines}
+    seen = {name for name, _ in lines} | wholes.keys()  # a cell that isn't Python has no lines
     return Profile(
         backends=report.backends,
         sources={name: text for name, text in texts.items() if name in seen},

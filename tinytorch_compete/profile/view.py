@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -13,6 +14,7 @@ from tinytorch_compete.profile.report import lines_of
 HOT = 0.02  # of the run's time or of its highest peak: below both a line is folded away
 CONTEXT = 1  # lines shown around a hot one
 SHORTEST_FOLD = 3
+FAILED_LINE = re.compile(r"\(line (\d{1,9})\)$")
 HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
 
 
@@ -62,18 +64,20 @@ def whole(profile: Profile) -> Whole:
 
 
 def sections(profile: Profile) -> list[Section]:
-    """Each source in its own order, hottest lines unfolded."""
+    """The cells in their order, then the files; the hottest lines unfolded."""
     total = whole(profile)
     costs = {(line.source, line.line): line for line in profile.lines}
     cells = {cell.source: cell for cell in profile.cells}
     found = []
-    for source, text in profile.sources.items():
+    for source in dict.fromkeys([*cells, *profile.sources]):
+        text = profile.sources.get(source)
         rows = [
             _row(number, line, costs.get((source, number)), total)
-            for number, line in enumerate(lines_of(text), 1)
+            for number, line in enumerate([] if text is None else lines_of(text), 1)
         ]
-        found.append(Section(title(source), cells.pop(source, None), tuple(_folded(rows))))
-    return found + [Section(title(name), cell, ()) for name, cell in cells.items()]
+        cell = cells.get(source)
+        found.append(Section(title(source), cell, tuple(_folded(rows, _failed_at(cell)))))
+    return found
 
 
 def hottest(profile: Profile, count: int) -> list[tuple[str, Row]]:
@@ -93,6 +97,13 @@ def rows(profile: Profile) -> list[tuple[str, Row]]:
 def title(source: str) -> str:
     """A source's name for people."""
     return f"Cell {source.removeprefix('cell:')}" if source.startswith("cell:") else source
+
+
+def about(cell: CellCost) -> str:
+    """A cell's time and peak in words."""
+    peak = mib(cell.peak_mib)
+    figures = [seconds(cell.seconds), f"peak {peak} MiB" if peak else ""]
+    return ", ".join(figure for figure in figures if figure)
 
 
 def hits(line: LineCost) -> str:
@@ -130,11 +141,23 @@ def _row(number: int, text: str, cost: LineCost | None, total: Whole) -> Row:
     return Row(number, text, cost, min(1.0, cost.seconds / total.seconds), min(1.0, memory))
 
 
-def _folded(rows: list[Row]) -> Iterator[Row | tuple[Row, ...]]:
+def fold(rows: tuple[Row, ...]) -> str:
+    """What a fold of rows stands for, in words."""
+    ran = any(row.cost for row in rows)
+    return f"{len(rows)} lines {'where little happens' if ran else 'that did not run'}"
+
+
+def _failed_at(cell: CellCost | None) -> int:
+    """The line of a cell that isn't Python, as Python's message ends; 0 for any other cell."""
+    found = FAILED_LINE.search(cell.failure) if cell else None
+    return int(found[1]) if found else 0
+
+
+def _folded(rows: list[Row], failed: int) -> Iterator[Row | tuple[Row, ...]]:
     """The rows, with runs of dull ones as folds; the headers of hot blocks stay in sight."""
     shown: set[int] = set()
     for index, row in enumerate(rows):
-        if row.heat >= HOT:
+        if row.heat >= HOT or row.number == failed:
             shown.update(range(index - CONTEXT, index + CONTEXT + 1))
             shown.update(_heads_above(rows, index))
     for seen, group in itertools.groupby(enumerate(rows), lambda pair: pair[0] in shown):
