@@ -90,6 +90,20 @@ def test_a_cell_that_is_no_python_is_named_and_shown_before_the_next(
     assert json.loads(figures.read_text())["cells"][1]["failure"] == words
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_a_source_with_carriage_returns_is_shown_without_them(
+    end: str, notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = v4.new_code_cell(end.join(["from helper import make", "kept = make(64)", ""]))
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    page = notebook.with_suffix(".html")
+    assert run(["profile", str(notebook), "--html", str(page)], "t") == 0
+    shown = capsys.readouterr().out
+    assert "kept = make(64)" in shown
+    assert "�" not in shown
+    assert b"\r" not in page.read_bytes()
+
+
 def test_a_notebook_that_is_none_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from tinytorch_compete.profile.operations import MOST_PATHS, watched
 
 MAX_LINES = 20_000
 MAX_SOURCES = 1000
+LINE_END = re.compile("\r\n?|\n")
 MIB_BOUND = 2.0**24  # 16 TiB, more than any machine that this runs on
 
 _Index = Annotated[int, Meta(ge=0, lt=MAX_SOURCES)]
@@ -104,5 +106,5 @@ def _operands(
 
 
 def lines_of(text: str) -> list[str]:
-    """A source's lines as Python counts them: form feeds and their like end none."""
-    return text.rstrip("\n").split("\n")
+    """A source's lines as Python counts them: carriage returns end one, form feeds don't."""
+    return LINE_END.split(text.rstrip("\r\n"))
