@@ -6,6 +6,7 @@ import datetime
 import html
 import json
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from nbformat import v4
 
 from tinytorch_compete import profiling
 from tinytorch_compete.cli.app import run
+from tinytorch_compete.cli.tables import console
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.profile import roof
@@ -102,6 +104,38 @@ def test_a_source_with_carriage_returns_is_shown_without_them(
     assert "kept = make(64)" in shown
     assert "�" not in shown
     assert b"\r" not in page.read_bytes()
+
+
+WIDE = "kept = make(1) + make(2) + make(3) + bytearray(64 << 20) + make(4) + make(5)"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "heads"),
+    [
+        (80, 44, "line source hits time peak MiB"),
+        (120, 57, "line source hits time peak MiB net MiB"),
+        (200, len(WIDE), "line source hits time peak MiB net MiB"),
+    ],
+)
+def test_the_source_has_room_in_a_terminal_and_figures_are_whole(
+    width: int,
+    shown: int,
+    heads: str,
+    notebook: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(console, "width", width)
+    cell = v4.new_code_cell(f"from helper import make\n{WIDE}\nfor i in range(5):\n    i")
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    assert run(["profile", str(notebook)], "t") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "kept =" in line]
+    text = re.split(" {2,}|…", line.lstrip().removeprefix("2  "))[0]
+    assert WIDE.startswith(text) and len(text) >= min(shown, len(WIDE))
+    assert next(" ".join(line.split()) for line in lines if line.startswith("line ")) == heads
+    assert ("wider terminal" in " ".join(lines)) is ("net" not in heads)
+    assert bool(re.search(r" \+\d\d\.\d$", line.rstrip())) is ("net" in heads)
 
 
 def test_a_notebook_that_is_none_is_one_sentence(
