@@ -68,6 +68,18 @@ def test_a_cell_without_lines_has_no_empty_table() -> None:
     assert page(PROFILE, "a", None).count('<th class="n">line') == 1
 
 
+def test_where_all_lines_are_alike_the_hottest_few_are_in_sight() -> None:
+    text = "\n".join(f"x{number} = {number}" for number in range(1, 5001))
+    costs = tuple(LineCost("cell:1", n, 1, 1e-5 + n * 1e-9, 0, 0) for n in range(1, 5001))
+    flat = Profile((), {"cell:1": text}, costs, (CellCost("cell:1", 0.1, 0, 0),))
+    (section,) = view.sections(flat)
+    assert [part.number for part in section.parts if isinstance(part, view.Row)] == [
+        *range(4995, 5001)
+    ]
+    assert "x5000 = 5000" in markdown(flat)
+    assert "x5000 = 5000" in page(flat, "a", None).partition("<h2>Cell 1")[0]
+
+
 def test_lines_are_counted_as_python_counts_them() -> None:
     text = "a = '\x0c\u2028'\nb = 2\n"
     (section,) = view.sections(Profile((), {"m.py": text}, (LineCost("m.py", 2, 1, 1.0, 0, 5),)))

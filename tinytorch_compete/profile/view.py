@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from tinytorch_compete.costs import CellCost, LineCost, Profile
 from tinytorch_compete.profile.report import lines_of
 
-HOT = 0.02  # of the run's time or of its highest peak: below both a line is folded away
+HOT = 0.02  # of the run's time or of its highest peak: below both a line isn't hot
 CONTEXT = 1  # lines shown around a hot one
 SHORTEST_FOLD = 3
+FEW = 5  # of the hottest lines that are shown where none is hot
 FAILED_LINE = re.compile(r"\(line (\d{1,9})\)$")
 HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
 
@@ -67,23 +68,23 @@ def sections(profile: Profile) -> list[Section]:
     """The cells in their order, then the files; the hottest lines unfolded."""
     total = whole(profile)
     costs = {(line.source, line.line): line for line in profile.lines}
+    hot = {(source, row.number) for source, row in _hot(rows(profile))}
     cells = {cell.source: cell for cell in profile.cells}
     found = []
     for source in dict.fromkeys([*cells, *profile.sources]):
-        text = profile.sources.get(source)
-        rows = [
+        text, cell = profile.sources.get(source), cells.get(source)
+        own = [
             _row(number, line, costs.get((source, number)), total)
             for number, line in enumerate([] if text is None else lines_of(text), 1)
         ]
-        cell = cells.get(source)
-        found.append(Section(title(source), cell, tuple(_folded(rows, _failed_at(cell)))))
+        looks = {row.number for row in own if (source, row.number) in hot} | _failed_at(cell)
+        found.append(Section(title(source), cell, tuple(_folded(own, looks))))
     return found
 
 
 def hottest(profile: Profile, count: int) -> list[tuple[str, Row]]:
     """The hottest lines of all sources with their source's name, hottest first."""
-    hot = [pair for pair in rows(profile) if pair[1].heat >= HOT]
-    return sorted(hot, key=lambda pair: -pair[1].heat)[:count]
+    return _hot(rows(profile))[:count]
 
 
 def rows(profile: Profile) -> list[tuple[str, Row]]:
@@ -147,17 +148,27 @@ def fold(rows: tuple[Row, ...]) -> str:
     return f"{len(rows)} lines {'where little happens' if ran else 'that did not run'}"
 
 
-def _failed_at(cell: CellCost | None) -> int:
-    """The line of a cell that isn't Python, as Python's message ends; 0 for any other cell."""
+def _hot(rows: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
+    """The rows that are hot, hottest first, or a few of the others where none is."""
+    found = sorted(rows, key=lambda pair: -pair[1].heat)
+    return [pair for pair in found if pair[1].heat >= HOT] or found[:FEW]
+
+
+def _failed_at(cell: CellCost | None) -> set[int]:
+    """The line of a cell that isn't Python, as Python's message ends; none of any other cell."""
     found = FAILED_LINE.search(cell.failure) if cell else None
-    return int(found[1]) if found else 0
+    return {int(found[1])} if found else set()
 
 
-def _folded(rows: list[Row], failed: int) -> Iterator[Row | tuple[Row, ...]]:
-    """The rows, with runs of dull ones as folds; the headers of hot blocks stay in sight."""
+def _folded(rows: list[Row], looks: Collection[int]) -> Iterator[Row | tuple[Row, ...]]:
+    """The rows, with runs of dull ones as folds.
+
+    ``looks`` are the numbers of the lines that are worth a look; their neighbours and the headers
+    of the blocks around them stay in sight, too.
+    """
     shown: set[int] = set()
     for index, row in enumerate(rows):
-        if row.heat >= HOT or row.number == failed:
+        if row.number in looks:
             shown.update(range(index - CONTEXT, index + CONTEXT + 1))
             shown.update(_heads_above(rows, index))
     for seen, group in itertools.groupby(enumerate(rows), lambda pair: pair[0] in shown):
