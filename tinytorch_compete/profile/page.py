@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from tinytorch_compete.costs import Profile
@@ -10,6 +10,7 @@ from tinytorch_compete.profile import view
 from tinytorch_compete.profile.reasons import TITLE, UNMEASURED, Reason
 from tinytorch_compete.profile.view import Row, Section
 
+HOTTEST = 5  # lines of each list at the top
 FACTS = (
     "Seconds include what a line called. Peak is the most that was held while the line ran, above "
     "what was held when it began; net is what it left behind. ~ marks estimates of lines too fast "
@@ -41,6 +42,9 @@ STYLE = """
 .cp details { border-block: 1px dashed var(--line); margin: 2px 0; }
 .cp summary { color: var(--dim); font-size: 12px; padding: 1px 8px; cursor: pointer; }
 .cp svg { width: 100%; height: 110px; display: block; background: var(--panel); margin: .5em 0; }
+.cp .pair { display: flex; flex-wrap: wrap; gap: 0 3em; }
+.cp .pair div { flex: 1 1 22em; min-width: 0; } .cp .pair .dim { display: block; }
+.cp .pair code { display: block; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .cp ol { margin: .3em 0; padding-left: 1.6em; } .cp li { margin: .15em 0; }
 .cp code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em;
   overflow-wrap: anywhere; background: none; color: inherit; padding: 0; }
@@ -100,13 +104,21 @@ def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
 
 
 def _hottest(profile: Profile) -> str:
-    rows = view.hottest(profile, 5)
+    """The hottest lines in two lists side by side: what each is hot in stands above it."""
+    lists = [
+        _list("Most time", view.by_time(profile, HOTTEST), _time),
+        _list("Most memory", view.by_memory(profile, HOTTEST), _memory),
+    ]
+    return f'<div class="pair">{"".join(lists)}</div>'
+
+
+def _list(title: str, found: Sequence[tuple[str, Row]], figures: Callable[[Row], str]) -> str:
     items = "".join(
         f'<li><code>{escape(row.text.strip())}</code> <span class="dim">'
-        f"{escape(view.title(source))}, line {row.number}: {_figures(row)}</span></li>"
-        for source, row in rows
+        f"{escape(view.title(source))}, line {row.number}: {figures(row)}</span></li>"
+        for source, row in found
     )
-    return f"<h2>Hottest lines</h2><ol>{items}</ol>" if items else ""
+    return f"<div><h2>{title}</h2><ol>{items}</ol></div>" if items else ""
 
 
 def _reasons(found: Sequence[Reason] | None) -> str:
@@ -120,11 +132,16 @@ def _reasons(found: Sequence[Reason] | None) -> str:
     return f"<h2>{TITLE}</h2><ol>{items}</ol>" if items else ""
 
 
-def _figures(row: Row) -> str:
+def _time(row: Row) -> str:
     assert row.cost is not None
-    peak = view.mib(row.cost.peak_mib)
-    figures = [view.seconds(row.cost.seconds), f"peak {peak} MiB" if peak else ""]
-    return ", ".join(figure for figure in figures if figure)
+    return f"{view.seconds(row.cost.seconds) or '0 s'}, {row.time:.0%} of all"
+
+
+def _memory(row: Row) -> str:
+    assert row.cost is not None
+    net = view.mib(row.cost.net_mib, sign=True)
+    left = f", net {net} MiB" if net else ""
+    return f"peak {view.mib(row.cost.peak_mib) or '0'} MiB{left}"
 
 
 def _timeline(profile: Profile) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from tinytorch_compete.profile.report import lines_of
 HOT = 0.02  # of the run's time or of its highest peak: below both a line isn't hot
 CONTEXT = 1  # lines shown around a hot one
 SHORTEST_FOLD = 3
+LEAST_MIB = 1.0  # that a line must have held to be named for its memory
 FEW = 5  # of the hottest lines that are shown where none is hot
 FAILED_LINE = re.compile(r"\(line (\d{1,9})\)$")
 HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
@@ -37,6 +38,11 @@ class Row(msgspec.Struct, frozen=True):
     def peak_mib(self) -> float:
         """The line's peak in MiB; 0 for a line that didn't run."""
         return self.cost.peak_mib if self.cost else 0.0
+
+    @property
+    def held_mib(self) -> float:
+        """The more of its peak and what all its hits left behind, in MiB."""
+        return max(self.cost.peak_mib, self.cost.net_mib) if self.cost else 0.0
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -68,7 +74,7 @@ def sections(profile: Profile) -> list[Section]:
     """The cells in their order, then the files; the hottest lines unfolded."""
     total = whole(profile)
     costs = {(line.source, line.line): line for line in profile.lines}
-    hot = {(source, row.number) for source, row in _hot(rows(profile))}
+    hot = {(source, row.number) for source, row in _hot(rows(profile), lambda row: row.heat)}
     cells = {cell.source: cell for cell in profile.cells}
     found = []
     for source in dict.fromkeys([*cells, *profile.sources]):
@@ -82,9 +88,15 @@ def sections(profile: Profile) -> list[Section]:
     return found
 
 
-def hottest(profile: Profile, count: int) -> list[tuple[str, Row]]:
-    """The hottest lines of all sources with their source's name, hottest first."""
-    return _hot(rows(profile))[:count]
+def by_time(profile: Profile, count: int) -> list[tuple[str, Row]]:
+    """The lines that took the most time with their source's name, longest first."""
+    return _hot(rows(profile), lambda row: row.time)[:count]
+
+
+def by_memory(profile: Profile, count: int) -> list[tuple[str, Row]]:
+    """The lines that held or left behind the most memory, of those that did ``LEAST_MIB``."""
+    held = [pair for pair in rows(profile) if pair[1].held_mib >= LEAST_MIB]
+    return _hot(held, lambda row: row.memory)[:count]
 
 
 def rows(profile: Profile) -> list[tuple[str, Row]]:
@@ -148,10 +160,10 @@ def fold(rows: tuple[Row, ...]) -> str:
     return f"{len(rows)} lines {'where little happens' if ran else 'that did not run'}"
 
 
-def _hot(rows: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
+def _hot(rows: Sequence[tuple[str, Row]], heat: Callable[[Row], float]) -> list[tuple[str, Row]]:
     """The rows that are hot, hottest first, or a few of the others where none is."""
-    found = sorted(rows, key=lambda pair: -pair[1].heat)
-    return [pair for pair in found if pair[1].heat >= HOT] or found[:FEW]
+    found = sorted(rows, key=lambda pair: -heat(pair[1]))
+    return [pair for pair in found if heat(pair[1]) >= HOT] or found[:FEW]
 
 
 def _failed_at(cell: CellCost | None) -> set[int]:
