@@ -138,6 +138,18 @@ def test_the_source_has_room_in_a_terminal_and_figures_are_whole(
     assert bool(re.search(r" \+\d\d\.\d$", line.rstrip())) is ("net" in heads)
 
 
+@pytest.mark.parametrize("cells", [[], ["", "# nothing"]])
+def test_a_notebook_that_runs_nothing_is_said_to_in_one_sentence(
+    cells: list[str], notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = v4.new_notebook(cells=[v4.new_code_cell(text) for text in cells])
+    notebook.write_text(nbformat.writes(made))
+    assert run(["profile", str(notebook)], "t") == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith("No line of code ran, so there is nothing to profile.\n")
+    assert "Seconds" not in shown and "roofline" not in shown
+
+
 def test_a_notebook_that_is_none_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,8 +120,11 @@ def test_lines_are_named_for_what_they_are_hot_in() -> None:
 
 def test_a_profile_of_nothing_can_be_shown() -> None:
     empty = Profile((), {}, ())
-    assert "0 MiB" in page(empty, "a", None)
+    for shown in (page(empty, "a", None), fragment(empty, None)):
+        assert "No line of code ran" in shown
+        assert "MiB" not in shown
     assert "No line" in markdown(empty)
+    assert "No line" not in page(PROFILE, "a", None) + markdown(PROFILE)
 
 
 def test_a_page_says_why_lines_cost_that_or_how_to_find_out() -> None:

@@ -64,16 +64,24 @@ def _show(found: Portrait) -> None:
         if rows:
             console.print(_table(rows, columns, room))
         console.print()
+    if found.profile.lines:
+        _explain(found, len(columns) < len(COLUMNS))
+    else:
+        console.print(view.NONE_RAN)
+    if found.failure:
+        console.print(plain(found.failure), markup=False, highlight=False, style="yellow")
+
+
+def _explain(found: Portrait, narrow: bool) -> None:
+    """Say what the figures mean, and why the hottest lines cost what they cost."""
     console.print(
         "Seconds include what a line called; peak is above what was held when the line began; "
         f"~ marks estimates. Measured by {' and '.join(found.profile.backends)}."
-        f"{NARROW if len(columns) < len(COLUMNS) else ''}",
+        f"{NARROW if narrow else ''}",
         style="dim",
         highlight=False,
     )
     _show_reasons(found)
-    if found.failure:
-        console.print(plain(found.failure), markup=False, highlight=False, style="yellow")
 
 
 def _show_reasons(found: Portrait) -> None:

@@ -88,6 +88,9 @@ def fragment(profile: Profile, reasons: Sequence[Reason] | None) -> str:
 
 
 def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
+    shown = [_section(section) for section in view.sections(profile)]
+    if not profile.lines:
+        return "\n".join([f"<p>{view.NONE_RAN}</p>", *shown])
     total = view.whole(profile)
     parts = [
         f"<p><b>{view.seconds(total.seconds)}</b> in all cells, highest peak "
@@ -97,7 +100,7 @@ def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
         _hottest(profile),
         _reasons(reasons),
         _timeline(profile),
-        *(_section(section) for section in view.sections(profile)),
+        *shown,
         f'<p class="dim">{FACTS} Measured by {escape(" and ".join(profile.backends))}.</p>',
     ]
     return "\n".join(parts)

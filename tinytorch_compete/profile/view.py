@@ -17,6 +17,7 @@ SHORTEST_FOLD = 3
 LEAST_MIB = 1.0  # that a line must have held to be named for its memory
 FEW = 5  # of the hottest lines that are shown where none is hot
 FAILED_LINE = re.compile(r"\(line (\d{1,9})\)$")
+NONE_RAN = "No line of code ran, so there is nothing to profile."
 HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
 
 
