@@ -150,6 +150,13 @@ def test_a_notebook_that_runs_nothing_is_said_to_in_one_sentence(
     assert "Seconds" not in shown and "roofline" not in shown
 
 
+def test_tabs_are_shown_as_spaces(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = v4.new_code_cell("for i in range(3):\n\tkept = bytearray(64 << 20)")
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    assert run(["profile", str(notebook)], "t") == 0
+    assert "2      kept = bytearray(64 << 20) " in capsys.readouterr().out
+
+
 def test_a_notebook_that_is_none_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ SOURCE, GAP = 1, 2
 DROPPED = (7, 6, 4, 2)  # the columns that go where the source lacks room, the first to go first
 READABLE, LEAST = 44, 10  # characters of the source: what figures give way to, and what is left
 TIME, MEMORY = "dark_orange3", "dodger_blue2"
+TAB = 4
 VERY_HOT = 0.25
 NARROW = " A wider terminal has more columns, and --html has all."
 
@@ -136,7 +137,8 @@ def _cells(part: Row | tuple[Row, ...]) -> list[Text]:
     if isinstance(part, tuple):
         return _padded(Text(), Text(f"⋮ {view.fold(part)}", "dim italic"))
     hot = part.heat >= view.HOT
-    text = Text(plain(part.text), "bold" if part.heat >= VERY_HOT else "" if hot else "dim")
+    shown = plain(part.text.expandtabs(TAB))
+    text = Text(shown, "bold" if part.heat >= VERY_HOT else "" if hot else "dim")
     number, cost = Text(str(part.number), "dim"), part.cost
     if cost is None:
         return _padded(number, text)
