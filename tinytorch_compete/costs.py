@@ -31,13 +31,15 @@ class LineCost(msgspec.Struct, frozen=True):
 class CellCost(msgspec.Struct, frozen=True):
     """What one cell cost in a profiled run, in the units of ``LineCost``.
 
-    Grading cells have a cost too, of all that they called, but no source.
+    Grading cells have a cost too, of all that they called, but no source. ``failure`` is the error
+    that ended the cell, in one line, and empty if nothing did.
     """
 
     source: str
     seconds: float
     net_mib: float
     peak_mib: float
+    failure: str = ""
 
 
 class Operands(msgspec.Struct, frozen=True):

@@ -155,12 +155,17 @@ def of(here: Path, slug: str | None) -> tuple[Path, Entrant]:
     else:
         chosen = [found[slug]] if slug in found else []
     if not chosen:
-        what = f"{slug} wasn't" if slug else "nothing was"
-        raise CompeteError(
-            f"{here.resolve()}: {what} joined here. Go to the folder where you did, or run: "
-            f"tito compete join {slug or 'SLUG'}"
-        )
+        raise absent(here, slug)
     return chosen[0], read(chosen[0])
+
+
+def absent(here: Path, slug: str | None) -> CompeteError:
+    """What to say where a challenge wasn't joined, or none was."""
+    what = f"{slug} wasn't" if slug else "nothing was"
+    return CompeteError(
+        f"{here.resolve()}: {what} joined here. Go to the folder where you did, or run "
+        f"tito compete list to see what there is, and: tito compete join {slug or 'SLUG'}"
+    )
 
 
 def _near(here: Path) -> Iterator[Path]:

@@ -179,10 +179,8 @@ class Student:
         with _sandboxed() as show_html:
             plan = _plan(path, said)
             found = profiling.take(path, plan, LocalSandbox())
-            failed = f"A cell failed: {found.failure}" if found.failure else ""
-            show_html(
-                fragment(found.profile, found.reasons) + (error_html(failed) if failed else "")
-            )
+            failed = error_html(found.failure) if found.failure else ""
+            show_html(fragment(found.profile, found.reasons) + failed)
 
     def submit(self, words: Sequence[str]) -> None:
         """Send the open notebook, as it was saved, to the course."""

@@ -19,7 +19,7 @@ from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.model import Inputs, Limits, Timed, Verdict
 from tinytorch_compete.pack import Entry
-from tinytorch_compete.profile import reasons, taking
+from tinytorch_compete.profile import reasons, taking, view
 from tinytorch_compete.profile.reasons import Reason
 from tinytorch_compete.sandbox.contract import Sandbox
 
@@ -35,7 +35,7 @@ _MAGIC = re.compile(r"^([ \t]*)(%{1,2}(?:compete\w*|load_ext[ \t]+tinytorch_comp
 class Portrait(msgspec.Struct, frozen=True):
     """A profile, and why its hottest lines cost that; ``None`` if this machine wasn't measured.
 
-    ``failure`` says what ended a cell, and is empty if nothing did.
+    ``failure`` says which cell failed first and why, and is empty if none did.
     """
 
     profile: Profile
@@ -73,8 +73,15 @@ def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> Portrait:
         profile, run = checking.apart(
             lambda: taking.run(sandbox, made, limits, inputs, code, where), sandbox
         )
-    failure = "" if run.verdict == Verdict.OK else run.message
+    failure = "" if run.verdict == Verdict.OK else _failure(profile, run.message)
     return Portrait(profile, reasons.here(profile), failure)
+
+
+def _failure(profile: Profile, message: str) -> str:
+    failed = [cell for cell in profile.cells if cell.failure]
+    if not failed:
+        return f"The run failed: {message}"
+    return f"{view.title(failed[0].source)} failed: {failed[0].failure}"
 
 
 def as_json(portrait: Portrait) -> str:

@@ -26,6 +26,8 @@ def panels(
     """
     named = pack.resolve(entries, slug).slug if slug else None
     slugs = [named] if named else list(entrant.find(here))
+    if not slugs:
+        raise entrant.absent(here, None)
     found = []
     for name in slugs:
         folder, who = entrant.of(here, name)

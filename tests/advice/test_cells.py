@@ -73,6 +73,11 @@ def test_why_the_hottest_lines_cost_that_stands_below_their_table() -> None:
     assert "bound" not in cells(Advice(PROFILE))["profile"]
 
 
+def test_a_profile_without_a_line_is_one_sentence() -> None:
+    text = cells(Advice(Profile((), {}, ())))["profile"]
+    assert text == "## What your lines cost\n\nNo line of code ran, so there is nothing to profile."
+
+
 def test_nothing_to_try_is_said() -> None:
     assert "None of the wasteful patterns" in cells(Advice(PROFILE))["suggestions"]
 

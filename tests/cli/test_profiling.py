@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import html
 import json
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ from nbformat import v4
 
 from tinytorch_compete import profiling
 from tinytorch_compete.cli.app import run
+from tinytorch_compete.cli.tables import console
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.profile import roof
@@ -71,7 +74,87 @@ def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
 def test_a_cell_that_fails_is_named(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notebook.write_text(nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell("1 / 0")])))
     assert run(["profile", str(notebook)], "t") == 0
-    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert "Cell 1 failed: ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_a_cell_that_is_no_python_is_named_and_shown_before_the_next(
+    notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [v4.new_code_cell(text) for text in ("a = 1", "for i in a\n    b = 2", "c = 3")]
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=cells)))
+    page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
+    assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
+    shown, words = capsys.readouterr().out, "SyntaxError: expected ':' (line 1)"
+    for text in (shown, html.unescape(page.read_text())):
+        assert text.index("Cell 2") < text.index(words) < text.index("for i in a")
+        assert text.index("for i in a") < text.rindex("Cell 3")
+    assert f"Cell 2 failed: {words}" in shown
+    assert json.loads(figures.read_text())["cells"][1]["failure"] == words
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_a_source_with_carriage_returns_is_shown_without_them(
+    end: str, notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = v4.new_code_cell(end.join(["from helper import make", "kept = make(64)", ""]))
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    page = notebook.with_suffix(".html")
+    assert run(["profile", str(notebook), "--html", str(page)], "t") == 0
+    shown = capsys.readouterr().out
+    assert "kept = make(64)" in shown
+    assert "�" not in shown
+    assert b"\r" not in page.read_bytes()
+
+
+WIDE = "kept = make(1) + make(2) + make(3) + bytearray(64 << 20) + make(4) + make(5)"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "heads"),
+    [
+        (80, 44, "line source hits time peak MiB"),
+        (120, 57, "line source hits time peak MiB net MiB"),
+        (200, len(WIDE), "line source hits time peak MiB net MiB"),
+    ],
+)
+def test_the_source_has_room_in_a_terminal_and_figures_are_whole(
+    width: int,
+    shown: int,
+    heads: str,
+    notebook: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(console, "width", width)
+    cell = v4.new_code_cell(f"from helper import make\n{WIDE}\nfor i in range(5):\n    i")
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    assert run(["profile", str(notebook)], "t") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "kept =" in line]
+    text = re.split(" {2,}|…", line.lstrip().removeprefix("2  "))[0]
+    assert WIDE.startswith(text) and len(text) >= min(shown, len(WIDE))
+    assert next(" ".join(line.split()) for line in lines if line.startswith("line ")) == heads
+    assert ("wider terminal" in " ".join(lines)) is ("net" not in heads)
+    assert bool(re.search(r" \+\d\d\.\d$", line.rstrip())) is ("net" in heads)
+
+
+@pytest.mark.parametrize("cells", [[], ["", "# nothing"]])
+def test_a_notebook_that_runs_nothing_is_said_to_in_one_sentence(
+    cells: list[str], notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = v4.new_notebook(cells=[v4.new_code_cell(text) for text in cells])
+    notebook.write_text(nbformat.writes(made))
+    assert run(["profile", str(notebook)], "t") == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith("No line of code ran, so there is nothing to profile.\n")
+    assert "Seconds" not in shown and "roofline" not in shown
+
+
+def test_tabs_are_shown_as_spaces(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = v4.new_code_cell("for i in range(3):\n\tkept = bytearray(64 << 20)")
+    notebook.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
+    assert run(["profile", str(notebook)], "t") == 0
+    assert "2      kept = bytearray(64 << 20) " in capsys.readouterr().out
 
 
 def test_a_notebook_that_is_none_is_one_sentence(

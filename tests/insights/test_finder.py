@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -27,6 +28,18 @@ def softmax(x):
 
 def gather(parts):
     return np.concatenate(parts).copy()
+"""
+RUNNING = """\
+def train(model, loss_of, images, labels):
+    total = 0.0
+    for i in range(0, 320, 32):
+        total = total + loss_of(model(images[i : i + 32].reshape(32, -1) / 255), labels[i : i + 32])
+    return total
+"""
+OUTPUTS = """\
+def predict(model, images):
+    made = [model(images[i : i + 32].reshape(32, -1) / 255) for i in range(0, 320, 32)]
+    return np.concatenate([one.data for one in made])
 """
 TRAINING = """\
 optimizer = SGD(model.parameters(), lr=0.05)
@@ -140,3 +153,12 @@ def test_reading_leaves_the_recursion_limit_alone() -> None:
     before = sys.getrecursionlimit()
     insights.find({"cell:a": TWO})
     assert sys.getrecursionlimit() == before
+
+
+@pytest.mark.parametrize("source", [RUNNING, OUTPUTS])
+def test_a_long_expression_that_is_kept_is_named_once_and_cut(source: str) -> None:
+    (found,) = [one for one in insights.find({"cell:a": source}) if one.name == "graph-alive"]
+    assert re.search(r"What does `\w+\(.{25,35}\.\.\.` hold", found.look)
+    for words in (found.look, found.why, found.change):
+        assert len(words) < 160
+    assert "model(" not in found.why + found.change

@@ -45,8 +45,39 @@ def test_lines_where_nothing_happens_are_folded() -> None:
     assert (graded.title, graded.parts) == ("Cell graded", ())
 
 
+def test_a_cell_that_did_not_run_stands_in_its_place_with_its_error_and_the_line() -> None:
+    text = "\n".join(["a = 1"] * 30 + ["for <i> in a", "b = 2"])
+    failed = CellCost("cell:2", 0.01, 0, 0, "SyntaxError: expected ':' <b> (line 31)")
+    profile = Profile(
+        (),
+        {"cell:1": "x = 1", "cell:2": text, "cell:4": "y = 2", "m.py": "z = 3"},
+        (LineCost("cell:1", 1, 1, 1.0, 0, 5), LineCost("m.py", 1, 1, 1.0, 0, 5)),
+        (CellCost("cell:1", 1.0, 0, 5), failed, CellCost("cell:graded", 1.0, 0, 5)),
+    )
+    found = view.sections(profile)
+    assert [part.title for part in found] == ["Cell 1", "Cell 2", "Cell graded", "Cell 4", "m.py"]
+    (fold, *rows) = found[1].parts
+    assert view.fold(fold) == "29 lines that did not run"
+    assert [row.number for row in rows] == [30, 31, 32]
+    shown = page(profile, "a", None)
+    assert "SyntaxError: expected &#x27;:&#x27; &lt;b&gt; (line 31)" in shown
+    assert "for &lt;i&gt; in a" in shown
+
+
 def test_a_cell_without_lines_has_no_empty_table() -> None:
     assert page(PROFILE, "a", None).count('<th class="n">line') == 1
+
+
+def test_where_all_lines_are_alike_the_hottest_few_are_in_sight() -> None:
+    text = "\n".join(f"x{number} = {number}" for number in range(1, 5001))
+    costs = tuple(LineCost("cell:1", n, 1, 1e-5 + n * 1e-9, 0, 0) for n in range(1, 5001))
+    flat = Profile((), {"cell:1": text}, costs, (CellCost("cell:1", 0.1, 0, 0),))
+    (section,) = view.sections(flat)
+    assert [part.number for part in section.parts if isinstance(part, view.Row)] == [
+        *range(4995, 5001)
+    ]
+    assert "x5000 = 5000" in markdown(flat)
+    assert "x5000 = 5000" in page(flat, "a", None).partition("<h2>Cell 1")[0]
 
 
 def test_lines_are_counted_as_python_counts_them() -> None:
@@ -64,19 +95,36 @@ def test_estimates_are_marked() -> None:
 
 
 def test_a_markdown_table_holds_what_the_student_wrote_in_its_cells() -> None:
-    lines = markdown(PROFILE).splitlines()
-    assert len(lines) == 3
-    cells = lines[2].strip("| ").split(" | ")
-    assert len(cells) == 8
-    plain = lines[2].replace("<code>", "", 1).replace("</code>", "", 1)
-    assert not re.search(r"[<>`*\[\]]", plain)
-    assert "&#60;script&#62;" in cells[1]
+    rows = [line for line in markdown(PROFILE).splitlines() if "script" in line]
+    assert len(rows) == 2
+    for row in rows:
+        cells = row.strip("| ").split(" | ")
+        assert len(cells) == 5
+        plain = row.replace("<code>", "", 1).replace("</code>", "", 1)
+        assert not re.search(r"[<>`*\[\]]", plain)
+        assert "&#60;script&#62;" in cells[1]
+
+
+def test_lines_are_named_for_what_they_are_hot_in() -> None:
+    text = "slow()\nlarge()\nboth()\nneither()"
+    costs = ((1, 2.0, 0, 0.2), (2, 0.001, 300, 300), (3, 1.0, 0, 400), (4, 0.01, 0, 0.1))
+    lines = tuple(LineCost("m.py", n, 1, time, net, peak) for n, time, net, peak in costs)
+    hot = Profile((), {"m.py": text}, lines, (CellCost("cell:1", 3.011, 0, 400),))
+    names = [("took the most time", "held the most memory"), ("Most time", "Most memory")]
+    for shown, (time, memory) in zip((markdown(hot), page(hot, "a", None)), names, strict=True):
+        by_time, by_memory = shown.partition("<h2>m.py")[0].partition(memory)[::2]
+        by_time = by_time.partition(time)[2]
+        assert re.findall(r"slow|large|both|neither", by_time) == ["slow", "both"]
+        assert re.findall(r"slow|large|both|neither", by_memory) == ["both", "large"]
 
 
 def test_a_profile_of_nothing_can_be_shown() -> None:
     empty = Profile((), {}, ())
-    assert "0 MiB" in page(empty, "a", None)
+    for shown in (page(empty, "a", None), fragment(empty, None)):
+        assert "No line of code ran" in shown
+        assert "MiB" not in shown
     assert "No line" in markdown(empty)
+    assert "No line" not in page(PROFILE, "a", None) + markdown(PROFILE)
 
 
 def test_a_page_says_why_lines_cost_that_or_how_to_find_out() -> None:

@@ -11,6 +11,7 @@ from notebooks import make_notebook
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Inputs, Limits
+from tinytorch_compete.profile import view
 from tinytorch_compete.profile.taking import run, take
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -86,6 +87,32 @@ def test_what_needs_more_than_there_is_keeps_its_profile_where_a_cap_is_named() 
     (held,) = [row for row in profile.moment.held if row.mib > 1]
     assert (held.line, held.mib) == (4, pytest.approx(104, abs=2))
     assert profile.moment.steps[-1].line == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "failure"),
+    [
+        ("a = 1\nfor i in a\n    b = 2", "SyntaxError: expected ':' (line 2)"),
+        ("if x:\n    y = 1\n  z = 2", "IndentationError: unindent does not match"),
+    ],
+)
+def test_a_cell_that_is_no_python_keeps_its_place_and_says_why(source: str, failure: str) -> None:
+    found = take(LocalSandbox(), make_notebook("x = 1", source, "y = 2"), LIMITS, {})
+    sources = {"cell:c0": "x = 1", "cell:c1": source, "cell:c2": "y = 2"}
+    assert list(found.sources.items()) == list(sources.items())
+    assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
+    assert found.cells[1].failure.startswith(failure)
+    assert not found.cells[0].failure and not found.cells[2].failure
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_carriage_returns_end_lines_as_they_do_for_python(end: str) -> None:
+    source = end.join(["import numpy as np", "a = np.ones(64 << 17)", "b = 1", ""])
+    found = take(LocalSandbox(), make_notebook(source), LIMITS, {})
+    assert [(cost.line, cost.hits) for cost in found.lines] == [(1, 1), (2, 1), (3, 1)]
+    assert line(found, "cell:c0", 2).net_mib == pytest.approx(64, rel=0.05)
+    texts = [(row.number, row.text) for _, row in view.rows(found)]
+    assert texts == [(1, "import numpy as np"), (2, "a = np.ones(64 << 17)"), (3, "b = 1")]
 
 
 def test_a_kernel_that_ends_has_no_profile() -> None:

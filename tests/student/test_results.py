@@ -72,7 +72,7 @@ def test_the_results_command_is_the_students_own_where_an_entry_is(
     assert "Your results: mine" in capsys.readouterr().out
     desk.leave(entry, folder)
     assert run([*pack, "results"], "tito compete") == 1
-    assert "no results there; grade first" in " ".join(capsys.readouterr().err.split())
+    assert "tito compete join SLUG" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_leaderboard_shows_the_handle_that_was_chosen(entry: Entry, folder: Path) -> None:

@@ -101,6 +101,7 @@ def test_joining_in_a_notebook_takes_flags_and_says_which_it_had_to_guess(
         ("%compete join", "arguments are required: slug"),
         ("%compete join nothing", "there is no challenge"),
         ("%compete hint", "nothing was joined here"),
+        ("%compete results", "tito compete list"),
         ("%compete check --speed 3", "unrecognized arguments: --speed"),
         ("%compete join 'mine", "No closing quotation"),
         ("%compete leaderboard nowhere.json", "nowhere.json: the board"),

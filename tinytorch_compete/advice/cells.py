@@ -152,7 +152,9 @@ def _peaks(rows: Sequence[tuple[str, view.Row]]) -> str:
 def _profile(advice: Advice) -> str:
     parts = ["## What your lines cost"]
     profile = advice.profile
-    if profile:
+    if profile and not profile.lines:
+        parts.append(view.NONE_RAN)
+    elif profile:
         total = view.whole(profile)
         parts += [
             f"**{view.seconds(total.seconds)}** in all cells, and at most "

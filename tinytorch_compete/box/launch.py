@@ -48,6 +48,7 @@ def main() -> None:
 
     app = IPKernelApp.instance()
     app.initialize(["-f", options["connection"], "--HistoryManager.enabled=False"])
+    ours("deep_stacks")["shorten"](app.shell.InteractiveTB)
     restrict(options["rights"], [])  # the sockets are bound: none is made any more
     sys.path[:0] = [home]
     sys.path += options["paths"]
@@ -80,8 +81,12 @@ def become(uid: int, folders: list[str]) -> None:
 def restrict(rights: dict[str, Any] | None, sockets: list[str]) -> None:
     """Give up all other rights to files; new Unix sockets only in the folders ``sockets``."""
     if rights is not None:
-        landlock = runpy.run_path(f"{os.path.dirname(__file__)}/landlock.py")
-        landlock["restrict"](**rights, sockets=sockets)
+        ours("landlock")["restrict"](**rights, sockets=sockets)
+
+
+def ours(module: str) -> dict[str, Any]:
+    """The names in a module beside this file, whose folder nothing is imported from yet."""
+    return runpy.run_path(f"{os.path.dirname(__file__)}/{module}.py")
 
 
 def limit(options: dict[str, Any]) -> None:

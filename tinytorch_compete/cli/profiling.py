@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,13 @@ from tinytorch_compete.profiling import Portrait
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 COLUMNS = (">line", "~source", ">hits", ">time", "!", ">peak MiB", "!", ">net MiB")
-FIGURES = 62  # characters of all other columns at their widest
+SOURCE, GAP = 1, 2
+DROPPED = (7, 6, 4, 2)  # the columns that go where the source lacks room, the first to go first
+READABLE, LEAST = 44, 10  # characters of the source: what figures give way to, and what is left
+TIME, MEMORY = "dark_orange3", "dodger_blue2"
+TAB = 4
 VERY_HOT = 0.25
+NARROW = " A wider terminal has more columns, and --html has all."
 
 
 def profile(
@@ -51,18 +57,32 @@ def profile(
 
 
 def _show(found: Portrait) -> None:
-    for section in view.sections(found.profile):
-        console.print(_table(section))
+    sections = view.sections(found.profile)
+    tables = [[_cells(part) for part in section.parts] for section in sections]
+    columns, room = _layout([row for rows in tables for row in rows])
+    for section, rows in zip(sections, tables, strict=True):
+        console.print(_title(section))
+        if rows:
+            console.print(_table(rows, columns, room))
         console.print()
+    if found.profile.lines:
+        _explain(found, len(columns) < len(COLUMNS))
+    else:
+        console.print(view.NONE_RAN)
+    if found.failure:
+        console.print(plain(found.failure), markup=False, highlight=False, style="yellow")
+
+
+def _explain(found: Portrait, narrow: bool) -> None:
+    """Say what the figures mean, and why the hottest lines cost what they cost."""
     console.print(
         "Seconds include what a line called; peak is above what was held when the line began; "
-        f"~ marks estimates. Measured by {' and '.join(found.profile.backends)}.",
+        f"~ marks estimates. Measured by {' and '.join(found.profile.backends)}."
+        f"{NARROW if narrow else ''}",
         style="dim",
         highlight=False,
     )
     _show_reasons(found)
-    if found.failure:
-        console.print(f"A cell failed: {plain(found.failure)}", markup=False, style="yellow")
 
 
 def _show_reasons(found: Portrait) -> None:
@@ -77,36 +97,63 @@ def _show_reasons(found: Portrait) -> None:
         console.print(table(f"\n{TITLE}", ["!where", "!bound", "why"], rows))
 
 
-def _table(section: Section) -> Table | Text:
+def _title(section: Section) -> Text:
     title = Text(plain(section.title), "bold")
     if section.cell is not None:
-        title.append(f"  {view.seconds(section.cell.seconds)}")
-        if peak := view.mib(section.cell.peak_mib):
-            title.append(f", peak {peak} MiB")
-    if not section.parts:
-        return title
-    made = table("", COLUMNS, [_cells(part) for part in section.parts])
-    made.title, made.title_style = title, ""
-    return made
+        title.append(f"  {view.about(section.cell)}")
+        if section.cell.failure:
+            title.append(f"\n{plain(section.cell.failure)}", "yellow")
+    return title
 
 
-def _cells(part: Row | tuple[Row, ...]) -> list[str | Text]:
+def _layout(rows: Sequence[Sequence[Text]]) -> tuple[list[int], int]:
+    """The columns that leave the source readable in this terminal, and the source's width."""
+    widths = [
+        max([len(name.strip(">!~")), *(row[number].cell_len for row in rows)])
+        for number, name in enumerate(COLUMNS)
+    ]
+    kept = list(range(len(COLUMNS)))
+    wanted = min(READABLE, widths[SOURCE])
+    for number in DROPPED:
+        if _room(widths, kept) < wanted:
+            kept.remove(number)
+    return kept, max(LEAST, _room(widths, kept))
+
+
+def _room(widths: Sequence[int], columns: Sequence[int]) -> int:
+    """What these columns leave to the source."""
+    others = sum(widths[number] + GAP for number in columns if number != SOURCE)
+    return console.width - others
+
+
+def _table(rows: Sequence[Sequence[Text]], columns: Sequence[int], room: int) -> Table:
+    for row in rows:
+        row[SOURCE].truncate(room, overflow="ellipsis")
+    shown = [[row[number] for number in columns] for row in rows]
+    return table("", [COLUMNS[number] for number in columns], shown)
+
+
+def _cells(part: Row | tuple[Row, ...]) -> list[Text]:
     if isinstance(part, tuple):
-        fold = Text(f"⋮ {len(part)} lines where little happens", "dim italic")
-        return ["", fold, *[""] * 6]
+        return _padded(Text(), Text(f"⋮ {view.fold(part)}", "dim italic"))
     hot = part.heat >= view.HOT
-    text = Text(plain(part.text), "bold" if part.heat >= VERY_HOT else "" if hot else "dim")
-    text.truncate(max(console.width - FIGURES, 20), overflow="ellipsis")
+    shown = plain(part.text.expandtabs(TAB))
+    text = Text(shown, "bold" if part.heat >= VERY_HOT else "" if hot else "dim")
     number, cost = Text(str(part.number), "dim"), part.cost
     if cost is None:
-        return [number, text, *[""] * 6]
+        return _padded(number, text)
     return [
         number,
         text,
-        view.hits(cost),
-        view.seconds(cost.seconds),
-        Text(bar(part.time), "dark_orange3"),
-        view.mib(cost.peak_mib),
-        Text(bar(part.memory), "dodger_blue2"),
-        view.mib(cost.net_mib, sign=True),
+        Text(view.hits(cost)),
+        Text(view.seconds(cost.seconds), TIME if part.time >= view.HOT else ""),
+        Text(bar(part.time), TIME),
+        Text(view.mib(cost.peak_mib), MEMORY if part.memory >= view.HOT else ""),
+        Text(bar(part.memory), MEMORY),
+        Text(view.mib(cost.net_mib, sign=True)),
     ]
+
+
+def _padded(*cells: Text) -> list[Text]:
+    """A row of the table that has no figures."""
+    return [*cells, *(Text() for _ in COLUMNS[len(cells) :])]

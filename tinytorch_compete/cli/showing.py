@@ -20,6 +20,12 @@ from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster, counted
 
+NOTHING = (
+    "there are no results here. As a student, see the challenges by tito compete list and take "
+    "part by tito compete join {}, or go to the folder where you did. As staff, grade first, or "
+    "name the folder of results by --results."
+)
+
 
 def results(
     context: typer.Context,
@@ -38,9 +44,12 @@ def results(
     came: student.Came = None,
 ) -> None:
     """Show the results table, or write it to a file; in a student's folder, the student's own."""
-    if not (results / DATABASE).is_file() and entrant.find(Path()):
-        student.own_results(context, slug, came, detailed)
-        return
+    if not (results / DATABASE).is_file():
+        if entrant.find(Path()):
+            student.own_results(context, slug, came, detailed)
+            return
+        if results == Path(FOLDER):
+            raise CompeteError(NOTHING.format(slug or "SLUG"))
     kept = stored(results)
     chosen = entry_of(context, slug).slug if slug else None
     if detailed and (history or csv or parquet):

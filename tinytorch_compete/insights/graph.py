@@ -17,6 +17,7 @@ from tinytorch_compete.insights.syntax import (
     method,
     number,
     receiver,
+    shown,
     within,
 )
 
@@ -34,9 +35,9 @@ def graph_alive(code: Code, facts: Facts) -> Iterator[Finding]:
                 yield Finding(
                     (node,),
                     f"What does `{name}` hold besides its number?",
-                    f"`{name}` is a tensor that remembers how it was computed: the outputs of all "
-                    "layers hang on it. Keeping it keeps them, so memory grows with every step.",
-                    f"Keep the number alone: `{name}.item()`, or `{name}.data` for an array.",
+                    "It is a tensor that remembers how it was computed: the outputs of all layers "
+                    "hang on it. Keeping it keeps them, so memory grows with every step.",
+                    "Keep the number alone, by `.item()`, or the array, by `.data`.",
                 )
 
 
@@ -84,7 +85,7 @@ def _listed(code: Code, node: ast.AST) -> str:
         return ""
     reads = (n for n in code.below(code.scope(node)) if isinstance(n, ast.Attribute))
     listed = isinstance(code.parents[node], ast.Assign)
-    return ast.unparse(node.elt) if listed and any(n.attr == "data" for n in reads) else ""
+    return shown(node.elt) if listed and any(n.attr == "data" for n in reads) else ""
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
@@ -98,7 +99,7 @@ def _fresh_loss(node: ast.expr) -> str:
     """A loss that is added as it is computed: ``total + loss_of(model(x), y)``."""
     if not isinstance(node, ast.Call) or not MODELS.search(dotted(node.func)):
         return ""
-    return ast.unparse(node) if any(_from_model(arg) for arg in node.args) else ""
+    return shown(node) if any(_from_model(arg) for arg in node.args) else ""
 
 
 def _bare(node: ast.expr, tensors: set[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from tinytorch_compete.costs import Profile
@@ -10,6 +10,7 @@ from tinytorch_compete.profile import view
 from tinytorch_compete.profile.reasons import TITLE, UNMEASURED, Reason
 from tinytorch_compete.profile.view import Row, Section
 
+HOTTEST = 5  # lines of each list at the top
 FACTS = (
     "Seconds include what a line called. Peak is the most that was held while the line ran, above "
     "what was held when it began; net is what it left behind. ~ marks estimates of lines too fast "
@@ -17,12 +18,14 @@ FACTS = (
 )
 STYLE = """
 .cp { --text: #1d2430; --dim: #5d6778; --line: #d9dee6; --back: #ffffff; --panel: #f5f7fa;
-  --time: #c2570c; --mem: #1f6fb2; --heat: 194, 87, 12;
+  --time: #c2570c; --mem: #1f6fb2; --bad: #b3261e; --heat: 194, 87, 12;
   color: var(--text); background: var(--back); font: 15px/1.45 system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { .cp { --text: #e3e8ef; --dim: #9aa6b8; --line: #333c49;
-  --back: #14181e; --panel: #1c222b; --time: #f08a3c; --mem: #5aa9e6; --heat: 240, 138, 60; } }
+  --back: #14181e; --panel: #1c222b; --time: #f08a3c; --mem: #5aa9e6; --bad: #f2938c;
+  --heat: 240, 138, 60; } }
 .cp h1 { font-size: 1.5em; margin: 0 0 .2em; } .cp h2 { font-size: 1.05em; margin: 1.6em 0 .4em; }
-.cp p { margin: .3em 0; max-width: 75ch; } .cp .dim { color: var(--dim); font-size: .87em; }
+.cp p { margin: .3em 0; max-width: 75ch; } .cp p.failed { color: var(--bad); }
+.cp .dim { color: var(--dim); font-size: .87em; }
 .cp .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; }
 .cp table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 0;
   table-layout: fixed; background: none; }
@@ -39,6 +42,9 @@ STYLE = """
 .cp details { border-block: 1px dashed var(--line); margin: 2px 0; }
 .cp summary { color: var(--dim); font-size: 12px; padding: 1px 8px; cursor: pointer; }
 .cp svg { width: 100%; height: 110px; display: block; background: var(--panel); margin: .5em 0; }
+.cp .pair { display: flex; flex-wrap: wrap; gap: 0 3em; }
+.cp .pair div { flex: 1 1 22em; min-width: 0; } .cp .pair .dim { display: block; }
+.cp .pair code { display: block; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .cp ol { margin: .3em 0; padding-left: 1.6em; } .cp li { margin: .15em 0; }
 .cp code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em;
   overflow-wrap: anywhere; background: none; color: inherit; padding: 0; }
@@ -46,7 +52,7 @@ STYLE = """
   .cp .t, .cp .p { width: 5.2em; } .cp th, .cp td { padding: 1px 4px; } .cp table {
   font-size: 12px; } }
 @media print { .cp { --text: #000; --dim: #444; --line: #bbb; --back: #fff; --panel: #fff;
-  --time: #c2570c; --mem: #1f6fb2; --heat: 194, 87, 12; font-size: 11px; }
+  --time: #c2570c; --mem: #1f6fb2; --bad: #b3261e; --heat: 194, 87, 12; font-size: 11px; }
   .cp table { font-size: 9.5px; } .cp .bar, .cp .key, .cp tr {
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .cp tr { break-inside: avoid; } .cp h2 { break-after: avoid; } }
@@ -82,6 +88,9 @@ def fragment(profile: Profile, reasons: Sequence[Reason] | None) -> str:
 
 
 def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
+    shown = [_section(section) for section in view.sections(profile)]
+    if not profile.lines:
+        return "\n".join([f"<p>{view.NONE_RAN}</p>", *shown])
     total = view.whole(profile)
     parts = [
         f"<p><b>{view.seconds(total.seconds)}</b> in all cells, highest peak "
@@ -91,20 +100,28 @@ def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
         _hottest(profile),
         _reasons(reasons),
         _timeline(profile),
-        *(_section(section) for section in view.sections(profile)),
+        *shown,
         f'<p class="dim">{FACTS} Measured by {escape(" and ".join(profile.backends))}.</p>',
     ]
     return "\n".join(parts)
 
 
 def _hottest(profile: Profile) -> str:
-    rows = view.hottest(profile, 5)
+    """The hottest lines in two lists side by side: what each is hot in stands above it."""
+    lists = [
+        _list("Most time", view.by_time(profile, HOTTEST), _time),
+        _list("Most memory", view.by_memory(profile, HOTTEST), _memory),
+    ]
+    return f'<div class="pair">{"".join(lists)}</div>'
+
+
+def _list(title: str, found: Sequence[tuple[str, Row]], figures: Callable[[Row], str]) -> str:
     items = "".join(
         f'<li><code>{escape(row.text.strip())}</code> <span class="dim">'
-        f"{escape(view.title(source))}, line {row.number}: {_figures(row)}</span></li>"
-        for source, row in rows
+        f"{escape(view.title(source))}, line {row.number}: {figures(row)}</span></li>"
+        for source, row in found
     )
-    return f"<h2>Hottest lines</h2><ol>{items}</ol>" if items else ""
+    return f"<div><h2>{title}</h2><ol>{items}</ol></div>" if items else ""
 
 
 def _reasons(found: Sequence[Reason] | None) -> str:
@@ -118,11 +135,16 @@ def _reasons(found: Sequence[Reason] | None) -> str:
     return f"<h2>{TITLE}</h2><ol>{items}</ol>" if items else ""
 
 
-def _figures(row: Row) -> str:
+def _time(row: Row) -> str:
     assert row.cost is not None
-    peak = view.mib(row.cost.peak_mib)
-    figures = [view.seconds(row.cost.seconds), f"peak {peak} MiB" if peak else ""]
-    return ", ".join(figure for figure in figures if figure)
+    return f"{view.seconds(row.cost.seconds) or '0 s'}, {row.time:.0%} of all"
+
+
+def _memory(row: Row) -> str:
+    assert row.cost is not None
+    net = view.mib(row.cost.net_mib, sign=True)
+    left = f", net {net} MiB" if net else ""
+    return f"peak {view.mib(row.cost.peak_mib) or '0'} MiB{left}"
 
 
 def _timeline(profile: Profile) -> str:
@@ -153,13 +175,13 @@ def _thin(profile: Profile) -> list[tuple[float, float]]:
 
 
 def _section(section: Section) -> str:
-    cost = section.cell
-    about = ""
-    if cost is not None:
-        peak = view.mib(cost.peak_mib)
-        figures = [view.seconds(cost.seconds), f"peak {peak} MiB" if peak else ""]
-        about = ", ".join(figure for figure in figures if figure)
-    head = f'<h2>{escape(section.title)} <span class="dim">{about}</span></h2>'
+    head = f"<h2>{escape(section.title)}"
+    if section.cell is not None:
+        head += f' <span class="dim">{view.about(section.cell)}</span></h2>'
+        if section.cell.failure:
+            head += f'<p class="failed">{escape(section.cell.failure)}</p>'
+    else:
+        head += "</h2>"
     if not section.parts:  # a grading cell: of it only the whole is known
         return head
     body, rows = "", [HEAD]
@@ -168,7 +190,7 @@ def _section(section: Section) -> str:
             rows.append(_line(part))
         else:
             body += _table(rows) + (
-                f"<details><summary>{len(part)} lines where little happens</summary>"
+                f"<details><summary>{view.fold(part)}</summary>"
                 f"{_table([_line(row) for row in part])}</details>"
             )
             rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from tinytorch_compete.profile.operations import MOST_PATHS, watched
 MAX_LINES = 20_000
 MAX_SOURCES = 1000
 MAX_HELD = 100
+LINE_END = re.compile("\r\n?|\n")
 MIB_BOUND = 2.0**24  # 16 TiB, more than any machine that this runs on
 
 _Index = Annotated[int, Meta(ge=0, lt=MAX_SOURCES)]
@@ -96,7 +98,7 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
         elif row.line == 0 and name in cells:
             wholes[name] = CellCost(name, row.seconds, row.net_mib, row.peak_mib)
     order = {name: number for number, name in enumerate(texts)}
-    seen = {name for name, _ in lines}
+    seen = {name for name, _ in lines} | wholes.keys()  # a cell that isn't Python has no lines
     return Profile(
         backends=report.backends,
         sources={name: text for name, text in texts.items() if name in seen},
@@ -141,5 +143,5 @@ def _operands(
 
 
 def lines_of(text: str) -> list[str]:
-    """A source's lines as Python counts them: form feeds and their like end none."""
-    return text.rstrip("\n").split("\n")
+    """A source's lines as Python counts them: carriage returns end one, form feeds don't."""
+    return LINE_END.split(text.rstrip("\r\n"))

@@ -1,44 +1,57 @@
-"""A profile as a Markdown table of its hottest lines, for pages that allow no style."""
+"""A profile as Markdown tables of its hottest lines, for pages that allow no style."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.markdown import row_of
 from tinytorch_compete.profile import view
+from tinytorch_compete.profile.view import Row
 
 FULL, WIDTH = "█", 8
 LONGEST = 72
+MOST_TIME = "**The lines that took the most time**"
+MOST_MEMORY = "**The lines that held the most memory**"
 UNBROKEN = "&nbsp;"
 # All that could end a cell of the table or start anything else in it.
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()#|~$&<>!+.:@-]")
 
 
-def markdown(profile: Profile, count: int = 12) -> str:
-    """The hottest lines with bars of characters; all that the student wrote is escaped."""
-    rows = view.hottest(profile, count)
-    if not rows:
-        return "No line took any time or memory worth naming."
-    head = [
-        row_of(["where", "line", "hits", "time", "", "peak MiB", "", "net MiB"]),
-        "|---|---|---:|---:|---|---:|---|---:|",
-    ]
-    lines = []
-    for source, row in rows:
-        assert row.cost is not None
-        figures = [
-            place(source, row.number),
-            code(row.text),
-            view.hits(row.cost).replace("~", "\\~"),
-            view.seconds(row.cost.seconds).replace(" ", UNBROKEN),
-            bar(row.time),
-            view.mib(row.cost.peak_mib),
-            bar(row.memory),
-            view.mib(row.cost.net_mib, sign=True),
-        ]
-        lines.append(row_of(figures))
-    return "\n".join([*head, *lines])
+def markdown(profile: Profile, count: int = 6) -> str:
+    """The hottest lines by time and by memory, with bars of characters.
+
+    All that the student wrote is escaped.
+    """
+    longest, largest = view.by_time(profile, count), view.by_memory(profile, count)
+    parts = []
+    if longest:
+        head = ["where", "line", "hits", "time", ""]
+        parts += [MOST_TIME, _table(head, "---|---|---:|---:|---", map(_time, longest))]
+    if largest:
+        head = ["where", "line", "peak MiB", "net MiB", ""]
+        parts += [MOST_MEMORY, _table(head, "---|---|---:|---:|---", map(_memory, largest))]
+    return "\n\n".join(parts) or "No line took any time or memory worth naming."
+
+
+def _table(head: Sequence[str], rule: str, rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join([row_of(head), f"|{rule}|", *(row_of(row) for row in rows)])
+
+
+def _time(found: tuple[str, Row]) -> list[str]:
+    source, row = found
+    assert row.cost is not None
+    hits = view.hits(row.cost).replace("~", "\\~")
+    seconds = view.seconds(row.cost.seconds).replace(" ", UNBROKEN)
+    return [place(source, row.number), code(row.text), hits, seconds, bar(row.time)]
+
+
+def _memory(found: tuple[str, Row]) -> list[str]:
+    source, row = found
+    assert row.cost is not None
+    peak, net = view.mib(row.cost.peak_mib), view.mib(row.cost.net_mib, sign=True)
+    return [place(source, row.number), code(row.text), peak, net, bar(row.memory)]
 
 
 def place(source: str, line: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete.costs import Profile
+from tinytorch_compete.costs import CellCost, Profile
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.files import is_sent
 from tinytorch_compete.model import Inputs, Limits, Run, Timed
@@ -29,6 +29,8 @@ with __import__("compete_probe").Probe({PROBE!r}) as probe:
 ALLOWANCE_MIB = 128
 SLOWER = 4
 MAX_SOURCE_BYTES = 2**20
+# In a SyntaxError the name of the cell's file, which says nothing to a student.
+KERNELS_FILE = re.compile(r"\(\d+\.py, (line \d+)\)$")
 # These run the lines below them as another piece of code, whose lines would have no figures, or
 # those of their neighbours. In a profile the lines run once, as they stand.
 WRAPPING = re.compile(r"\A([ \t]*)(%%(?:capture|prun|time|timeit)\b.*)")
@@ -78,7 +80,8 @@ def run(
         raise EvidenceError(f"there is no profile, because the run ended before it: {why}")
     cells = [f"cell:{_name(cell)}" for cell in notebook.cells if cell.cell_type == "code"]
     found = parse(answer.arrays["profile"].tobytes(), texts(notebook, files), cells)
-    return msgspec.structs.replace(found, timeline=_timeline(facts)), facts
+    changes = {"cells": _with_failures(found.cells, facts), "timeline": _timeline(facts)}
+    return msgspec.structs.replace(found, **changes), facts
 
 
 def once(inputs: Mapping[str, Inputs | Timed]) -> dict[str, Inputs]:
@@ -117,6 +120,12 @@ def texts(notebook: NotebookNode, files: Path | None) -> dict[str, str]:
             name = path.relative_to(files).as_posix()
             found[name] = path.read_text(encoding="utf-8", errors="replace")
     return found
+
+
+def _with_failures(cells: Sequence[CellCost], facts: Run) -> tuple[CellCost, ...]:
+    """The cells, each with the error that ended it in the run."""
+    said = {f"cell:{run.grade_id}": KERNELS_FILE.sub(r"(\1)", run.message) for run in facts.cells}
+    return tuple(msgspec.structs.replace(cell, failure=said.get(cell.source, "")) for cell in cells)
 
 
 def _name(cell: NotebookNode) -> str:

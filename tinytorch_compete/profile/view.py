@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 
 from tinytorch_compete.costs import CellCost, LineCost, Profile
 from tinytorch_compete.profile.report import lines_of
 
-HOT = 0.02  # of the run's time or of its highest peak: below both a line is folded away
+HOT = 0.02  # of the run's time or of its highest peak: below both a line isn't hot
 CONTEXT = 1  # lines shown around a hot one
 SHORTEST_FOLD = 3
+LEAST_MIB = 1.0  # that a line must have held to be named for its memory
+FEW = 5  # of the hottest lines that are shown where none is hot
+FAILED_LINE = re.compile(r"\(line (\d{1,9})\)$")
+NONE_RAN = "No line of code ran, so there is nothing to profile."
 HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
 
 
@@ -34,6 +39,11 @@ class Row(msgspec.Struct, frozen=True):
     def peak_mib(self) -> float:
         """The line's peak in MiB; 0 for a line that didn't run."""
         return self.cost.peak_mib if self.cost else 0.0
+
+    @property
+    def held_mib(self) -> float:
+        """The more of its peak and what all its hits left behind, in MiB."""
+        return max(self.cost.peak_mib, self.cost.net_mib) if self.cost else 0.0
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -62,24 +72,32 @@ def whole(profile: Profile) -> Whole:
 
 
 def sections(profile: Profile) -> list[Section]:
-    """Each source in its own order, hottest lines unfolded."""
+    """The cells in their order, then the files; the hottest lines unfolded."""
     total = whole(profile)
     costs = {(line.source, line.line): line for line in profile.lines}
+    hot = {(source, row.number) for source, row in _hot(rows(profile), lambda row: row.heat)}
     cells = {cell.source: cell for cell in profile.cells}
     found = []
-    for source, text in profile.sources.items():
-        rows = [
+    for source in dict.fromkeys([*cells, *profile.sources]):
+        text, cell = profile.sources.get(source), cells.get(source)
+        own = [
             _row(number, line, costs.get((source, number)), total)
-            for number, line in enumerate(lines_of(text), 1)
+            for number, line in enumerate([] if text is None else lines_of(text), 1)
         ]
-        found.append(Section(title(source), cells.pop(source, None), tuple(_folded(rows))))
-    return found + [Section(title(name), cell, ()) for name, cell in cells.items()]
+        looks = {row.number for row in own if (source, row.number) in hot} | _failed_at(cell)
+        found.append(Section(title(source), cell, tuple(_folded(own, looks))))
+    return found
 
 
-def hottest(profile: Profile, count: int) -> list[tuple[str, Row]]:
-    """The hottest lines of all sources with their source's name, hottest first."""
-    hot = [pair for pair in rows(profile) if pair[1].heat >= HOT]
-    return sorted(hot, key=lambda pair: -pair[1].heat)[:count]
+def by_time(profile: Profile, count: int) -> list[tuple[str, Row]]:
+    """The lines that took the most time with their source's name, longest first."""
+    return _hot(rows(profile), lambda row: row.time)[:count]
+
+
+def by_memory(profile: Profile, count: int) -> list[tuple[str, Row]]:
+    """The lines that held or left behind the most memory, of those that did ``LEAST_MIB``."""
+    held = [pair for pair in rows(profile) if pair[1].held_mib >= LEAST_MIB]
+    return _hot(held, lambda row: row.memory)[:count]
 
 
 def rows(profile: Profile) -> list[tuple[str, Row]]:
@@ -93,6 +111,13 @@ def rows(profile: Profile) -> list[tuple[str, Row]]:
 def title(source: str) -> str:
     """A source's name for people."""
     return f"Cell {source.removeprefix('cell:')}" if source.startswith("cell:") else source
+
+
+def about(cell: CellCost) -> str:
+    """A cell's time and peak in words."""
+    peak = mib(cell.peak_mib)
+    figures = [seconds(cell.seconds), f"peak {peak} MiB" if peak else ""]
+    return ", ".join(figure for figure in figures if figure)
 
 
 def hits(line: LineCost) -> str:
@@ -130,11 +155,33 @@ def _row(number: int, text: str, cost: LineCost | None, total: Whole) -> Row:
     return Row(number, text, cost, min(1.0, cost.seconds / total.seconds), min(1.0, memory))
 
 
-def _folded(rows: list[Row]) -> Iterator[Row | tuple[Row, ...]]:
-    """The rows, with runs of dull ones as folds; the headers of hot blocks stay in sight."""
+def fold(rows: tuple[Row, ...]) -> str:
+    """What a fold of rows stands for, in words."""
+    ran = any(row.cost for row in rows)
+    return f"{len(rows)} lines {'where little happens' if ran else 'that did not run'}"
+
+
+def _hot(rows: Sequence[tuple[str, Row]], heat: Callable[[Row], float]) -> list[tuple[str, Row]]:
+    """The rows that are hot, hottest first, or a few of the others where none is."""
+    found = sorted(rows, key=lambda pair: -heat(pair[1]))
+    return [pair for pair in found if heat(pair[1]) >= HOT] or found[:FEW]
+
+
+def _failed_at(cell: CellCost | None) -> set[int]:
+    """The line of a cell that isn't Python, as Python's message ends; none of any other cell."""
+    found = FAILED_LINE.search(cell.failure) if cell else None
+    return {int(found[1])} if found else set()
+
+
+def _folded(rows: list[Row], looks: Collection[int]) -> Iterator[Row | tuple[Row, ...]]:
+    """The rows, with runs of dull ones as folds.
+
+    ``looks`` are the numbers of the lines that are worth a look; their neighbours and the headers
+    of the blocks around them stay in sight, too.
+    """
     shown: set[int] = set()
     for index, row in enumerate(rows):
-        if row.heat >= HOT:
+        if row.number in looks:
             shown.update(range(index - CONTEXT, index + CONTEXT + 1))
             shown.update(_heads_above(rows, index))
     for seen, group in itertools.groupby(enumerate(rows), lambda pair: pair[0] in shown):
