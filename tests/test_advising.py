@@ -180,7 +180,7 @@ def test_without_a_profile_there_are_findings_that_were_not_tried(
     plan: Plan, tmp_path: Path
 ) -> None:
     def none(*_: object) -> tuple[Profile, Run]:
-        raise EvidenceError("there is no profile, because the run ended before it: over")
+        raise EvidenceError("the run ended before its profile was sent: over")
 
     advice = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0), none)
     assert advice.profile is None

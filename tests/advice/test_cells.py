@@ -32,7 +32,7 @@ PROFILE = Profile(
     moment=Moment(
         300.0,
         (Step("cell:train", 1, 1), Step("cell:train", 2, 7)),
-        (Held("cell:train", 2, 290.0), Held("cell:train", 1, 1.0)),
+        (Held("cell:train", 2, 290.0), Held("cell:train", 1, 7.0)),
     ),
 )
 BLIND = msgspec.structs.replace(PROFILE, moment=None)  # of a backend that sees no blocks
@@ -52,7 +52,8 @@ def test_the_costs_come_before_what_to_try() -> None:
     assert list(shown) == ["profile", "suggestions"]
     assert "1.50&nbsp;s" in shown["profile"]
     assert "at most 400 MiB, 1.00 s after the start" in shown["profile"]
-    held = "When Python held the most, 300 MiB, it was made 290 MiB by Cell train, line 2."
+    held = "At the highest point Python held 300 MiB: 290 MiB made by Cell train, line 2; "
+    held += "7.0 MiB made by Cell train, line 1."
     assert held in shown["profile"]
 
 
@@ -165,7 +166,7 @@ def test_what_was_alive_when_the_cap_was_passed_is_told_by_who_made_it() -> None
     text = cells(Advice(PROFILE, (), Autopsy("train", 256, 700.0, False)))["autopsy"]
     assert "When the cap was passed, 300 MiB were held." in text
     assert "images / 255</code>&nbsp;&nbsp; | 290 |" in text
-    assert "| 1.0 |" not in text  # too little to be worth a row
+    assert "| 7.0 |" in text
     then = (
         "Your code was then on Cell train, line 2, begun 7 times, called from Cell train, line 1."
     )
@@ -184,3 +185,8 @@ def test_a_run_whose_lines_never_held_what_was_needed_looks_elsewhere(
 def test_without_any_profile_nobody_knows_what_was_held() -> None:
     text = cells(Advice(None, (), Autopsy("train", 256, 1024.0, True)))["autopsy"]
     assert "What was held is not known" in text
+
+
+def test_a_curve_of_few_looks_has_no_gaps() -> None:
+    few = msgspec.structs.replace(PROFILE, timeline=((0.0, 400.0), (1.0, 400.0)))
+    assert "`" + "█" * 48 + "`" in cells(Advice(few))["profile"]

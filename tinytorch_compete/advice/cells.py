@@ -165,6 +165,7 @@ def _profile(advice: Advice) -> str:
             table.markdown(profile),
             *_reasons(advice.reasons),
             *_timeline(profile),
+            *(() if advice.autopsy else _makers(profile)),
         ]
     if advice.note:
         parts.append(f"*{escape(advice.note)}*")
@@ -188,32 +189,34 @@ def _timeline(profile: Profile) -> list[str]:
     end = profile.timeline[-1][0]
     return [
         f"Memory over the run, {view.seconds(end)} from left to right: `{_curve(profile, top)}` "
-        f"at most {view.mib(top)} MiB, {view.seconds(at) or '0 s'} after the start.",
-        *_makers(profile),
+        f"at most {view.mib(top)} MiB, {view.seconds(at) or '0 s'} after the start."
     ]
 
 
 def _makers(profile: Profile) -> Iterator[str]:
     """Whose memory it was at the highest point."""
     moment = profile.moment
-    rows = _most(moment, 3) if moment else []
+    rows = [row for row in _most(moment, 3) if row.mib >= view.LEAST_MIB] if moment else []
     if moment and rows:
         lines = [
-            f"{view.mib(row.mib)} MiB by {escape(view.title(row.source))}, line {row.line}"
+            f"{view.mib(row.mib)} MiB made by {escape(view.title(row.source))}, line {row.line}"
             for row in rows
         ]
-        most = view.mib(moment.mib)
-        yield f"When Python held the most, {most} MiB, it was made {'; '.join(lines)}."
+        yield f"At the highest point Python held {view.mib(moment.mib)} MiB: {'; '.join(lines)}."
 
 
 def _curve(profile: Profile, top: float) -> str:
-    """The timeline as one row of bars, each the highest look of its stretch."""
+    """The timeline as one row of bars, each the highest look of its stretch, or the last before."""
     end = profile.timeline[-1][0] or 1.0
-    highest = [0.0] * COLUMNS
+    highest: list[float | None] = [None] * COLUMNS
     for at, mib in profile.timeline:
         column = min(COLUMNS - 1, max(0, int(at / end * COLUMNS)))
-        highest[column] = max(highest[column], mib)
-    return "".join(STEPS[round(mib / top * (len(STEPS) - 1))] for mib in highest)
+        highest[column] = max(highest[column] or 0.0, mib)
+    bars, last = "", 0.0
+    for seen in highest:
+        last = last if seen is None else seen
+        bars += STEPS[round(last / top * (len(STEPS) - 1))]
+    return bars
 
 
 def _suggestions(found: Sequence[Insight]) -> str:

@@ -77,7 +77,7 @@ def run(
     answer = facts.answers[PROBE]
     if answer.problem or "profile" not in answer.arrays:
         why = facts.message or answer.problem or "the answer holds no profile"
-        raise EvidenceError(f"there is no profile, because the run ended before it: {why}")
+        raise EvidenceError(f"the run ended before its profile was sent: {why}")
     cells = [f"cell:{_name(cell)}" for cell in notebook.cells if cell.cell_type == "code"]
     found = parse(answer.arrays["profile"].tobytes(), texts(notebook, files), cells)
     changes = {"cells": _with_failures(found.cells, facts), "timeline": _timeline(facts)}
