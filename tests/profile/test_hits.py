@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from profile_truth import HITS, INLINED, hits
+from profile_truth import FILE, HITS, INLINED, hits
+
+from tinytorch_compete.box.compete_profiling.profiler import Profiler
 
 # How far an estimate may be off. Where lines take a hundredth of what a probe of theirs does, a
 # burst alone is off by ten times and more. A busy machine can spoil a run, so there are several.
@@ -59,9 +61,16 @@ def test_time_in_threads_is_theirs_and_of_who_waits(tmp_path: Path) -> None:
 
 
 def test_a_generator_that_is_used_up_by_native_code_falls_silent(tmp_path: Path) -> None:
-    found = hits("t = sum(i * i for i in range(2_000_000))\n", tmp_path)
-    assert found[1][2]  # each item is an event, though no line begins
-    assert found[1][1] > 0.9 * found[0][1]
+    """Each item is two events, though no line begins."""
+    profiler = Profiler(str(tmp_path))
+    profiler.start()
+    profiler.begin_cell("c")
+    before = profiler.clock.pace.events
+    exec(compile("t = sum(i * i for i in range(2_000_000))\n", FILE, "exec"), {})  # noqa: S102
+    profiler.stop()
+    assert profiler.clock.pace.events - before < 1_000_000
+    whole, line = (row[3] for row in sorted(profiler.report()["lines"]))
+    assert line > 0.9 * whole
 
 
 def test_lines_that_may_have_run_unseen_are_marked(tmp_path: Path) -> None:
@@ -70,3 +79,10 @@ def test_lines_that_may_have_run_unseen_are_marked(tmp_path: Path) -> None:
     assert found[1] == (1, found[1][1], False)
     counted, _, estimated = found[2]
     assert estimated or counted == 101
+
+
+def test_a_definition_is_no_estimate(tmp_path: Path) -> None:
+    found = hits(HITS["recursion"][0], tmp_path)
+    assert [found[line][0] for line in (1, 5)] == [1, 1]
+    assert not found[1][2]
+    assert not INLINED or not found[5][2]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from tinytorch_compete.costs import CellCost, LineCost, Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.page import fragment, page
@@ -135,3 +137,13 @@ def test_a_page_says_why_lines_cost_that_or_how_to_find_out() -> None:
     assert "doctor --roofline" not in shown
     assert "doctor --roofline" in page(PROFILE, "a", None)
     assert "Why the hottest" not in page(PROFILE, "a", [])
+
+
+def test_threads_without_time_are_said_to_have_none() -> None:
+    source = {"cell:c": "from concurrent.futures import ThreadPoolExecutor"}
+    lines = (LineCost("cell:c", 1, 1, 0.5, 0.0, 0.0),)
+    traced = Profile(("sys.settrace", "memray"), source, lines)
+    assert "have no time here" in view.untimed(traced)
+    monitored = msgspec.structs.replace(traced, backends=("sys.monitoring", "memray"))
+    assert not view.untimed(monitored)
+    assert not view.untimed(msgspec.structs.replace(traced, sources={"cell:c": "a = 1"}))

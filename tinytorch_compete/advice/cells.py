@@ -161,7 +161,7 @@ def _profile(advice: Advice) -> str:
             f"**{view.mib(total.peak_mib) or '0'} MiB** in one line. Seconds include what a line "
             "called. Peak is above what was held when the line began; net is what it left behind, "
             "summed over its hits. ~ marks estimates. This was a run of its own, which is slower "
-            "than a plain one and ranks nobody.",
+            f"than a plain one and ranks nobody. {view.untimed(profile)}".rstrip(),
             table.markdown(profile),
             *_reasons(advice.reasons),
             *_timeline(profile),

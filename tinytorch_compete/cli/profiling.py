@@ -82,6 +82,8 @@ def _explain(found: Portrait, narrow: bool) -> None:
         style="dim",
         highlight=False,
     )
+    if untimed := view.untimed(found.profile):
+        console.print(untimed, style="yellow", highlight=False)
     _show_reasons(found)
 
 

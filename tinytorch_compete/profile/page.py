@@ -101,7 +101,8 @@ def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
         _reasons(reasons),
         _timeline(profile),
         *shown,
-        f'<p class="dim">{FACTS} Measured by {escape(" and ".join(profile.backends))}.</p>',
+        f'<p class="dim">{FACTS} {view.untimed(profile)} '
+        f"Measured by {escape(' and '.join(profile.backends))}.</p>",
     ]
     return "\n".join(parts)
 

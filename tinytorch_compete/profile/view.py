@@ -17,6 +17,10 @@ SHORTEST_FOLD = 3
 LEAST_MIB = 1.0  # that a line must have held to be named for its memory
 FEW = 5  # of the hottest lines that are shown where none is hot
 FAILED_LINE = re.compile(r"\(line (\d{1,9})\)$")
+THREADS = re.compile(r"\b(?:threading|concurrent\.futures|ThreadPool\w*)\b")
+UNTIMED = (
+    "Lines that other threads than the main one ran have no time here: that needs Python 3.12."
+)
 NONE_RAN = "No line of code ran, so there is nothing to profile."
 HEADS = ("def ", "class ", "for ", "while ", "with ", "async ")
 
@@ -111,6 +115,12 @@ def rows(profile: Profile) -> list[tuple[str, Row]]:
 def title(source: str) -> str:
     """A source's name for people."""
     return f"Cell {source.removeprefix('cell:')}" if source.startswith("cell:") else source
+
+
+def untimed(profile: Profile) -> str:
+    """What to say of threads where only the main one is timed; empty where there are none."""
+    threads = any(THREADS.search(text) for text in profile.sources.values())
+    return UNTIMED if threads and "sys.settrace" in profile.backends else ""
 
 
 def about(cell: CellCost) -> str:

@@ -189,6 +189,8 @@ class Clock:
     def resume(self, frame: FrameType | None, news: bool = False) -> None:
         """End the silence: the burst stands for it, but for frames that stayed on their line.
 
+        Without a ``frame`` the cell has ended.
+
         With ``news`` a rare line ended it: once that is over, silence goes on with the same burst.
         """
         with self._lock:
@@ -203,8 +205,9 @@ class Clock:
             waited = max(0.0, now - pace.since - late_ns - self._counting_ns)
             worked = max(0.0, pace.cpu_ns() - late_ns - self._counting_ns)
             chain, here = self.lines.chain(frame), self._threads.get(get_ident())
+            known = frame is not None or self._blind
             for thread in self._threads.values():
-                self._leave_stale(thread, chain if thread is here else None)
+                self._leave_stale(thread, chain if thread is here and known else None)
             self._quiet_ns += waited
             still = {id(e.line) for thread in self._threads.values() for e in thread.stack}
             self._extrapolate(waited, worked, still)
@@ -220,8 +223,7 @@ class Clock:
     def _leave_stale(self, thread: Thread, chain: list[Found] | None) -> None:
         """Leave the frames of a thread that have moved in the silence, as of its start.
 
-        Only where the caller is a thread is known, its ``chain``. In others what was on an unusual
-        line is there still, since it would have been news.
+        Without a ``chain`` what was on an unusual line is there still, or it would be news.
         """
         if chain is not None and self._blind:
             self.lines.doubt(thread.stack, chain)

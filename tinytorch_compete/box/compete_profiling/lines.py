@@ -110,7 +110,9 @@ def to_come(code: CodeType, number: int | None) -> frozenset[int]:
         if "JUMP_BACKWARD" in at.opname
     ]
     begin = min((top for top, bottom in loops if top <= first <= bottom), default=last)
-    return frozenset(line for start, _, line in lines if line and start >= begin)
+    # A function's own first line is that of its definition, which is another frame's.
+    head = 0 if code.co_name.startswith("<") else code.co_firstlineno
+    return frozenset(line for start, _, line in lines if line and line != head and start >= begin)
 
 
 class Lines:
