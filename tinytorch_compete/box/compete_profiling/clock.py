@@ -12,7 +12,6 @@ so what called the hot code stays exact.
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from threading import RLock, get_ident
@@ -61,6 +60,11 @@ class Clock:
         self._counting_ns = 0.0  # of the silence's time that went to the count before it
         self._quiet_ns = 0.0  # of all silences so far
 
+    @property
+    def threaded(self) -> bool:
+        """Whether other threads than the main one were seen."""
+        return len(self._threads) > 1
+
     def begin_line(self, code: CodeType, number: int, frame: FrameType) -> None:
         """A line begins in a frame."""
         now = time.perf_counter_ns()
@@ -100,16 +104,14 @@ class Clock:
     def enter(self, frame: FrameType, code: CodeType, number: int | None) -> None:
         """A frame starts, or goes on at a line as a generator does."""
         now = time.perf_counter_ns()
-        lines = self.lines.of(code)
-        if lines is None:
+        if (lines := self.lines.of(code)) is None:
             return
         with self._lock:
             thread = self._frame_moves()
             line = None if number is None else lines.get(number) or self.lines.new(code, number)
             if line is not None:
                 thread.active[line.index] += 1
-            entry = Open(id(frame), code, line, now, thread.spent, self._quiet_ns)
-            thread.stack.append(entry)
+            thread.stack.append(Open(id(frame), code, line, now, thread.spent, self._quiet_ns))
             if self.pace.events >= self.pace.next_look:
                 self._look(now)
 
@@ -118,9 +120,8 @@ class Clock:
         now = time.perf_counter_ns()
         with self._lock:
             thread = self._frame_moves()
-            key = id(frame)
             for depth in range(len(thread.stack) - 1, -1, -1):
-                if thread.stack[depth].frame == key:
+                if thread.stack[depth].frame == id(frame):
                     self._cut(thread, depth, now)
                     break
             top = thread.stack[-1].line if thread.stack else None
@@ -199,9 +200,10 @@ class Clock:
                 self._fall_silent()
             if pace.mode != SILENT:
                 return
-            now, late = time.perf_counter_ns(), pace.late_s(time.process_time())
             # The timer's signal waits for native code to return: that is the current line's time.
-            late_ns = int(min(late * 1e9, now - pace.since))
+            # Beside other threads it has to wait for its turn.
+            late = 0.0 if self.threaded else pace.late_s(time.process_time())
+            late_ns = int(min(late * 1e9, (now := time.perf_counter_ns()) - pace.since))
             waited = max(0.0, now - pace.since - late_ns - self._counting_ns)
             worked = max(0.0, pace.cpu_ns() - late_ns - self._counting_ns)
             chain, here = self.lines.chain(frame), self._threads.get(get_ident())
@@ -260,9 +262,6 @@ class Clock:
 
     def _new_thread(self) -> Thread:
         """A thread that the student started."""
-        if hasattr(signal, "pthread_sigmask"):
-            # Else it, and not the main thread, is interrupted by the timer, which nobody notices.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF})
         thread = self._threads[get_ident()] = Thread(main=False)
         return thread
 

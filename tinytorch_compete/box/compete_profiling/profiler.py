@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -60,6 +61,7 @@ class Profiler:
         self.events = events(self.clock)
         self._previous: Any = None
         self._in_cell = self._stopped = False
+        self._main, self._stopping = _thread.get_ident(), _thread.allocate_lock()
 
     def start(self) -> None:
         """Begin; raises ``RuntimeError`` if the kernel is being profiled already."""
@@ -89,8 +91,9 @@ class Profiler:
         self.events.stop()
         if hasattr(signal, "setitimer"):
             # One that is on its way would end the process if nobody handled it.
+            with self._stopping:
+                self._stopped = True
             signal.signal(signal.SIGPROF, signal.SIG_IGN)
-            self._stopped = True
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, self._previous or signal.SIG_DFL)
         self.memory.stop()
@@ -180,8 +183,19 @@ class Profiler:
             self._set_timer(ROLL_S)
 
     def _set_timer(self, seconds: float) -> None:
-        if hasattr(signal, "setitimer") and not self._stopped:
+        if self._stopped or not hasattr(signal, "setitimer"):
+            return
+        if self.clock.threaded:
+            # The timer's signal may reach any thread, and then doesn't wake a main one that waits.
+            _thread.start_new_thread(self._nap, (seconds,))
+        else:
             signal.setitimer(signal.ITIMER_PROF, seconds)
+
+    def _nap(self, seconds: float) -> None:
+        time.sleep(seconds)
+        with self._stopping:
+            if not self._stopped:
+                signal.pthread_kill(self._main, signal.SIGPROF)
 
     def _wake(self, _: int, frame: FrameType | None) -> None:
         clock = self.clock
