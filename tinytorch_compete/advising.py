@@ -125,7 +125,8 @@ def _advice(bench: Bench, graded: Graded, profiler: Profiler) -> Advice:
     over = verdict == Verdict.OVER_MEMORY
     before = bench.run() if over or (profile and candidates) else None
     tried = _tried(bench, before, candidates) if before and _ended(before) else {}
-    kept = choosing.ordered(i for i in (tried.get(i, i) for i in found) if i is not None)
+    left = (i for i in (tried.get(i, i) for i in found) if i is not None)
+    kept = choosing.ordered(left, verdict)
     autopsy = _autopsy(bench, graded, before, kept) if over and before else None
     explained = (reasons.here(profile) if profile else None) or ()
     return Advice(profile, kept, autopsy, note, explained)

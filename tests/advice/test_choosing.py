@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tinytorch_compete import insights
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.costs import Insight, Trial
+from tinytorch_compete.model import Verdict
 
 PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
 
@@ -24,6 +26,28 @@ def test_the_largest_measured_gain_comes_first_and_what_was_not_tried_last() -> 
 def test_what_is_not_tried_keeps_the_order_of_its_cost() -> None:
     second = msgspec.structs.replace(PLAIN, name="second")
     assert choosing.ordered([PLAIN, second]) == (PLAIN, second)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "names"),
+    [
+        (Verdict.OK, ["unshuffled", "loop-over-pixels", "whole-dataset"]),
+        (Verdict.OVER_TIME, ["loop-over-pixels", "whole-dataset", "unshuffled"]),
+        (Verdict.OVER_MEMORY, ["whole-dataset", "loop-over-pixels", "unshuffled"]),
+    ],
+)
+def test_what_stopped_a_run_comes_before_what_it_could_learn(
+    verdict: Verdict, names: list[str]
+) -> None:
+    found = [
+        msgspec.structs.replace(PLAIN, name=name)
+        for name in ("unshuffled", "loop-over-pixels", "whole-dataset")
+    ]
+    assert [insight.name for insight in choosing.ordered(found, verdict)] == names
+
+
+def test_every_kind_about_memory_is_one_that_there_is() -> None:
+    assert {one.name for one in insights.DETECTORS} >= insights.ABOUT_MEMORY
 
 
 def test_only_what_can_be_changed_is_a_candidate_and_no_more_than_asked_for() -> None:

@@ -381,6 +381,11 @@ def test_what_can_not_be_changed_safely_is_left(source: str) -> None:
     assert [insights.rewrite(source, insight) for insight in found] == [None] * len(found)
 
 
+def test_what_is_scaled_by_a_share_is_multiplied() -> None:
+    source = "import numpy as np\ndef f(images):\n    return images * (1 / 255)\n"
+    assert "np.multiply(images, 1 / 255, dtype=np.float32)" in changed(source, "float64")
+
+
 def test_the_diff_shows_only_what_changed() -> None:
     source = "def f(images):\n    # scale\n    return images / 255.0\n"
     shown = insights.diff(source, changed(source, "float64"), "cell:train")

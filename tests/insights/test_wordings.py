@@ -7,6 +7,51 @@ import pytest
 from tinytorch_compete import insights
 
 WASTEFUL = {
+    "unshuffled_by_hand": (
+        "unshuffled",
+        """
+def train(x, y, w):
+    for epoch in range(10):
+        for i in range(0, len(x), 32):
+            xb, yb = x[i : i + 32], y[i : i + 32]
+            w -= 0.1 * (xb.T @ (xb @ w - yb)) / len(xb)
+    return w
+""",
+    ),
+    "scaled_by_a_share": (
+        "float64",
+        """
+def features(images):
+    return images * (1 / 255)
+""",
+    ),
+    "scaled_one_by_one": (
+        "float64",
+        """
+import numpy as np
+def features(images):
+    return np.stack([im.ravel() / 255 for im in images])
+""",
+    ),
+    "relu_in_place": (
+        "loop-over-pixels",
+        """
+def relu(y):
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            if y[i, j] < 0:
+                y[i, j] = 0
+    return y
+""",
+    ),
+    "matmul_as_a_comprehension": (
+        "loop-matmul",
+        """
+def matmul(A, B):
+    n, k, m = len(A), len(B), len(B[0])
+    return [[sum(A[i][t] * B[t][j] for t in range(k)) for j in range(m)] for i in range(n)]
+""",
+    ),
     "scaled_in_another_shape": (
         "float64",
         """
@@ -232,6 +277,49 @@ def forward(inputs, w):
 }
 
 SOUND = {
+    "shuffled_by_hand": """
+import numpy as np
+def train(x, y, w, rng):
+    for epoch in range(10):
+        order = rng.permutation(len(x))
+        for i in range(0, len(x), 32):
+            xb, yb = x[order[i : i + 32]], y[order[i : i + 32]]
+            w -= 0.1 * (xb.T @ (xb @ w - yb)) / len(xb)
+    return w
+""",
+    "what_is_left": """
+def left(x, rates):
+    total = 1.0
+    for i in range(0, len(x), 32):
+        total = total - 0.5 * x[i : i + 32].sum()
+    return total
+""",
+    "scaled_as_float32": """
+import numpy as np
+def features(images):
+    images = images.astype(np.float32)
+    return images * (1 / 255)
+""",
+    "weighted_sums": """
+def scores(weights, x):
+    return [[sum(w[t] * x[t] for t in range(3)) for w in group] for group in weights]
+""",
+    "running_sums": """
+import numpy as np
+def integral(table):
+    for i in range(1, table.shape[0]):
+        for j in range(1, table.shape[1]):
+            table[i, j] = table[i, j] + table[i - 1, j] + table[i, j - 1] - table[i - 1, j - 1]
+    return table
+""",
+    "counted": """
+import numpy as np
+def confusion(truth, guess):
+    table = np.zeros((10, 10), int)
+    for t, g in zip(truth, guess):
+        table[t, g] += 1
+    return table
+""",
     "scaled_in_another_shape_as_float32": """
 import numpy as np
 def features(images):

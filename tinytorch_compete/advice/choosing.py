@@ -7,17 +7,31 @@ from collections.abc import Iterable, Sequence
 from tinytorch_compete import insights
 from tinytorch_compete.costs import Insight, Profile, Trial
 from tinytorch_compete.insights import gain
+from tinytorch_compete.model import Verdict
 from tinytorch_compete.profile import view
 
 AT_FIRST = 3
 
 
-def ordered(found: Iterable[Insight]) -> tuple[Insight, ...]:
-    """Those that were tried by the gain that was measured, largest first; then the others."""
+def ordered(found: Iterable[Insight], verdict: Verdict = Verdict.OK) -> tuple[Insight, ...]:
+    """Those that were tried by the gain that was measured, largest first; then the others.
+
+    Where the run was stopped, of those what stopped it comes first, and learning last.
+    """
     found = list(found)
     tried = [(gain(insight.trial), insight) for insight in found if insight.trial]
     best = sorted(tried, key=lambda pair: -pair[0])
-    return (*(insight for _, insight in best), *(i for i in found if i.trial is None))
+    others = sorted((i for i in found if i.trial is None), key=lambda i: _later(i.name, verdict))
+    return (*(insight for _, insight in best), *others)
+
+
+def _later(name: str, verdict: Verdict) -> int:
+    """How far behind the others a kind of finding stands, after a run with that verdict."""
+    if verdict not in (Verdict.OVER_MEMORY, Verdict.OVER_TIME):
+        return 0
+    if name in insights.ABOUT_LEARNING:
+        return 2
+    return int(verdict == Verdict.OVER_MEMORY and name not in insights.ABOUT_MEMORY)
 
 
 def candidates(

@@ -7,7 +7,7 @@
 from tinytorch_compete.insights.finder import find
 from tinytorch_compete.insights.finding import Facts
 from tinytorch_compete.insights.rewriting.changes import diff, rewrite
-from tinytorch_compete.insights.table import ABOUT_LEARNING, DETECTORS
+from tinytorch_compete.insights.table import ABOUT_LEARNING, ABOUT_MEMORY, DETECTORS
 from tinytorch_compete.insights.trying import (
     Measurement,
     equal,
@@ -20,6 +20,7 @@ from tinytorch_compete.insights.trying import (
 
 __all__ = [
     "ABOUT_LEARNING",
+    "ABOUT_MEMORY",
     "DETECTORS",
     "Facts",
     "Measurement",

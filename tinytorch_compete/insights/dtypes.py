@@ -84,8 +84,7 @@ def _origin(code: Code, wide: ast.AST) -> tuple[ast.AST, ...]:
 
 def scaled(code: Code, node: ast.BinOp) -> str:
     """Integers divided by a number: numpy makes float64 of them."""
-    divisor = number(node.right)
-    if not isinstance(node.op, ast.Div) or divisor is None or divisor not in (255, 256, 127.5, 128):
+    if _divisor(node) not in (255, 256, 127.5, 128):
         return ""
     whole = _unshaped(code, node.left)
     name = dotted(whole)
@@ -96,7 +95,19 @@ def scaled(code: Code, node: ast.BinOp) -> str:
         return ""
     if any(isinstance(up, ast.Call) and code.numpy(up) == "float32" for up in code.above(node)):
         return ""
-    return f"Dividing the integers of `{name}` by a Python number makes float64."
+    return f"Scaling the integers of `{name}` by a Python number makes float64."
+
+
+def _divisor(node: ast.BinOp) -> float | None:
+    """The number that something is divided by, also as ``* (1 / 255)``."""
+    if isinstance(node.op, ast.Div):
+        return number(node.right)
+    share = node.right
+    if not isinstance(node.op, ast.Mult) or not isinstance(share, ast.BinOp):
+        return None
+    return (
+        number(share.right) if number(share.left) == 1 and isinstance(share.op, ast.Div) else None
+    )
 
 
 def _unshaped(code: Code, node: ast.expr, depth: int = 5) -> ast.expr:
@@ -112,8 +123,18 @@ def _unshaped(code: Code, node: ast.expr, depth: int = 5) -> ast.expr:
         inner = node.args[0] if keyword(node, "dtype") is None else None
     elif isinstance(node, ast.Name) and not PICTURES.search(node.id):
         value = code.latest(node)
-        inner = value if method(value) in SHAPING else None
+        inner = value if method(value) in SHAPING else _taken_from(code, node)
     return _unshaped(code, inner, depth - 1) if inner is not None and depth else node
+
+
+def _taken_from(code: Code, node: ast.Name) -> ast.expr | None:
+    """The array whose parts a name stands for one by one in a comprehension."""
+    for up in code.above(node):
+        for part in getattr(up, "generators", ()):
+            if dotted(part.target) == node.id and dotted(part.iter):
+                taken: ast.expr = part.iter
+                return taken
+    return None
 
 
 def divided(code: Code, node: ast.Call) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.nests import kind, nests
+from tinytorch_compete.insights.nests import is_product, kind, nests
 from tinytorch_compete.insights.syntax import shown
 
 # Measured on one core: c[i, j] += a[i, t] * b[t, j] takes 1.2 microseconds, `a * b` of a million
@@ -32,18 +32,19 @@ def loop_over_pixels(code: Code, facts: Facts) -> Iterator[Finding]:
 
 
 def loop_matmul(code: Code, facts: Facts) -> Iterator[Finding]:
-    """A matrix product written as loops."""
-    for outer, store, _ in nests(code):
-        if kind(code, outer, store) == "matmul":
-            yield Finding(
-                (outer,),
-                f"What would you call the sum that ends up in `{shown(store)}`?",
-                f"These loops are a matrix product, made one product at a time. {CALL}, while "
-                "`@` hands the whole job to a library that uses the processor's caches and "
-                "vector units: thousands of times as fast.",
-                "Replace the loops by one `@` of the two matrices.",
-                (outer,),
-            )
+    """A matrix product written as loops, or as a comprehension in another."""
+    found = [(o, shown(store)) for o, store, _ in nests(code) if kind(code, o, store) == "matmul"]
+    products = [node for node in ast.walk(code.tree) if is_product(node)]
+    for node, place in [*found, *((product, shown(product)) for product in products)]:
+        yield Finding(
+            (node,),
+            f"What would you call the sum that ends up in `{place}`?",
+            f"These loops are a matrix product, made one product at a time. {CALL}, while "
+            "`@` hands the whole job to a library that uses the processor's caches and "
+            "vector units: thousands of times as fast.",
+            "Replace the loops by one `@` of the two matrices.",
+            (node,),
+        )
 
 
 def convolution_loops(code: Code, facts: Facts) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 from tinytorch_compete.insights.code import LOOPS, Code
 from tinytorch_compete.insights.syntax import (
@@ -33,7 +34,29 @@ def kind(code: Code, outer: Loop, store: ast.expr) -> str:
         return "matmul"
     same = places(code, outer) and _same_place(outer, store)
     single = same or _hands_over(code, outer) or _elementwise(outer, store, counters)
-    return "pixels" if single else ""
+    return "pixels" if single or _in_place(outer, store, counters) else ""
+
+
+def is_product(node: ast.AST) -> bool:
+    """Whether a list of lists holds sums of products along a row and a column."""
+    counters, inner = list[str](), node
+    while isinstance(inner, ast.ListComp) and len(inner.generators) == 1:
+        counters.append(dotted(inner.generators[0].target))
+        inner = inner.elt
+    summed = isinstance(inner, ast.Call) and root(inner.func) == "sum" and len(inner.args) == 1
+    terms = inner.args[0] if summed and isinstance(inner, ast.Call) else None
+    if len(counters) != 2 or not isinstance(terms, (ast.GeneratorExp, ast.ListComp)):
+        return False
+    product, along = terms.elt, dotted(terms.generators[0].target)
+    if not isinstance(product, ast.BinOp) or not isinstance(product.op, ast.Mult):
+        return False
+    used = [_indices_all(product.left), _indices_all(product.right)]
+    row, column = counters
+    both = {frozenset(names) for names in used} == {
+        frozenset({row, along}),
+        frozenset({along, column}),
+    }
+    return bool(along) and both
 
 
 def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
@@ -266,3 +289,15 @@ def _elementwise(outer: Loop, store: ast.expr, counters: set[str]) -> bool:
         if read and root(node) != root(store) and len(_indices(node) & counters) > 1:
             return True
     return False
+
+
+def _in_place(outer: Loop, store: ast.expr, counters: set[str]) -> bool:
+    """Whether the loops read and write one array, each pass at its own place and nowhere else."""
+    loops = sum(isinstance(node, LOOPS) for node in ast.walk(outer))
+    own = {ast.unparse(n) for n in ast.walk(outer) if _is_of(n, root(store))}
+    read = any(_is_of(n, root(store)) and isinstance(n.ctx, ast.Load) for n in within(outer))
+    return read and len(own) == 1 and loops == len(_indices(store) & counters) > 1
+
+
+def _is_of(node: ast.AST, array: str) -> TypeGuard[ast.Subscript]:
+    return isinstance(node, ast.Subscript) and root(node) == array

@@ -19,6 +19,24 @@ from tinytorch_compete.insights import (
 from tinytorch_compete.insights.finding import Detector
 
 LEARNING = "learning"
+# What a run that ran out of memory is told of first.
+ABOUT_MEMORY = frozenset(
+    {
+        "float64",
+        "dtype-promotion",
+        "growing-arrays",
+        "temporaries",
+        "temporary-chain",
+        "whole-dataset",
+        "im2col-whole-batch",
+        "fancy-copy",
+        "needless-copy",
+        "graph-alive",
+        "unread-cache",
+        "one-hot",
+        "threads",
+    }
+)
 
 DETECTORS: tuple[Detector, ...] = (
     Detector("float64", dtypes.float64),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tinytorch_compete.insights.batches import trains
 from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.steps import takes_step
+from tinytorch_compete.insights.steps import descends, takes_step
 from tinytorch_compete.insights.syntax import (
     assignments,
     changed,
@@ -113,7 +113,8 @@ def _in_file_order(code: Code, loop: ast.For) -> bool:
     called = {method(n) for n in inside(loop.body)}
     if _feeds_training(code, loop):
         called |= STEPS
-    learns = called >= STEPS or any(takes_step(code, n) for n in inside(loop.body))
+    by_hand = code.loops(loop) and any(descends(n) for n in inside(loop.body))
+    learns = called >= STEPS or by_hand or any(takes_step(code, n) for n in inside(loop.body))
     if not learns or MIXING.search(" ".join(sorted(_words(code, loop)))):
         return False
     if any(isinstance(n, ast.For) and n is not loop for n in ast.walk(loop)):

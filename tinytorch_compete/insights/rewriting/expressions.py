@@ -29,7 +29,8 @@ def float64(code: Code, lines: set[int]) -> Iterator[Edit]:
     for node in _on(code, lines):
         if isinstance(node, ast.BinOp) and dtypes.scaled(code, node):
             left, right = edits.text(code, node.left), edits.text(code, node.right)
-            yield edits.replace(code, node, f"np.divide({left}, {right}, dtype={SINGLE})")
+            call = "divide" if isinstance(node.op, ast.Div) else "multiply"
+            yield edits.replace(code, node, f"np.{call}({left}, {right}, dtype={SINGLE})")
         elif isinstance(node, ast.Call) and dtypes.created(code, node):
             stated = dtypes.stated_double(code, node)
             if method(node) == "astype" or stated is not None:
