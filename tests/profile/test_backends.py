@@ -25,13 +25,19 @@ def close(backend: str, true: float | None, found: float) -> bool:
     return true is None or abs(true - found) <= max(mib, share * abs(true))
 
 
+def fresh(case: Case, backend: str, home: Path) -> dict[int, tuple[float, float]]:
+    """The figures in a new process, as a student's kernel is.
+
+    In an old one what is allocated is often there already, freed by somebody else.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(profile, case, backend, home).result()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", [case for case in CASES if case.resident], ids=lambda c: c.name)
 def test_what_a_line_leaves_behind_is_true(backend: str, case: Case, tmp_path: Path) -> None:
-    # In a new process, as a student's kernel is: in an old one what is allocated is often there
-    # already, freed by somebody else, and resident memory doesn't grow.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        found = pool.submit(profile, case, backend, tmp_path).result()
+    found = fresh(case, backend, tmp_path)
     for line, (net, _) in case.truth.items():
         assert close(backend, net, found[line][0]), (line, found[line])
 
@@ -39,7 +45,7 @@ def test_what_a_line_leaves_behind_is_true(backend: str, case: Case, tmp_path: P
 @MEMRAY
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_memray_knows_net_and_peak_of_each_line(case: Case, tmp_path: Path) -> None:
-    found = profile(case, "memray", tmp_path)
+    found = fresh(case, "memray", tmp_path)
     for line, (net, peak) in case.truth.items():
         assert close("memray", net, found[line][0]), (line, found[line])
         assert close("memray", peak, found[line][1]), (line, found[line])

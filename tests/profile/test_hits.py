@@ -52,6 +52,21 @@ def test_what_called_hot_code_is_open_all_along(tmp_path: Path) -> None:
         assert found[line][1] > 0.9 * found[0][1]
 
 
+def test_who_calls_hot_code_again_and_again_has_its_time(tmp_path: Path) -> None:
+    source = (
+        "def work(n):\n    t = 0\n    for i in range(n):\n        t += i\n    return t\n"
+        "def twice(n):\n    a = work(n)\n    return a + work(n)\n"
+        "for _ in range(60):\n    twice(20_000)\n"
+    )
+    found = hits(source, tmp_path)
+    whole = found[0][1]
+    assert 0.7 * whole < found[10][1] < 1.05 * whole
+    assert 0.5 * whole < found[7][1] + found[8][1] < 1.1 * whole
+    assert 0.5 * whole < found[3][1] + found[4][1] < 1.1 * whole
+    if INLINED:
+        assert [found[line][0] for line in (7, 8, 9, 10)] == [60, 60, 61, 60]
+
+
 @THREADS
 def test_time_in_threads_is_theirs_and_of_who_waits(tmp_path: Path) -> None:
     """A silence that begins while the main thread moves is lost to it: there are several runs."""

@@ -190,9 +190,8 @@ class Clock:
     def resume(self, frame: FrameType | None, news: bool = False) -> None:
         """End the silence: the burst stands for it, but for frames that stayed on their line.
 
-        Without a ``frame`` the cell has ended.
-
-        With ``news`` a rare line ended it: once that is over, silence goes on with the same burst.
+        Without a ``frame`` the cell has ended. With ``news`` a rare line ended the silence, which
+        goes on with the same burst once that line is over.
         """
         with self._lock:
             pace = self.pace
@@ -208,11 +207,14 @@ class Clock:
             worked = max(0.0, pace.cpu_ns() - late_ns - self._counting_ns)
             chain, here = self.lines.chain(frame), self._threads.get(get_ident())
             known = frame is not None or self._blind
+            stay = []
             for thread in self._threads.values():
-                self._leave_stale(thread, chain if thread is here and known else None)
+                kept = self._leave_stale(thread, chain if thread is here and known else None)
+                stay.append((thread, kept))
             self._quiet_ns += waited
-            still = {id(e.line) for thread in self._threads.values() for e in thread.stack}
-            self._extrapolate(waited, worked, still)
+            self._extrapolate(waited, worked)
+            for thread, kept in stay:
+                self._cut(thread, kept, now)
             pace.change(PLAIN)
             if here is not None:
                 self._reopen(here, chain, now - late_ns, late_ns > LATE_NS)
@@ -222,15 +224,18 @@ class Clock:
             else:
                 self._begin_burst(done)
 
-    def _leave_stale(self, thread: Thread, chain: list[Found] | None) -> None:
-        """Leave the frames of a thread that have moved in the silence, as of its start.
+    def _leave_stale(self, thread: Thread, chain: list[Found] | None) -> int:
+        """Leave the frames that have moved in the silence, as of its start; how many have not.
 
-        Without a ``chain`` what was on an unusual line is there still, or it would be news.
+        What was on an unusual line is on it still, or has left it only now: else it had been news.
+        A blind source knows no better.
         """
+        unusual = int(thread.main) if self.pace.deaf else thread.on_unusual()
         if chain is not None and self._blind:
             self.lines.doubt(thread.stack, chain)
-        kept = thread.on_unusual() if chain is None else thread.still_open(chain)
-        self._cut(thread, kept, self.pace.since)
+        kept = unusual if chain is None else thread.still_open(chain)
+        self._cut(thread, max(kept, unusual), self.pace.since)
+        return kept
 
     def _reopen(self, thread: Thread, chain: list[Found], began: int, charged: bool) -> None:
         """Take up the frames that began in a silence.
@@ -262,8 +267,7 @@ class Clock:
 
     def _new_thread(self) -> Thread:
         """A thread that the student started."""
-        thread = self._threads[get_ident()] = Thread(main=False)
-        return thread
+        return self._threads.setdefault(get_ident(), Thread(main=False))
 
     def _see(self, line: Line, frame: FrameType) -> None:
         """Look at the line's operands, in no one's time."""
@@ -291,10 +295,9 @@ class Clock:
         net = now - entry.began - (thread.spent - entry.spent)
         # No probe cost anything in a silence, however dear a busy machine made them seem.
         line.ns += max(net, self._quiet_ns - entry.quiet, 0.0)
-        if self.pace.settling:
-            return
-        line.burst_ns += now - max(entry.began, self.pace.began)
-        line.burst_spent += thread.spent - max(entry.spent, thread.burst_spent)
+        if not self.pace.settling:
+            line.burst_ns += now - max(entry.began, self.pace.began)
+            line.burst_spent += thread.spent - max(entry.spent, thread.burst_spent)
 
     def _unwind(self, thread: Thread, key: int, code: CodeType, now: int) -> None:
         """Make the frame the top: those above it ended by an exception; a new one is pushed."""
@@ -373,22 +376,20 @@ class Clock:
             if entry.line is not None:
                 self._move(depth, entry.line.index)
 
-    def _extrapolate(self, waited: float, worked: float, still: set[int]) -> None:
+    def _extrapolate(self, waited: float, worked: float) -> None:
         """The burst stands for so many nanoseconds, of which the CPU ``worked``.
 
-        ``still`` are lines that are open all along.
-
         The faster lines are, the less can be told of them beside the probes: then their time goes
-        by the number of their events.
+        by the number of their events. Lines that are open all along know it themselves.
         """
         pace = self.pace
         factor = waited / pace.own
         known = pace.own / (pace.own + NOISE * pace.spent)
         # what probes took in that burst, in terms of what they take at their best
         dearer = max(0.0, pace.took - pace.own) / pace.spent
+        still = {id(e.line) for thread in self._threads.values() for e in thread.stack}
         for line in self.lines.all:
-            once = line.hits == line.burst_hits == 1
-            if once or not (line.burst_hits or line.burst_ns):
+            if not line.burst_hits or line.hits == line.burst_hits == 1:
                 continue
             line.hits += round(line.burst_hits * worked / pace.own)
             line.estimated = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -76,8 +77,12 @@ class Memory:
     def start(self) -> None:
         """Begin to record; raises ``RuntimeError`` if memray records in this process already."""
         target = memray.FileDestination(self._path, overwrite=True, compress_on_exit=False)
-        self._tracker = memray.Tracker(destination=target, memory_interval_ms=1000)
-        self._tracker.__enter__()
+        try:
+            self._tracker = memray.Tracker(destination=target, memory_interval_ms=1000)
+            self._tracker.__enter__()
+        except RuntimeError:
+            shutil.rmtree(self._folder)
+            raise
 
     def mark(self, depth: int, index: int) -> None:
         """The frame at ``depth`` begins the line ``index`` or, with 0, is left.
