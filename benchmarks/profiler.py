@@ -3,22 +3,27 @@
 Run it by hand, on one core: ``OPENBLAS_NUM_THREADS=1 python benchmarks/profiler.py``; it takes some
 minutes. Overhead is the median of ``ROUNDS`` profiled times over that of the unprofiled ones, all
 tools in turn in each round, each run in a process of its own; only the workload is timed. The
-attribution part counts the figures within 5 % or 1 MiB of ``tests/profile_truth.py``.
+attribution part counts the figures within 5 % or 1 MiB of ``tests/profile_truth.py``, each case in
+a new process; the last part says how far the hits of fast lines are off.
 
 Measured on two shared cores (trust the ratios; below 1 is noise):
 
     Python 3.13.0          ours     memray  line_profiler  memory_profiler    scalene
-    vectorised            0.97x      1.04x          0.96x            1.30x      1.54x
-    loop                  2.02x      1.41x         16.86x         2779.81x      1.79x
-    mixed                 0.97x      1.21x          1.01x           76.12x      3.07x
+    vectorised            1.06x      1.04x          1.00x            1.15x      1.21x
+    loop                  1.95x      1.14x         12.58x         1377.76x      1.32x
+    mixed                 1.53x      1.16x          1.57x           62.39x      1.43x
     Python 3.11.7
-    vectorised            0.83x      0.81x          0.83x            1.00x      0.66x
-    loop                  2.24x      3.48x          7.56x         2338.39x      1.37x
-    mixed                 1.78x      1.46x          1.53x           39.29x      2.12x
+    vectorised            1.02x      1.03x          1.02x            1.11x      1.17x
+    loop                  2.70x      2.21x          7.54x         1122.94x      1.22x
+    mixed                 1.57x      1.33x          1.68x           65.42x      1.45x
 
-True with memray, on both: net 37 of 37, peak 35 of 35; on 3.13 with memory_profiler's readings at
-the same lines: net 18 of 37, peak 22 of 35; memory_profiler's own line profiler, without the two
-cases of fast loops: net 18 of 34, and no peak.
+True with memray, on both: net 37 of 37, peak 35 of 35; with memory_profiler's readings at the same
+lines: net 32 of 37, peak 27 of 35 (3.11: 31 and 27); memory_profiler's own line profiler, without
+the two cases of fast loops: net 25 of 34, and no peak.
+
+Hits of fast lines, in five runs: off by 1.0 to 1.9 times in the median of a case, by 2.0 times at
+most, in threads by 4.5 (3.11: 1.2 to 1.8 and 1.9; threads are not seen there). Beside other work
+that keeps both cores busy single runs were off by 8 times.
 """
 
 from __future__ import annotations
