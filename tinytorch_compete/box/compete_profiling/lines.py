@@ -180,7 +180,9 @@ class Lines:
         }
         for key, code, _ in chain:
             frames.setdefault(key, (code, None))
+        moved = False  # so that what a frame called may have been called again, and run as a whole
         for code, number in frames.values():
-            lines = self.of(code) or {}
-            for other in to_come(code, number) & lines.keys():
+            lines, numbers = self.of(code) or {}, to_come(code, None if moved else number)
+            for other in numbers & lines.keys():
                 lines[other].estimated = True
+            moved |= bool(numbers)
