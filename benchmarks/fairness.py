@@ -26,7 +26,7 @@ import psutil
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete import inference, metrics
-from tinytorch_compete.model import Inputs, Limits, Timed
+from tinytorch_compete.model.result import Inputs, Limits, Timed
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 LIMITS = Limits(memory_mib=512, wall_s=120)

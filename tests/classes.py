@@ -10,7 +10,7 @@ import numpy as np
 from test_store import result as stored
 
 from tinytorch_compete import metrics, pack
-from tinytorch_compete.model import Result
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.roster import Entered, Roster
 
 SLUG = "fast-convolution"

@@ -9,7 +9,7 @@ from test_roster import SIZE, at, result, said
 
 from tinytorch_compete import submission
 from tinytorch_compete.admission import admit
-from tinytorch_compete.model import Dates, Result
+from tinytorch_compete.model.result import Dates, Result
 from tinytorch_compete.roster import Roster, enrol
 from tinytorch_compete.submission import Submission
 

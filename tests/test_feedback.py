@@ -6,10 +6,10 @@ import msgspec
 from classes import CHALLENGE, attempt
 
 from tinytorch_compete import feedback
-from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.costs import Profile
 from tinytorch_compete.markdown import GAP
-from tinytorch_compete.model import Result, Verdict
+from tinytorch_compete.model.result import Result, Verdict
+from tinytorch_compete.model.suggestion import Advice
 
 
 def summary(result: Result) -> str:

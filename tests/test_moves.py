@@ -7,7 +7,7 @@ import pytest
 from test_ranking import CHALLENGE, SECRET, result
 
 from tinytorch_compete import moves
-from tinytorch_compete.model import CellResult, Challenge, Result, Verdict, Withdrawal
+from tinytorch_compete.model.result import CellResult, Challenge, Result, Verdict, Withdrawal
 from tinytorch_compete.moves import Move
 from tinytorch_compete.roster import Entered, Roster, Team
 

@@ -9,7 +9,7 @@ import numpy as np
 from test_store import result as stored
 
 from tinytorch_compete import inference, metrics, pack, ranking
-from tinytorch_compete.model import Challenge, Requirement, Result, Verdict, Withdrawal
+from tinytorch_compete.model.result import Challenge, Requirement, Result, Verdict, Withdrawal
 from tinytorch_compete.ranking import Row
 
 CHALLENGE = pack.find()["efficient-training"].challenge

@@ -9,7 +9,7 @@ import msgspec
 
 from tinytorch_compete import submission
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model import Dates, Result
+from tinytorch_compete.model.result import Dates, Result
 from tinytorch_compete.roster import NEVER, Roster
 from tinytorch_compete.submission import Submission
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinytorch_compete import audit, metrics, ranking
-from tinytorch_compete.model import CellResult, Challenge, Result
+from tinytorch_compete.model.result import CellResult, Challenge, Result
 
 NO_TIER = "no tier"
 

@@ -16,7 +16,7 @@ from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
 from tinytorch_compete.entrant import Entrant, Receipt
 from tinytorch_compete.errors import CompeteError, DataError, PackError, StoreError
-from tinytorch_compete.model import Challenge, Result, Verdict
+from tinytorch_compete.model.result import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox

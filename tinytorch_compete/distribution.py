@@ -8,7 +8,7 @@ import numpy as np
 
 from tinytorch_compete import ranking
 from tinytorch_compete.markdown import row_of
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model.result import Challenge, Result
 
 FIGURES = 3
 # From worst to best: beyond the quarters, beside the median, at it.

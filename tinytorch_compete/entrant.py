@@ -14,7 +14,7 @@ import msgspec
 
 from tinytorch_compete import files, team
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.model import MIB
+from tinytorch_compete.model.result import MIB
 
 FILE = "compete.json"
 # Letters and digits of any script, with single marks between them that no markup gives a meaning.

@@ -7,9 +7,9 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete import notebook, ranking, returned
 from tinytorch_compete.advice import cells as advice_cells
-from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.markdown import escape, row_of
-from tinytorch_compete.model import CellResult, Challenge, Result, Verdict
+from tinytorch_compete.model.result import CellResult, Challenge, Result, Verdict
+from tinytorch_compete.model.suggestion import Advice
 
 # What to do next, by how the run ended.
 ADVICE = {

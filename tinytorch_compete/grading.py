@@ -19,12 +19,11 @@ import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete import enrolment, entrant, notebook, outcome, review, submission
-from tinytorch_compete.advice.facts import Advice
 from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.exam import Exam, PublicExam
-from tinytorch_compete.model import (
+from tinytorch_compete.model.result import (
     MIB,
     Challenge,
     Evidence,
@@ -36,6 +35,7 @@ from tinytorch_compete.model import (
     Timed,
     Verdict,
 )
+from tinytorch_compete.model.suggestion import Advice
 from tinytorch_compete.outcome import Trial
 from tinytorch_compete.pack import Entry, Grader
 from tinytorch_compete.sandbox.contract import Sandbox

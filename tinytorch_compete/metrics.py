@@ -12,7 +12,7 @@ import numpy as np
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.inference import hodges_lehmann
-from tinytorch_compete.model import Answer, CellJudgement, Challenge, Cost, Evidence, Round
+from tinytorch_compete.model.result import Answer, CellJudgement, Challenge, Cost, Evidence, Round
 
 Array = np.ndarray[Any, Any]
 UNASKED = "the run ended before this was asked"

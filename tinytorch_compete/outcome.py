@@ -16,7 +16,15 @@ import psutil
 
 from tinytorch_compete import inference, metrics, notebook, ranking, review
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import CellResult, Challenge, Identity, Judgement, Result, Run, Verdict
+from tinytorch_compete.model.result import (
+    CellResult,
+    Challenge,
+    Identity,
+    Judgement,
+    Result,
+    Run,
+    Verdict,
+)
 
 RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
 

@@ -15,7 +15,14 @@ from nbformat import NotebookNode
 from tinytorch_compete import notebook
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.exam import Exam
-from tinytorch_compete.model import Challenge, DatasetChoice, Evidence, Inputs, Judgement, Timed
+from tinytorch_compete.model.result import (
+    Challenge,
+    DatasetChoice,
+    Evidence,
+    Inputs,
+    Judgement,
+    Timed,
+)
 
 PACKAGE = Path(__file__).resolve().parent
 ENTRY_POINTS = "tinytorch_compete.packs"

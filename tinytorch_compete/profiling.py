@@ -17,7 +17,7 @@ from tinytorch_compete.costs import Profile
 from tinytorch_compete.data.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
-from tinytorch_compete.model import Inputs, Limits, Timed, Verdict
+from tinytorch_compete.model.result import Inputs, Limits, Timed, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.profile import reasons, taking, view
 from tinytorch_compete.profile.reasons import Reason

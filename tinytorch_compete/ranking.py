@@ -11,7 +11,7 @@ import msgspec
 
 from tinytorch_compete import inference
 from tinytorch_compete.inference import Estimate
-from tinytorch_compete.model import Challenge, Identity, Metric, Result, Verdict
+from tinytorch_compete.model.result import Challenge, Identity, Metric, Result, Verdict
 
 # Word lists for pseudonyms: short, neutral, easy to tell apart when read aloud.
 ADJECTIVES = (

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tinytorch_compete.model import Challenge, Run
+from tinytorch_compete.model.result import Challenge, Run
 
 # By the names that one imports; a box with walls hides the installed ones.
 FRAMEWORKS = tuple(

@@ -19,7 +19,7 @@ from tinytorch_compete import audit, enrolment, files, ranking, store, submissio
 from tinytorch_compete.course import results as published
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model import Identity, Result, Verdict
+from tinytorch_compete.model.result import Identity, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission

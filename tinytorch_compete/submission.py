@@ -14,7 +14,7 @@ import msgspec
 
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.files import BYPRODUCTS, DATA
-from tinytorch_compete.model import MIB
+from tinytorch_compete.model.result import MIB
 
 TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we
 SENT = "%Y-%m-%d %H:%M:%S.%f %Z"  # nbgrader's format

@@ -8,7 +8,7 @@ import pytest
 from tinytorch_compete import insights
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.costs import Insight, Trial
-from tinytorch_compete.model import Verdict
+from tinytorch_compete.model.result import Verdict
 
 PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
 

@@ -12,7 +12,7 @@ from tinytorch_compete import files, ranking
 from tinytorch_compete.cli import tables
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.model import Verdict
+from tinytorch_compete.model.result import Verdict
 from tinytorch_compete.store import Store
 
 

@@ -19,7 +19,7 @@ from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
-from tinytorch_compete.model import Metric, Result, Withdrawal
+from tinytorch_compete.model.result import Metric, Result, Withdrawal
 from tinytorch_compete.roster import Entered, Roster, Team
 from tinytorch_compete.sandbox import noise, race
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from notebooks import make_notebook
 
-from tinytorch_compete.model import Inputs, Limits
+from tinytorch_compete.model.result import Inputs, Limits
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 

@@ -18,7 +18,7 @@ from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, PackError, StoreError
-from tinytorch_compete.model import Dates
+from tinytorch_compete.model.result import Dates
 from tinytorch_compete.pack import Entry, read_challenge
 from tinytorch_compete.panel import Panel
 from tinytorch_compete.store import Store

@@ -45,7 +45,7 @@ from tinytorch_compete.course.results import (
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError
 from tinytorch_compete.grading import Graded, Plan, Task
-from tinytorch_compete.model import Result, Verdict
+from tinytorch_compete.model.result import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.roster import Roster, counted, sharing
 from tinytorch_compete.sandbox import capabilities

@@ -15,7 +15,7 @@ from tinytorch_compete.cli.folder import Folder, Source, stored
 from tinytorch_compete.cli.tables import console, print_results, table
 from tinytorch_compete.course.results import FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.model import Result
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
 

@@ -32,7 +32,7 @@ from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model import Verdict
+from tinytorch_compete.model.result import Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store

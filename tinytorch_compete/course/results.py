@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from tinytorch_compete import distribution, enrolment, feedback, files, returned, roster
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model import Challenge, Identity, Result
+from tinytorch_compete.model.result import Challenge, Identity, Result
 from tinytorch_compete.roster import Roster
 
 SENT = "This is its result, which a teammate sent."

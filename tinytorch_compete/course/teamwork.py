@@ -17,7 +17,7 @@ from tinytorch_compete.course import results
 from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model import Result
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.submission import TIMESTAMP
 

@@ -6,7 +6,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.inference import CONFIDENCE
 from tinytorch_compete.leaderboard.data import Board
-from tinytorch_compete.model import Challenge
+from tinytorch_compete.model.result import Challenge
 from tinytorch_compete.ranking import FEWEST, format_figure
 
 LOAD = """\

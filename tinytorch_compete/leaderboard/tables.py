@@ -11,7 +11,7 @@ import msgspec
 
 from tinytorch_compete import inference, ranking
 from tinytorch_compete.leaderboard.data import Board
-from tinytorch_compete.model import Challenge, Metric
+from tinytorch_compete.model.result import Challenge, Metric
 from tinytorch_compete.ranking import Row
 from tinytorch_compete.sandbox import noise
 

@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 from threadpoolctl import threadpool_limits
 
 from tinytorch_compete import files
-from tinytorch_compete.model import MIB
+from tinytorch_compete.model.result import MIB
 
 REPEATS = 11
 SIDE = 1024  # of the matrices: large enough that packing and edges cost little

@@ -21,7 +21,7 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from tinytorch_compete.errors import DataError
 from tinytorch_compete.inference import Estimate, leading
-from tinytorch_compete.model import MIB
+from tinytorch_compete.model.result import MIB
 from tinytorch_compete.picture import COLOURS, Picture, drawn
 
 REPEATS = 5

@@ -13,7 +13,7 @@ from nbformat import NotebookNode, v4
 from tinytorch_compete.costs import CellCost, Profile
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.files import is_sent
-from tinytorch_compete.model import Inputs, Limits, Run, Timed
+from tinytorch_compete.model.result import Inputs, Limits, Run, Timed
 from tinytorch_compete.notebook import grade_id, is_grading
 from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.report import parse

@@ -20,7 +20,7 @@ import psutil
 from tinytorch_compete.box import landlock
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.files import BYPRODUCTS, is_sent
-from tinytorch_compete.model import MIB, Inputs, Limits
+from tinytorch_compete.model.result import MIB, Inputs, Limits
 from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, users, watch
 from tinytorch_compete.sandbox.bubblewrap import PACKAGE
 from tinytorch_compete.sandbox.counters import Instructions

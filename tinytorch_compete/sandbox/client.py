@@ -9,7 +9,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from tinytorch_compete.model import MIB
+from tinytorch_compete.model.result import MIB
 from tinytorch_compete.notebook import KEPT_MEDIA, clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs

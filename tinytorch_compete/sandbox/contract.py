@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nbformat import NotebookNode
 
-from tinytorch_compete.model import Inputs, Limits, Run, Timed
+from tinytorch_compete.model.result import Inputs, Limits, Run, Timed
 
 
 class Sandbox(Protocol):

@@ -21,7 +21,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.files import copy_sent
-from tinytorch_compete.model import (
+from tinytorch_compete.model.result import (
     Answer,
     CellRun,
     Cost,

@@ -16,7 +16,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verdict
+from tinytorch_compete.model.result import Answer, CellRun, Inputs, Limits, Timed, Verdict
 from tinytorch_compete.notebook import clean
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel, Compete

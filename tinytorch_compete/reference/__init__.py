@@ -1,0 +1,1 @@
+"""The reference TinyTorch, a package that kernels find on their path."""
