@@ -25,9 +25,11 @@ import numpy as np
 import psutil
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import inference, metrics
-from tinytorch_compete.model.result import Inputs, Limits, Timed
+from tinytorch_compete import metrics
+from tinytorch_compete.model.challenge import Limits
+from tinytorch_compete.model.run import Inputs, Timed
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.util import stats
 
 LIMITS = Limits(memory_mib=512, wall_s=120)
 NEIGHBOUR = """
@@ -154,7 +156,7 @@ def pairs(options: argparse.Namespace) -> dict[str, list[float]]:
             mine = chance.choice(pools["base"], n, replace=False)
             theirs = chance.choice(pools[f"+{share} %"], n, replace=False)
             faster = np.log(mine).mean() > np.log(theirs).mean()
-            apart = inference.paired_p(mine, theirs, "log", 0.02) <= inference.ALPHA
+            apart = stats.paired_p(mine, theirs, "log", 0.02) <= stats.ALPHA
             counts["order"] += not faster and share > 0
             counts["wrong"] += apart and (not faster or share == 0)
             counts["right"] += apart and faster and share > 0
@@ -170,7 +172,7 @@ def pairs(options: argparse.Namespace) -> dict[str, list[float]]:
 
 
 def _covers(samples: Sequence[float], pool: Sequence[float]) -> bool:
-    found = inference.estimate(list(samples), "log", 0.0)
+    found = stats.estimate(list(samples), "log", 0.0)
     truth = math.exp(np.log(pool).mean())
     assert found.low is not None and found.high is not None
     return found.low <= truth <= found.high
@@ -190,7 +192,7 @@ def coverage(options: argparse.Namespace) -> None:
     for (name, draw), n in itertools.product(kinds.items(), (3, 5, 10)):
         held = 0
         for samples in np.exp(draw((20_000, n))):
-            found = inference.estimate(list(samples), "log")
+            found = stats.estimate(list(samples), "log")
             held += bool(found.low and found.high and found.low <= 1 <= found.high)
         print(f"  {name:32s} {n:3d} runs: {held / 20_000:.1%}")
 

@@ -22,7 +22,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete import notebook, pack, submission
 from tinytorch_compete.errors import EvidenceError, NotebookError, PackError, StoreError
-from tinytorch_compete.model.result import Answer, Inputs
+from tinytorch_compete.model.run import Answer, Inputs
 from tinytorch_compete.sandbox.channel import Channel
 from tinytorch_compete.sandbox.client import BoundedClient
 from tinytorch_compete.sandbox.contender import Clock

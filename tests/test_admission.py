@@ -9,7 +9,8 @@ from test_roster import SIZE, at, result, said
 
 from tinytorch_compete import submission
 from tinytorch_compete.admission import admit
-from tinytorch_compete.model.result import Dates, Result
+from tinytorch_compete.model.challenge import Dates
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.roster import Roster, enrol
 from tinytorch_compete.submission import Submission
 

@@ -11,12 +11,12 @@ import pytest
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete import advising, feedback, grading, pack
-from tinytorch_compete.costs import LineCost, Profile
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.result import Answer, Run, Verdict
+from tinytorch_compete.model.profile import LineCost, Profile
+from tinytorch_compete.model.run import Answer, Run, Verdict
 from tinytorch_compete.model.suggestion import Advice
 from tinytorch_compete.profile import taking
 from tinytorch_compete.sandbox.fake import FakeSandbox

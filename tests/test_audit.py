@@ -8,7 +8,8 @@ from test_ranking import CHALLENGE, result
 
 from tinytorch_compete import audit
 from tinytorch_compete.audit import Recount
-from tinytorch_compete.model.result import Verdict, Withdrawal
+from tinytorch_compete.model.result import Withdrawal
+from tinytorch_compete.model.run import Verdict
 
 N = 2000
 OLD = result("ada", 0.9, 255.0)

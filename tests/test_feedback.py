@@ -6,10 +6,11 @@ import msgspec
 from classes import CHALLENGE, attempt
 
 from tinytorch_compete import feedback
-from tinytorch_compete.costs import Profile
-from tinytorch_compete.markdown import GAP
-from tinytorch_compete.model.result import Result, Verdict
+from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model.result import Result
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.model.suggestion import Advice
+from tinytorch_compete.rendering.markdown import GAP
 
 
 def summary(result: Result) -> str:

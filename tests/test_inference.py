@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import stats as scipy_stats
 
-from tinytorch_compete import inference
+from tinytorch_compete.util import stats
 
 RNG_SEED = 20260301
 
@@ -25,11 +25,11 @@ def simulation_error(share: float, times: int) -> float:
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
 @pytest.mark.parametrize("scale", ["linear", "log"])
-def test_intervals_cover_the_truth_in_95_of_100(n: int, scale: inference.Scale) -> None:
+def test_intervals_cover_the_truth_in_95_of_100(n: int, scale: stats.Scale) -> None:
     times = 3000
     draws = rng().normal(0.7, 0.2, (times, n))
     draws, truth = (np.exp(draws), math.exp(0.7)) if scale == "log" else (draws, 0.7)
-    found = [inference.estimate(row, scale) for row in draws]
+    found = [stats.estimate(row, scale) for row in draws]
     covered = sum(made.low <= truth <= made.high for made in found) / times
     assert covered == pytest.approx(0.95, abs=simulation_error(0.95, times))
 
@@ -37,28 +37,28 @@ def test_intervals_cover_the_truth_in_95_of_100(n: int, scale: inference.Scale) 
 def test_a_resolution_makes_intervals_wider_and_never_narrower() -> None:
     draws = rng().normal(1, 0.02, (1000, 3))
     for row in draws:
-        plain, floored = inference.estimate(row), inference.estimate(row, resolution=0.02)
+        plain, floored = stats.estimate(row), stats.estimate(row, resolution=0.02)
         assert floored.high - floored.low >= plain.high - plain.low
         assert floored.value == plain.value
 
 
 def test_an_estimate_agrees_with_scipy() -> None:
     values = rng().normal(10, 3, 7)
-    made = inference.estimate(values)
-    low, high = stats.t.interval(0.95, 6, values.mean(), stats.sem(values))
+    made = stats.estimate(values)
+    low, high = scipy_stats.t.interval(0.95, 6, values.mean(), scipy_stats.sem(values))
     assert (made.value, made.low, made.high) == pytest.approx((values.mean(), low, high))
 
 
 def test_ratios_have_geometric_means_and_intervals_that_turn_with_them() -> None:
     values = (0.5, 1.0, 4.0)
-    one = inference.estimate(values, "log")
-    other = inference.estimate([1 / value for value in values], "log")
-    assert one.value == pytest.approx(stats.gmean(values))
+    one = stats.estimate(values, "log")
+    other = stats.estimate([1 / value for value in values], "log")
+    assert one.value == pytest.approx(scipy_stats.gmean(values))
     assert (other.low, other.high) == pytest.approx((1 / one.high, 1 / one.low))
 
 
 def test_one_sample_has_no_interval() -> None:
-    made = inference.estimate((3.0,), "log", 0.1)
+    made = stats.estimate((3.0,), "log", 0.1)
     assert (made.value, made.n, made.low, made.high) == (pytest.approx(3.0), 1, None, None)
 
 
@@ -67,10 +67,10 @@ def test_the_paired_test_agrees_with_scipy() -> None:
     for n in (2, 3, 5, 12):
         one = np.exp(generator.normal(0, 1, n))
         other = one * np.exp(generator.normal(0.3, 0.2, n))
-        expected = stats.ttest_rel(one, other).pvalue
-        assert inference.paired_p(one, other) == pytest.approx(expected)
-        expected = stats.ttest_rel(np.log(one), np.log(other)).pvalue
-        assert inference.paired_p(one, other, "log") == pytest.approx(expected)
+        expected = scipy_stats.ttest_rel(one, other).pvalue
+        assert stats.paired_p(one, other) == pytest.approx(expected)
+        expected = scipy_stats.ttest_rel(np.log(one), np.log(other)).pvalue
+        assert stats.paired_p(one, other, "log") == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_the_paired_test_agrees_with_scipy() -> None:
 def test_too_little_or_too_regular_data_has_a_plain_answer(
     one: tuple[float, ...], other: tuple[float, ...], p: float
 ) -> None:
-    assert inference.paired_p(one, other) == p
+    assert stats.paired_p(one, other) == p
 
 
 def test_a_difference_below_the_resolution_is_not_believed() -> None:
     one, other = (1.0, 2.0, 3.0), (1.001, 2.001, 3.001)
-    assert inference.paired_p(one, other) < 1e-6
-    assert inference.paired_p(one, other, resolution=0.02) > 0.9
+    assert stats.paired_p(one, other) < 1e-6
+    assert stats.paired_p(one, other, resolution=0.02) > 0.9
 
 
 def test_holm_by_hand() -> None:
     """The smallest is multiplied by 4, the next by 3, by 2, by 1; none falls below one before."""
-    assert inference.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert inference.holm([0.5, 0.6]) == [1.0, 1.0]
-    assert inference.holm([]) == []
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.holm([0.5, 0.6]) == [1.0, 1.0]
+    assert stats.holm([]) == []
 
 
 def test_holm_rejects_what_stepping_down_rejects() -> None:
@@ -109,48 +109,48 @@ def test_holm_rejects_what_stepping_down_rejects() -> None:
         values = generator.uniform(0, 0.05, 6) ** generator.uniform(0.5, 2)
         rejected = set()
         for k, place in enumerate(np.argsort(values)):
-            if values[place] > inference.ALPHA / (len(values) - k):
+            if values[place] > stats.ALPHA / (len(values) - k):
                 break
             rejected.add(int(place))
-        corrected = inference.holm(values)
-        assert {i for i, p in enumerate(corrected) if p <= inference.ALPHA} == rejected
+        corrected = stats.holm(values)
+        assert {i for i, p in enumerate(corrected) if p <= stats.ALPHA} == rejected
 
 
 @pytest.mark.parametrize("rows", [2, 6, 12])
 def test_equal_ones_are_called_apart_in_5_of_100_boards_at_most(rows: int) -> None:
     times = 600
     boards = rng().normal(1, 0.1, (times, rows, 5))
-    wrong = sum(any(inference.apart([list(board)])) for board in boards) / times
+    wrong = sum(any(stats.apart([list(board)])) for board in boards) / times
     assert wrong <= 0.05 + simulation_error(0.05, times)
 
 
 def test_clearly_different_ones_are_apart() -> None:
     generator = rng()
     board = [level + generator.normal(0, 0.01, 5) for level in (1.0, 1.5, 2.0)]
-    assert inference.apart([board]) == [set(itertools.combinations(range(3), 2))]
+    assert stats.apart([board]) == [set(itertools.combinations(range(3), 2))]
 
 
 def test_a_board_of_one_or_none_has_nobody_apart() -> None:
-    assert inference.apart([]) == []
-    assert inference.apart([[], [(1.0, 2.0)]]) == [set(), set()]
+    assert stats.apart([]) == []
+    assert stats.apart([[], [(1.0, 2.0)]]) == [set(), set()]
 
 
 def test_equal_ones_in_many_groups_are_one_family() -> None:
     times = 600
     boards = rng().normal(1, 0.1, (times, 5, 2, 5))
-    wrong = sum(any(inference.apart([list(g) for g in board])) for board in boards) / times
+    wrong = sum(any(stats.apart([list(g) for g in board])) for board in boards) / times
     assert wrong <= 0.05 + simulation_error(0.05, times)
 
 
 def test_the_runs_that_would_tell_do_tell_in_four_of_five() -> None:
     one = np.array([0.0, 0.1, -0.1, 0.2, -0.2]) + 1.1
     other = np.ones(5)
-    needed = inference.runs_to_tell(one, other)
+    needed = stats.runs_to_tell(one, other)
     assert needed is not None
     times = 2000
     mean, spread = 0.1, (one - other).std(ddof=1)
     draws = rng().normal(mean, spread, (times, needed))
-    told = sum(inference.paired_p(row, np.zeros(needed)) <= inference.ALPHA for row in draws)
+    told = sum(stats.paired_p(row, np.zeros(needed)) <= stats.ALPHA for row in draws)
     assert told / times == pytest.approx(0.8, abs=0.02 + simulation_error(0.8, times))
 
 
@@ -167,12 +167,12 @@ def test_the_runs_that_would_tell_do_tell_in_four_of_five() -> None:
 def test_how_many_runs_is_not_said_where_it_cannot_be(
     one: tuple[float, ...], other: tuple[float, ...], runs: int | None
 ) -> None:
-    assert inference.runs_to_tell(one, other) == runs
+    assert stats.runs_to_tell(one, other) == runs
 
 
 def test_a_fifth_of_wild_values_moves_the_centre_little() -> None:
     tame = rng().normal(1, 0.01, 20)
     wild = np.concatenate([tame[:16], [100.0] * 4])
-    assert inference.hodges_lehmann(wild) == pytest.approx(1, abs=0.03)
-    assert inference.hodges_lehmann((1.0, 3.0)) == 2.0
-    assert inference.hodges_lehmann((7.0,)) == 7.0
+    assert stats.hodges_lehmann(wild) == pytest.approx(1, abs=0.03)
+    assert stats.hodges_lehmann((1.0, 3.0)) == 2.0
+    assert stats.hodges_lehmann((7.0,)) == 7.0

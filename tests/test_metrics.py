@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tinytorch_compete import metrics
-from tinytorch_compete.model.result import Answer, Cost, Round
+from tinytorch_compete.model.run import Answer, Cost, Round
 
 
 def answer(*pairs: tuple[float, float], share: float = 1.0, counted: int | None = None) -> Answer:

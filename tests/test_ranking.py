@@ -8,9 +8,12 @@ import msgspec
 import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import inference, metrics, pack, ranking
-from tinytorch_compete.model.result import Challenge, Requirement, Result, Verdict, Withdrawal
+from tinytorch_compete import metrics, pack, ranking
+from tinytorch_compete.model.challenge import Challenge, Requirement
+from tinytorch_compete.model.result import Result, Withdrawal
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.ranking import Row
+from tinytorch_compete.util import stats
 
 CHALLENGE = pack.find()["efficient-training"].challenge
 FAST = pack.find()["fast-convolution"].challenge
@@ -273,7 +276,7 @@ def test_what_is_published_tells_no_name_and_not_the_order_of_names() -> None:
 
 def test_a_ratio_is_shown_with_its_interval() -> None:
     metric = FAST.metric("speedup")
-    made = inference.estimate((2.0, 2.1, 1.9, 2.0, 2.0), "log", metric.resolution)
+    made = stats.estimate((2.0, 2.1, 1.9, 2.0, 2.0), "log", metric.resolution)
     assert ranking.format_estimate(metric, made) == "2 x reference (1.91 to 2.09)"
 
 

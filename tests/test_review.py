@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinytorch_compete import notebook, pack, review, verification
-from tinytorch_compete.model.result import Run, Verdict
+from tinytorch_compete.model.run import Run, Verdict
 
 # Samples that do on purpose what a person should look at.
 LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}

@@ -9,9 +9,11 @@ import msgspec
 
 from tinytorch_compete import submission
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.result import Dates, Result
+from tinytorch_compete.model.challenge import Dates
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.roster import NEVER, Roster
 from tinytorch_compete.submission import Submission
+from tinytorch_compete.util.times import in_utc, shown
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -78,16 +80,6 @@ def admit(
         tuple((work, refused[work.student]) for work in works if work.student in refused),
         tuple(sorted(undated)),
     )
-
-
-def in_utc(time: dt.datetime) -> dt.datetime:
-    """A time in UTC; one without a zone is taken for UTC."""
-    return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
-
-
-def shown(time: dt.datetime) -> str:
-    """A time for people, such as ``2026-03-01 23:59 UTC``."""
-    return f"{in_utc(time):%Y-%m-%d %H:%M} UTC"
 
 
 def _digest(work: Submission) -> str:

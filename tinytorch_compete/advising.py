@@ -21,17 +21,18 @@ from nbformat import NotebookNode
 
 from tinytorch_compete import grading, insights
 from tinytorch_compete.advice import choosing
-from tinytorch_compete.costs import Insight, Profile, Trial
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.files import copy_sent
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
-from tinytorch_compete.model.result import MIB, Limits, Run, Verdict
-from tinytorch_compete.model.suggestion import Advice, Autopsy
+from tinytorch_compete.model.challenge import MIB, Limits
+from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model.run import Run, Verdict
+from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight, Trial
 from tinytorch_compete.notebook import grade_id
 from tinytorch_compete.profile import reasons, taking
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import Submission
+from tinytorch_compete.util.files import copy_sent
 
 MOST_TRIED = 6
 # No further change is begun after this long; one that has begun takes seven runs at most.

@@ -30,7 +30,9 @@ import msgspec
 
 from tinytorch_compete import grading, pack, ranking, submission
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.result import Challenge, Identity, Result, Verdict
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Identity, Result
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 

@@ -8,7 +8,8 @@ import msgspec
 
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import Plan, grade
-from tinytorch_compete.model.result import Challenge, Result
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import Submission
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinytorch_compete import audit, metrics, ranking
-from tinytorch_compete.model.result import CellResult, Challenge, Result
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import CellResult, Result
 
 NO_TIER = "no tier"
 

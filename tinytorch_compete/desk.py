@@ -16,10 +16,13 @@ from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.data import Dataset, prepare
 from tinytorch_compete.entrant import Entrant, Receipt
 from tinytorch_compete.errors import CompeteError, DataError, PackError, StoreError
-from tinytorch_compete.model.result import Challenge, Result, Verdict
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Result
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.pack import Entry
-from tinytorch_compete.panel import Panel
+from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes, about, invitation
 from tinytorch_compete.wishes import wanted as _wanted
 
@@ -232,7 +235,7 @@ def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:
         shared = ", less what teammates sent" if who.team else ""
         rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC{shared}"))
     if dates.closes:
-        rows.append(("closes", admission.shown(dates.closes)))
+        rows.append(("closes", times.shown(dates.closes)))
     return Panel(f"Receipt: {entry.slug}", ("!", ""), tuple(rows))
 
 

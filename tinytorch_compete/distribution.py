@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinytorch_compete import ranking
-from tinytorch_compete.markdown import row_of
-from tinytorch_compete.model.result import Challenge, Result
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Result
+from tinytorch_compete.rendering.markdown import row_of
 
 FIGURES = 3
 # From worst to best: beyond the quarters, beside the median, at it.

@@ -12,9 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from tinytorch_compete import files, team
+from tinytorch_compete import team
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.model.result import MIB
+from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.util import files
 
 FILE = "compete.json"
 # Letters and digits of any script, with single marks between them that no markup gives a meaning.

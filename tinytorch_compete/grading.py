@@ -23,18 +23,9 @@ from tinytorch_compete.data import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.exam import Exam, PublicExam
-from tinytorch_compete.model.result import (
-    MIB,
-    Challenge,
-    Evidence,
-    Identity,
-    Inputs,
-    Limits,
-    Result,
-    Run,
-    Timed,
-    Verdict,
-)
+from tinytorch_compete.model.challenge import MIB, Challenge, Limits
+from tinytorch_compete.model.result import Identity, Result
+from tinytorch_compete.model.run import Evidence, Inputs, Run, Timed, Verdict
 from tinytorch_compete.model.suggestion import Advice
 from tinytorch_compete.outcome import Trial
 from tinytorch_compete.pack import Entry, Grader

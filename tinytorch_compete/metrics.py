@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.inference import hodges_lehmann
-from tinytorch_compete.model.result import Answer, CellJudgement, Challenge, Cost, Evidence, Round
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import CellJudgement
+from tinytorch_compete.model.run import Answer, Cost, Evidence, Round
+from tinytorch_compete.util.stats import hodges_lehmann
 
 Array = np.ndarray[Any, Any]
 UNASKED = "the run ended before this was asked"

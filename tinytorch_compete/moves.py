@@ -11,7 +11,8 @@ import msgspec
 import pandas as pd
 
 from tinytorch_compete import causes, ranking, roster
-from tinytorch_compete.model.result import Challenge, Result
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.roster import Roster
 
 Way = Literal["up", "down", "same", "new", "left"]

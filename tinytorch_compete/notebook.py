@@ -17,7 +17,8 @@ import nbformat
 from nbformat import NotebookNode, v4, validator
 
 from tinytorch_compete.errors import Fault, NotebookError
-from tinytorch_compete.model.result import MIB
+from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.util.text import clean
 
 MAX_NOTEBOOK_MIB = 20
 MAX_CELLS = 2000
@@ -110,11 +111,6 @@ def _valid(path: Path, document: dict[str, Any]) -> NotebookNode:
 
 def _text(source: Any) -> str:
     return clean("".join(source) if isinstance(source, list) else source)
-
-
-def clean(text: Any) -> str:
-    """A text that can be written as UTF-8: halves of surrogate pairs become question marks."""
-    return str(text).encode("utf-8", "replace").decode()
 
 
 def grade_id(cell: NotebookNode) -> str:

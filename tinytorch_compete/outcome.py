@@ -14,17 +14,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import psutil
 
-from tinytorch_compete import inference, metrics, notebook, ranking, review
+from tinytorch_compete import metrics, ranking, review
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.result import (
-    CellResult,
-    Challenge,
-    Identity,
-    Judgement,
-    Result,
-    Run,
-    Verdict,
-)
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import CellResult, Identity, Judgement, Result
+from tinytorch_compete.model.run import Run, Verdict
+from tinytorch_compete.util import stats, text
 
 RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
 
@@ -113,7 +108,7 @@ def _samples(trials: Sequence[Trial]) -> dict[str, tuple[float, ...]]:
 
 
 def _mean(challenge: Challenge, name: str, values: Sequence[float]) -> float:
-    return inference.estimate(values, ranking.declared(challenge, name).scale).value
+    return stats.estimate(values, ranking.declared(challenge, name).scale).value
 
 
 def _mean_cells(trials: Sequence[Trial]) -> tuple[CellResult, ...]:
@@ -161,7 +156,7 @@ def unrun(
     return Result(
         identity=identity,
         verdict=verdict,
-        message=notebook.clean(message),
+        message=text.clean(message),
         points=None if verdict == Verdict.FAULT else 0.0,
         max_points=max_points,
         tier="",

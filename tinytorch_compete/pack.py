@@ -15,14 +15,9 @@ from nbformat import NotebookNode
 from tinytorch_compete import notebook
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.result import (
-    Challenge,
-    DatasetChoice,
-    Evidence,
-    Inputs,
-    Judgement,
-    Timed,
-)
+from tinytorch_compete.model.challenge import Challenge, DatasetChoice
+from tinytorch_compete.model.result import Judgement
+from tinytorch_compete.model.run import Evidence, Inputs, Timed
 
 PACKAGE = Path(__file__).resolve().parent
 ENTRY_POINTS = "tinytorch_compete.packs"

@@ -13,14 +13,15 @@ import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete import checking, notebook
-from tinytorch_compete.costs import Profile
 from tinytorch_compete.data.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
-from tinytorch_compete.model.result import Inputs, Limits, Timed, Verdict
+from tinytorch_compete.model.challenge import Limits
+from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model.run import Inputs, Timed, Verdict
+from tinytorch_compete.model.suggestion import Reason
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.profile import reasons, taking, view
-from tinytorch_compete.profile.reasons import Reason
 from tinytorch_compete.sandbox.contract import Sandbox
 
 # For a notebook of no challenge: more than any of ours, and less than what a laptop has.

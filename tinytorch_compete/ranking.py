@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from tinytorch_compete import inference
-from tinytorch_compete.inference import Estimate
-from tinytorch_compete.model.result import Challenge, Identity, Metric, Result, Verdict
+from tinytorch_compete.model.challenge import Challenge, Metric
+from tinytorch_compete.model.result import Identity, Result
+from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.util import stats
+from tinytorch_compete.util.stats import Estimate
 
 # Word lists for pseudonyms: short, neutral, easy to tell apart when read aloud.
 ADJECTIVES = (
@@ -259,7 +261,7 @@ def format_estimate(metric: Metric, estimate: Estimate) -> str:
 
 def error_rate(challenge: Challenge) -> float:
     """Each rank metric's equal part of ``inference.ALPHA`` (Bonferroni): a board keeps to it."""
-    return inference.ALPHA / len(challenge.rank)
+    return stats.ALPHA / len(challenge.rank)
 
 
 def _in_order(
@@ -287,7 +289,7 @@ def _split(
     ]
     rows = [[attempt.samples.get(metric.name, ()) for attempt in group] for group in ordered]
     found = []
-    apart = inference.apart(rows, metric.scale, metric.resolution, error_rate(challenge))
+    apart = stats.apart(rows, metric.scale, metric.resolution, error_rate(challenge))
     for (path, _), group, told in zip(groups, ordered, apart, strict=True):
         starts = [0]
         for place in range(1, len(group)):
@@ -307,7 +309,7 @@ def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Att
 
 def _estimate(samples: Mapping[str, Sequence[float]], metric: Metric) -> Estimate | None:
     values = samples.get(metric.name)
-    return inference.estimate(values, metric.scale, metric.resolution) if values else None
+    return stats.estimate(values, metric.scale, metric.resolution) if values else None
 
 
 def _sort_key(samples: Mapping[str, Sequence[float]], metric: Metric) -> tuple[bool, float]:

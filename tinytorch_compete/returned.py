@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.model.result import MIB, Result
+from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model.result import Result
 
 # A comment, which neither a notebook nor a page shows; base64, so that it is the same in both.
 MARK = re.compile(rb"<!-- tinytorch-compete ([A-Za-z0-9+/=]{1,20000}) -->")

@@ -12,15 +12,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tinytorch_compete.model.result import Challenge, Run
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.run import Run
+from tinytorch_compete.util.frameworks import FRAMEWORKS
 
-# By the names that one imports; a box with walls hides the installed ones.
-FRAMEWORKS = tuple(
-    "aesara autograd catboost chainer cuml cupy fastai flax functorch haiku jax jaxlib keras "
-    "lightgbm lightning mindspore mlx mxnet onnxruntime paddle pytensor pytorch_lightning skl2onnx "
-    "sklearn skorch tensorflow tf_keras theano thinc tinygrad torch torchgen torchvision "
-    "transformers xgboost".split()
-)
 # What an answer has no need of, by module, by name and by what it says in a string.
 _REASONS: Mapping[str, tuple[str, str, str]] = {
     "touches the grader's probe": ("compete_probe", "", r"COMPETE_|compete_probe"),

@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinytorch_compete import admission, entrant, files, pack, ranking, returned
+from tinytorch_compete import entrant, pack, ranking, returned
 from tinytorch_compete.course import exchange
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.result import Challenge
+from tinytorch_compete.model.challenge import Challenge
 from tinytorch_compete.pack import Entry
-from tinytorch_compete.panel import Panel
+from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.returned import Returned
+from tinytorch_compete.util import files, times
 
 
 def panels(
@@ -56,7 +57,7 @@ def _own(entry: Entry, folder: Path, who: Entrant, detailed: bool) -> Panel:
     answered = {result.submitted_at for _, result in told}
     rows = [_row(entry.challenge, result) for _, result in told]
     rows += [
-        (admission.shown(receipt.sent_at), "sent", "", "", "", "", "")
+        (times.shown(receipt.sent_at), "sent", "", "", "", "", "")
         for receipt in who.receipts
         if receipt.sent_at not in answered
     ]
@@ -74,7 +75,7 @@ def _own(entry: Entry, folder: Path, who: Entrant, detailed: bool) -> Panel:
             lines += [f"{name}: {got:g} of {most:g} points" for name, got, most in newest.cells]
         lines += [f"Feedback: {path}"]
     if detailed:
-        lines += [f"Sent {admission.shown(r.sent_at)}: {r.sha256}" for r in who.receipts]
+        lines += [f"Sent {times.shown(r.sent_at)}: {r.sha256}" for r in who.receipts]
         lines += [f"Hints taken: {who.hints}."]
     return Panel(f"Your results: {entry.slug}", columns, tuple(rows), tuple(lines))
 
@@ -83,7 +84,7 @@ def _row(challenge: Challenge, result: Returned) -> tuple[str, ...]:
     first = challenge.rank[0]
     points = "–" if result.points is None else f"{result.points:g}/{result.max_points:g}"
     return (
-        admission.shown(result.submitted_at or result.graded_at),
+        times.shown(result.submitted_at or result.graded_at),
         result.verdict + (" (final)" if result.final else ""),
         points,
         result.tier,

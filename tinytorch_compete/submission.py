@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
-from tinytorch_compete.files import BYPRODUCTS, DATA
-from tinytorch_compete.model.result import MIB
+from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.util.files import BYPRODUCTS, DATA
 
 TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we
 SENT = "%Y-%m-%d %H:%M:%S.%f %Z"  # nbgrader's format

@@ -12,7 +12,8 @@ import msgspec
 
 from tinytorch_compete import grading, notebook
 from tinytorch_compete.errors import NotebookError, PackError, StoreError
-from tinytorch_compete.model.result import Result, Verdict
+from tinytorch_compete.model.result import Result
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submission import SENT, TIMESTAMP, Submission

@@ -16,7 +16,8 @@ import numpy as np
 
 from tinytorch_compete import metrics
 from tinytorch_compete.exam import CHECK_N, Exam
-from tinytorch_compete.model.result import CellJudgement, Evidence, Inputs, Judgement
+from tinytorch_compete.model.result import CellJudgement, Judgement
+from tinytorch_compete.model.run import Evidence, Inputs
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from tinytorch_compete import metrics
 from tinytorch_compete.exam import CHECK_N, Exam
-from tinytorch_compete.model.result import CellJudgement, Evidence, Inputs, Judgement
+from tinytorch_compete.model.result import CellJudgement, Judgement
+from tinytorch_compete.model.run import Evidence, Inputs
 
 CLASSES = 10
 # Share of the points of the holdout cell at an accuracy, from the first tier to the last.

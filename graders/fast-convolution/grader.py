@@ -12,7 +12,8 @@ import numpy as np
 
 from tinytorch_compete import metrics
 from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.result import Answer, CellJudgement, Evidence, Inputs, Judgement, Timed
+from tinytorch_compete.model.result import CellJudgement, Judgement
+from tinytorch_compete.model.run import Answer, Evidence, Inputs, Timed
 
 Array = np.ndarray[Any, Any]
 SMALL = (2, 3, 7, 9), (4, 3, 5, 5)

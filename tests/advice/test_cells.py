@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from tinytorch_compete.advice.cells import make
-from tinytorch_compete.costs import CellCost, Held, Insight, LineCost, Moment, Profile, Step, Trial
 from tinytorch_compete.insights import find
-from tinytorch_compete.model.suggestion import Advice, Autopsy
-from tinytorch_compete.profile.reasons import Reason
+from tinytorch_compete.model.profile import CellCost, Held, LineCost, Moment, Profile, Step
+from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight, Reason, Trial
 
 TRIAL = Trial(2.0, 2.0, 412.0, 258.0, True)
 TRIED = Insight(

@@ -20,10 +20,10 @@ from nbformat import v4
 from tinytorch_compete import feedback, grading, insights, notebook, pack, store
 from tinytorch_compete.advice import cells
 from tinytorch_compete.cli import tables
-from tinytorch_compete.costs import LineCost, Profile
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.result import Verdict
+from tinytorch_compete.model.profile import LineCost, Profile
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.model.suggestion import Advice, Autopsy
 from tinytorch_compete.profile import taking
 from tinytorch_compete.profile.report import lines_of

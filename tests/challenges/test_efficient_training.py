@@ -10,7 +10,8 @@ import pytest
 from tinytorch_compete import notebook, pack
 from tinytorch_compete.data import prepare
 from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.result import Answer, Evidence, Judgement
+from tinytorch_compete.model.result import Judgement
+from tinytorch_compete.model.run import Answer, Evidence
 from tinytorch_compete.pack import Entry, Grader
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,8 @@ import pytest
 from tinytorch_compete import notebook, pack, verification
 from tinytorch_compete.data import prepare
 from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.result import Answer, Cost, Evidence, Judgement, Round, Timed
+from tinytorch_compete.model.result import Judgement
+from tinytorch_compete.model.run import Answer, Cost, Evidence, Round, Timed
 from tinytorch_compete.pack import Entry, Grader
 
 Array = np.ndarray[Any, Any]

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from classes import NAMES, SECRET, SLUG, attempt, history
 
-from tinytorch_compete import files, ranking
+from tinytorch_compete import ranking
 from tinytorch_compete.cli import tables
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.model.result import Verdict
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.store import Store
+from tinytorch_compete.util import files
 
 
 @pytest.fixture

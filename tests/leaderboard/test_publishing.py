@@ -14,12 +14,14 @@ import nbformat
 import pytest
 from classes import CHALLENGE, MONDAY, NAMES, SECRET, SHARING, SLUG, attempt, history
 
-from tinytorch_compete import picture, ranking
+from tinytorch_compete import ranking
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
-from tinytorch_compete.model.result import Metric, Result, Withdrawal
+from tinytorch_compete.model.challenge import Metric
+from tinytorch_compete.model.result import Result, Withdrawal
+from tinytorch_compete.rendering import chart
 from tinytorch_compete.roster import Entered, Roster, Team
 from tinytorch_compete.sandbox import noise, race
 
@@ -203,9 +205,9 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("theme", [picture.COLOURS, page.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("theme", [chart.COLOURS, page.DARK], ids=["light", "dark"])
 def test_words_and_marks_stand_out_in_both_themes(theme: dict[str, str]) -> None:
-    assert theme.keys() == picture.COLOURS.keys()
+    assert theme.keys() == chart.COLOURS.keys()
     paper = luminance(theme["paper"])
     for name in ("ink", "muted", "accent", "second"):
         darker, lighter = sorted((paper, luminance(theme[name])))

@@ -6,10 +6,10 @@ import re
 
 import msgspec
 
-from tinytorch_compete.costs import CellCost, LineCost, Profile
+from tinytorch_compete.model.profile import CellCost, LineCost, Profile
+from tinytorch_compete.model.suggestion import Reason
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.page import fragment, page
-from tinytorch_compete.profile.reasons import Reason
 from tinytorch_compete.profile.table import markdown
 
 NASTY = "x = '</td><script>alert(1)</script>|`*_[a](http://b)'"

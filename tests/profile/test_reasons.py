@@ -6,8 +6,9 @@ import datetime
 
 import msgspec
 
-from tinytorch_compete.costs import CellCost, LineCost, Operands, Profile
-from tinytorch_compete.profile.reasons import Reason, reasons
+from tinytorch_compete.model.profile import CellCost, LineCost, Operands, Profile
+from tinytorch_compete.model.suggestion import Reason
+from tinytorch_compete.profile.reasons import reasons
 from tinytorch_compete.profile.roof import Rate, Roof
 
 

@@ -21,8 +21,8 @@ import tinytorch_compete
 from tinytorch_compete import entrant, magics, pack
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.pack import Entry
-from tinytorch_compete.panel import Panel, as_html
 from tinytorch_compete.profile import roof
+from tinytorch_compete.rendering.panel import Panel, as_html
 
 
 @pytest.fixture

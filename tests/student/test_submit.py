@@ -13,15 +13,16 @@ import pytest
 from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import admission, desk, entrant, standing, submission
+from tinytorch_compete import desk, entrant, standing, submission
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, PackError, StoreError
-from tinytorch_compete.model.result import Dates
+from tinytorch_compete.model.challenge import Dates
 from tinytorch_compete.pack import Entry, read_challenge
-from tinytorch_compete.panel import Panel
+from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.store import Store
+from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes
 
 UTC = dt.UTC
@@ -135,7 +136,7 @@ def test_feedback_that_nbgrader_released_is_fetched_and_read(
     (panel,) = standing.panels({"mine": entry}, folder, None, None, False)
     ((sent, verdict, *_),) = panel.rows
     assert verdict == "OK"
-    assert sent == admission.shown(entrant.read(folder).receipts[0].sent_at)
+    assert sent == times.shown(entrant.read(folder).receipts[0].sent_at)
     assert panel.lines[-1].endswith("mine.html")
 
 

@@ -17,7 +17,7 @@ from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.leaderboard import data
 from tinytorch_compete.pack import Entry
-from tinytorch_compete.panel import Panel
+from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.roster import Roster, enrol
 from tinytorch_compete.wishes import Wishes
 

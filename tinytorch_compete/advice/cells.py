@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.advice import choosing
-from tinytorch_compete.costs import Held, Insight, Moment, Profile, Step
-from tinytorch_compete.markdown import escape, fence, row_of, sentence
-from tinytorch_compete.model.suggestion import Advice, Autopsy
+from tinytorch_compete.model.profile import Held, Moment, Profile, Step
+from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight, Reason
 from tinytorch_compete.profile import table, view
-from tinytorch_compete.profile.reasons import TITLE, Reason
+from tinytorch_compete.profile.reasons import TITLE
 from tinytorch_compete.profile.report import lines_of
+from tinytorch_compete.rendering.markdown import escape, fence, row_of, sentence
 
 LARGEST, DEEPEST = 5, 3
 SUGGESTIONS = "suggestions"  # the cell on what to try

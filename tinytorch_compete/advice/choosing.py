@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tinytorch_compete import insights
-from tinytorch_compete.costs import Insight, Profile, Trial
 from tinytorch_compete.insights import gain
-from tinytorch_compete.model.result import Verdict
+from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model.suggestion import Insight, Trial
 from tinytorch_compete.profile import view
 
 AT_FIRST = 3

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment, files, pack, verification
+from tinytorch_compete import enrolment, pack, verification
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.classroom import grade
 from tinytorch_compete.cli.folder import Final, Folder, stored
@@ -18,6 +18,7 @@ from tinytorch_compete.leaderboard import data
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.store import Store
+from tinytorch_compete.util import files
 
 LEADERBOARD = "leaderboard"
 

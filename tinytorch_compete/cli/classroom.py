@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import (
-    admission,
-    advising,
-    enrolment,
-    files,
-    grading,
-    submission,
-)
+from tinytorch_compete import admission, advising, enrolment, grading, submission
 from tinytorch_compete import shadow as shadows
 from tinytorch_compete.cli import shadowing, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
@@ -45,13 +38,15 @@ from tinytorch_compete.course.results import (
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError
 from tinytorch_compete.grading import Graded, Plan, Task
-from tinytorch_compete.model.result import Result, Verdict
+from tinytorch_compete.model.result import Result
+from tinytorch_compete.model.run import Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.roster import Roster, counted, sharing
 from tinytorch_compete.sandbox import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
 from tinytorch_compete.submission import Submission
+from tinytorch_compete.util import files, times
 
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
@@ -320,9 +315,9 @@ def _grade(
 def _check_closed(entry: Entry) -> None:
     """Raise ``CompeteError`` while a challenge is open."""
     closes = entry.challenge.dates.closes
-    if closes and dt.datetime.now(dt.UTC) < admission.in_utc(closes):
+    if closes and dt.datetime.now(dt.UTC) < times.in_utc(closes):
         raise CompeteError(
-            f"{entry.slug} is open until {admission.shown(closes)}: the final grading uses up its "
+            f"{entry.slug} is open until {times.shown(closes)}: the final grading uses up its "
             "secret seeds, so run it after that, or change dates.closes in challenge.toml."
         )
 

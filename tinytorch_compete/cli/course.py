@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment, files, pack, store, verification
+from tinytorch_compete import enrolment, pack, store, verification
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, download
@@ -19,6 +19,7 @@ from tinytorch_compete.course.results import FOLDER
 from tinytorch_compete.data import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.roster import counted
+from tinytorch_compete.util import files
 
 app = typer.Typer(help="A course that uses nbgrader.", no_args_is_help=True, rich_markup_mode=None)
 Course = Annotated[Path, typer.Option("--course", help="The course's folder.")]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from tinytorch_compete import inference, ranking
+from tinytorch_compete import ranking
 from tinytorch_compete import roster as rosters
 from tinytorch_compete.cli.tables import console, plain, table
 from tinytorch_compete.leaderboard.tables import difference
-from tinytorch_compete.model.result import Challenge, Metric, Result
+from tinytorch_compete.model.challenge import Challenge, Metric
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.ranking import Row
 from tinytorch_compete.roster import Competitor, Roster
+from tinytorch_compete.util import stats
 
 Line = tuple[str, str]
 
@@ -105,7 +107,7 @@ def _telling(challenge: Challenge, own: Sequence[Row], metric: Metric, row: Row,
     if len(mine) != len(theirs) or len(mine) < 2:
         return "too few runs of the same seeds to say more"
     alpha = ranking.error_rate(challenge) / math.comb(len(own), 2)
-    needed = inference.runs_to_tell(mine, theirs, metric.scale, metric.resolution, alpha)
+    needed = stats.runs_to_tell(mine, theirs, metric.scale, metric.resolution, alpha)
     if needed is None:
-        return f"not even {inference.MOST_RUNS} runs would tell"
+        return f"not even {stats.MOST_RUNS} runs would tell"
     return f"about {max(1, needed - len(mine))} more runs each would tell"

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete import files, profiling
+from tinytorch_compete import profiling
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain, table
 from tinytorch_compete.profile import page, view
@@ -19,6 +19,7 @@ from tinytorch_compete.profile.table import bar
 from tinytorch_compete.profile.view import Row, Section
 from tinytorch_compete.profiling import Portrait
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.util import files
 
 COLUMNS = (">line", "~source", ">hits", ">time", "!", ">peak MiB", "!", ">net MiB")
 SOURCE, GAP = 1, 2

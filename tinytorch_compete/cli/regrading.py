@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import audit, causes, enrolment, files, moves, ranking, shadow
+from tinytorch_compete import audit, causes, enrolment, moves, ranking, shadow
 from tinytorch_compete.cli.boards import LEADERBOARD
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Final, Folder, options, stored
@@ -17,9 +17,11 @@ from tinytorch_compete.cli.tables import console, say, table
 from tinytorch_compete.course.results import FOLDER, SECRET, name
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.leaderboard import data
-from tinytorch_compete.model.result import Challenge, Result
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Result
 from tinytorch_compete.moves import Move
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.util import files
 
 
 def diff(

@@ -9,7 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from tinytorch_compete import enrolment, entrant, files, pack, store
+from tinytorch_compete import enrolment, entrant, pack, store
 from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.details import print_details
@@ -19,6 +19,7 @@ from tinytorch_compete.course.results import DATABASE, FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model.result import Result
 from tinytorch_compete.roster import Roster, counted
+from tinytorch_compete.util import files
 
 NOTHING = (
     "there are no results here. As a student, see the challenges by tito compete list and take "

@@ -14,7 +14,7 @@ from tinytorch_compete import desk, pack, standing
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.tables import console, download, errors, plain, seconds, table
 from tinytorch_compete.entrant import Shown
-from tinytorch_compete.panel import Panel
+from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.wishes import Wishes
 

@@ -15,8 +15,8 @@ from tinytorch_compete import advising, notebook, profiling
 from tinytorch_compete.advice import cells, choosing
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain
-from tinytorch_compete.costs import Insight, Moment, Profile
-from tinytorch_compete.model.suggestion import Advice, Autopsy
+from tinytorch_compete.model.profile import Moment, Profile
+from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.report import lines_of
 from tinytorch_compete.sandbox.local import LocalSandbox

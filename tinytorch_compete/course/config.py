@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tinytorch_compete import files
 from tinytorch_compete.errors import StoreError
+from tinytorch_compete.util import files
 
 NAME = "nbgrader_config.py"
 BEGIN = "# >>> tinytorch-compete, written by: tito compete course init >>>"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from tinytorch_compete.model.result import Challenge, Metric, Result
+from tinytorch_compete.model.challenge import Challenge, Metric
+from tinytorch_compete.model.result import Result
 
 
 def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:

@@ -17,8 +17,8 @@ from tinytorch_compete.course import config
 from tinytorch_compete.course.release import STARTER
 from tinytorch_compete.data import Dataset
 from tinytorch_compete.errors import PackError, StoreError
-from tinytorch_compete.files import DATA
 from tinytorch_compete.pack import Entry
+from tinytorch_compete.util.files import DATA
 
 SOURCE = "source"
 # nbgrader's exchange leaves larger files behind (CourseDirectory.max_file_size, in 1000 bytes).

@@ -14,7 +14,7 @@ from tinytorch_compete import entrant, notebook, submission
 from tinytorch_compete.course.release import student_version
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import NotebookError, StoreError
-from tinytorch_compete.model.result import MIB
+from tinytorch_compete.model.challenge import MIB
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.submission import MAX_FILES, MAX_MIB, Submission
 

@@ -9,11 +9,13 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import distribution, enrolment, feedback, files, returned, roster
+from tinytorch_compete import distribution, enrolment, feedback, returned, roster
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.result import Challenge, Identity, Result
+from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model.result import Identity, Result
 from tinytorch_compete.roster import Roster
+from tinytorch_compete.util import files
 
 SENT = "This is its result, which a teammate sent."
 FOLDER, DATABASE, SECRET, FEEDBACK = "graded", "results.sqlite", "secret", "feedback"

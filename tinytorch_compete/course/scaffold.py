@@ -8,9 +8,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import files
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.pack import GRADERS, NOTEBOOKS
+from tinytorch_compete.util import files
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

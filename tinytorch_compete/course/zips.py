@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from tinytorch_compete.errors import NotebookError, StoreError
-from tinytorch_compete.model.result import MIB
+from tinytorch_compete.model.challenge import MIB
 from tinytorch_compete.submission import MAX_FILES, MAX_MIB, MAX_NAME
 
 # What an archive may unfold to: one submission's worth, and so much for each byte that it has

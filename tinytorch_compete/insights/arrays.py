@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from tinytorch_compete.insights.code import Code
-from tinytorch_compete.insights.syntax import dotted, keyword, method, number, receiver
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import dotted, keyword, method, number, receiver
 
 SINGLE = {"numpy.float32", "np.float32", "float32", "f4", "single"}
 DOUBLE = {"numpy.float64", "np.float64", "float64", "f8", "float", "double"}

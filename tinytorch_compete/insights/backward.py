@@ -6,17 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.syntax import (
-    arguments,
-    dotted,
-    loads,
-    method,
-    receiver,
-    root,
-    within,
-)
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import arguments, dotted, loads, method, receiver, root, within
 
 NODES = re.compile(
     r"^_?(parents?|prev|previous|child|children|inputs|creators?|deps|operands|sources"

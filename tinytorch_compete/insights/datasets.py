@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.arrays import dtype_named
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.syntax import (
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import (
     arguments,
     counted,
     dotted,

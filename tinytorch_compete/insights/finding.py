@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from tinytorch_compete.insights.code import Code
+from tinytorch_compete.source.code import Code
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.steps import descends
-from tinytorch_compete.insights.syntax import (
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import (
     assignments,
     dotted,
     inside,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.nests import is_product, kind, nests
-from tinytorch_compete.insights.syntax import shown
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import shown
 
 # Measured on one core: c[i, j] += a[i, t] * b[t, j] takes 1.2 microseconds, `a * b` of a million
 # float32 0.1 nanoseconds an element, and `@` of two 40 x 40 matrices a 25,000th of three loops.

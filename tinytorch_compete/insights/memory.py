@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.arrays import REDUCTIONS, dtype, is_fresh, passes
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.insights.steps import factors, taken_off
-from tinytorch_compete.insights.syntax import dotted, line, method, names, number, shown
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import dotted, line, method, names, number, shown
 
 # An expression of fewer passes is ordinary arithmetic; batch normalisation's backward has six.
 MANY_PASSES = 8

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import TypeGuard
 
-from tinytorch_compete.insights.code import LOOPS, Code
-from tinytorch_compete.insights.syntax import (
+from tinytorch_compete.source.code import LOOPS, Code
+from tinytorch_compete.source.syntax import (
     arguments,
     assignments,
     changed,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-from tinytorch_compete.insights.code import LOOPS, Code
-from tinytorch_compete.insights.syntax import dotted, method, names, receiver, within
+from tinytorch_compete.source.code import LOOPS, Code
+from tinytorch_compete.source.syntax import dotted, method, names, receiver, within
 
 OPTIMISER = re.compile(r"(^|[._])(opt|optim|optimi[sz]er)$")
 # What frameworks call it: torch, Keras and optax.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import mistune
 from nbformat import NotebookNode
 
-from tinytorch_compete.picture import COLOURS
+from tinytorch_compete.rendering.chart import COLOURS
 
 PAGE = """\
 <!DOCTYPE html>

@@ -12,11 +12,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from tinytorch_compete import inference, ranking
+from tinytorch_compete import ranking
 from tinytorch_compete.leaderboard.tables import letter
-from tinytorch_compete.model.result import Challenge, Metric
-from tinytorch_compete.picture import COLOURS, Picture, drawn
+from tinytorch_compete.model.challenge import Challenge, Metric
 from tinytorch_compete.ranking import Attempt, Row
+from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
+from tinytorch_compete.util import stats
 
 MEMORY = "peak_mib"
 NAMED = 6  # more handles in one sentence are no finding
@@ -162,7 +163,7 @@ def _by_handle(metric: Metric, history: Sequence[Attempt]) -> dict[str, dict[dt.
     for attempt in history:
         if attempt.day is None or attempt.withdrawn or not attempt.samples.get(metric.name):
             continue
-        value = inference.estimate(attempt.samples[metric.name], metric.scale).value
+        value = stats.estimate(attempt.samples[metric.name], metric.scale).value
         before = found[attempt.handle].get(attempt.day, value)
         found[attempt.handle][attempt.day] = _better(metric)(before, value)
     return found

@@ -15,10 +15,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import files, ranking
+from tinytorch_compete import ranking
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.leaderboard import cells, data, page
 from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.util import files
 
 EXECUTION_S = 300
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tinytorch_compete import inference, ranking
+from tinytorch_compete import ranking
 from tinytorch_compete.leaderboard.data import Board
-from tinytorch_compete.model.result import Challenge, Metric
+from tinytorch_compete.model.challenge import Challenge, Metric
 from tinytorch_compete.ranking import Row
 from tinytorch_compete.sandbox import noise
+from tinytorch_compete.util import stats
 
 # What each figure of a noise certificate means (see ``sandbox.noise``), and how it is shown.
 SIGNS = {
@@ -222,7 +223,7 @@ def _differences(
 
 def _mean(metric: Metric, group: Sequence[Row]) -> float | None:
     values = [r.estimates[metric.name].value for r in group if metric.name in r.estimates]
-    return inference.estimate(values, metric.scale).value if values else None
+    return stats.estimate(values, metric.scale).value if values else None
 
 
 def difference(metric: Metric, one: float, other: float) -> str:

@@ -1,11 +1,12 @@
-"""The advice on one submission, as frozen data."""
+"""What to do about costs: findings, tried fixes, and advice on one submission, as frozen data."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from tinytorch_compete.costs import Insight, Profile
-from tinytorch_compete.profile.reasons import Reason
+from tinytorch_compete.model.profile import Profile
 
 
 class Autopsy(msgspec.Struct, frozen=True):
@@ -38,3 +39,47 @@ class Advice(msgspec.Struct, frozen=True):
     autopsy: Autopsy | None = None
     note: str = ""
     reasons: tuple[Reason, ...] = ()
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """A change that was applied to a copy and run: what it cost before and after.
+
+    ``same`` says whether the answers were equal within tolerance.
+    """
+
+    seconds_before: float
+    seconds_after: float
+    peak_mib_before: float
+    peak_mib_after: float
+    same: bool
+
+
+class Insight(msgspec.Struct, frozen=True):
+    """A finding about lines of one source: mildest word first, the answer last.
+
+    ``look`` says what to look at, ``why`` what happens there and why it costs, ``change`` what to
+    do. ``guide`` names the section of the guide on it. ``diff`` is the change as a unified diff
+    where it can be made mechanically, and ``trial`` what it gained; ``None`` means not tried.
+    """
+
+    name: str
+    source: str
+    lines: tuple[int, ...]
+    look: str
+    why: str
+    change: str
+    guide: str
+    diff: str = ""
+    trial: Trial | None = None
+
+
+Kind = Literal["call-overhead-bound", "memory-bound", "compute-bound", "below the roof"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a line costs what it costs; ``source`` and ``line`` as in ``LineCost``."""
+
+    source: str
+    line: int
+    kind: Kind
+    words: str

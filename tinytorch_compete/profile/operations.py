@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tinytorch_compete.insights.code import Code, read
-from tinytorch_compete.insights.syntax import dotted
 from tinytorch_compete.profile.shapes import Array, Value, einsum, matmul, reduced, result, viewed
+from tinytorch_compete.source.code import Code, read
+from tinytorch_compete.source.syntax import dotted
 
 MOST_PATHS = 12
 LARGE = 2**20  # smaller results are mostly put where others have been

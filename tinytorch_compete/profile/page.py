@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from tinytorch_compete.costs import Profile
+from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model.suggestion import Reason
 from tinytorch_compete.profile import view
-from tinytorch_compete.profile.reasons import TITLE, UNMEASURED, Reason
+from tinytorch_compete.profile.reasons import TITLE, UNMEASURED
 from tinytorch_compete.profile.view import Row, Section
 
 HOTTEST = 5  # lines of each list at the top

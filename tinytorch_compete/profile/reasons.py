@@ -21,17 +21,14 @@ Hits that are estimates are good to a factor of about 4: such a line has rule 1 
 from __future__ import annotations
 
 import math
-from typing import Literal
 
-import msgspec
-
-from tinytorch_compete.costs import LineCost, Operands, Profile
-from tinytorch_compete.insights.code import read
+from tinytorch_compete.model.profile import LineCost, Operands, Profile
+from tinytorch_compete.model.suggestion import Reason
 from tinytorch_compete.profile import operations, roof, view
 from tinytorch_compete.profile.operations import Work
 from tinytorch_compete.profile.roof import Precision, Roof
+from tinytorch_compete.source.code import read
 
-Kind = Literal["call-overhead-bound", "memory-bound", "compute-bound", "below the roof"]
 MOSTLY_CALLS = 0.5
 MANY_HITS, FEW_CALLS = 1000, 3
 REACH, REACH_OF_PART = 0.25, 0.5
@@ -41,15 +38,6 @@ UNMEASURED = (
     "To see why the hottest lines cost what they cost, run tito compete doctor --roofline once."
 )
 TITLE = "Why the hottest lines cost what they cost"
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why a line costs what it costs; ``source`` and ``line`` as in ``LineCost``."""
-
-    source: str
-    line: int
-    kind: Kind
-    words: str
 
 
 def here(profile: Profile) -> tuple[Reason, ...] | None:

@@ -9,8 +9,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from tinytorch_compete.costs import CellCost, Held, LineCost, Moment, Operands, Profile, Step
 from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.model.profile import (
+    CellCost,
+    Held,
+    LineCost,
+    Moment,
+    Operands,
+    Profile,
+    Step,
+)
 from tinytorch_compete.profile.operations import MOST_PATHS, watched
 
 MAX_LINES = 20_000

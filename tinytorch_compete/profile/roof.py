@@ -24,8 +24,8 @@ import psutil
 from platformdirs import user_cache_path
 from threadpoolctl import threadpool_limits
 
-from tinytorch_compete import files
-from tinytorch_compete.model.result import MIB
+from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.util import files
 
 REPEATS = 11
 SIDE = 1024  # of the matrices: large enough that packing and edges cost little

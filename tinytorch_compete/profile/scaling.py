@@ -20,9 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from tinytorch_compete.errors import DataError
-from tinytorch_compete.inference import Estimate, leading
-from tinytorch_compete.model.result import MIB
-from tinytorch_compete.picture import COLOURS, Picture, drawn
+from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
+from tinytorch_compete.util.stats import Estimate, leading
 
 REPEATS = 5
 SHORTEST_S = 0.001  # of what is timed: calls are repeated up to it, for a clock has its own noise

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tinytorch_compete.costs import Profile
-from tinytorch_compete.markdown import row_of
+from tinytorch_compete.model.profile import Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.view import Row
+from tinytorch_compete.rendering.markdown import row_of
 
 FULL, WIDTH = "█", 8
 LONGEST = 72

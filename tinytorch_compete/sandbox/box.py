@@ -19,11 +19,12 @@ import psutil
 
 from tinytorch_compete.box import landlock
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.files import BYPRODUCTS, is_sent
-from tinytorch_compete.model.result import MIB, Inputs, Limits
+from tinytorch_compete.model.challenge import MIB, Limits
+from tinytorch_compete.model.run import Inputs
 from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, users, watch
 from tinytorch_compete.sandbox.bubblewrap import PACKAGE
 from tinytorch_compete.sandbox.counters import Instructions
+from tinytorch_compete.util.files import BYPRODUCTS, is_sent
 
 INSIDE = "/box"
 PREFIX = "ttc-"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tinytorch_compete.review import FRAMEWORKS
+from tinytorch_compete.util.frameworks import FRAMEWORKS
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # What the dynamic loader, time zones and Debian's alternatives need of /etc, and no more.

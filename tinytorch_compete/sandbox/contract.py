@@ -8,7 +8,8 @@ from typing import Protocol
 
 from nbformat import NotebookNode
 
-from tinytorch_compete.model.result import Inputs, Limits, Run, Timed
+from tinytorch_compete.model.challenge import Limits
+from tinytorch_compete.model.run import Inputs, Run, Timed
 
 
 class Sandbox(Protocol):

@@ -16,14 +16,15 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.result import Answer, CellRun, Inputs, Limits, Timed, Verdict
-from tinytorch_compete.notebook import clean
+from tinytorch_compete.model.challenge import Limits
+from tinytorch_compete.model.run import Answer, CellRun, Inputs, Timed, Verdict
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel, Compete
 from tinytorch_compete.sandbox.client import BoundedClient, QuietClient
 from tinytorch_compete.sandbox.contender import UNANSWERED, Clock
 from tinytorch_compete.sandbox.provisioner import NAME
 from tinytorch_compete.sandbox.relay import ENDED, Address, Relay
+from tinytorch_compete.util.text import clean
 
 # What reading a message raises when its signature, its JSON or its fields are wrong.
 UNINTELLIGIBLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)

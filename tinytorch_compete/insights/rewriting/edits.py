@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from tinytorch_compete.insights.code import Code, read
-from tinytorch_compete.insights.syntax import last_line, line, loads, root, within
+from tinytorch_compete.source.code import Code, read
+from tinytorch_compete.source.syntax import last_line, line, loads, root, within
 
 
 class Edit(msgspec.Struct, frozen=True):

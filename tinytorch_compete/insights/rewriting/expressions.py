@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from tinytorch_compete.insights import copies, dtypes, graph, losses
 from tinytorch_compete.insights.arrays import creates_double, dtype
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.rewriting import edits
 from tinytorch_compete.insights.rewriting.edits import Edit
-from tinytorch_compete.insights.syntax import (
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import (
     counted,
     dotted,
     inside,

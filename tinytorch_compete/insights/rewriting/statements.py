@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from tinytorch_compete.insights import hygiene, memory
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.rewriting import edits
 from tinytorch_compete.insights.rewriting.edits import Edit
-from tinytorch_compete.insights.syntax import changed, dotted, inside, keyword, line, loads
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import changed, dotted, inside, keyword, line, loads
 
 EVERY = 100
 

@@ -7,10 +7,10 @@ import copy
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.insights.arrays import ELEMENTWISE
-from tinytorch_compete.insights.code import Code
 from tinytorch_compete.insights.rewriting import edits
 from tinytorch_compete.insights.rewriting.edits import Edit
-from tinytorch_compete.insights.syntax import counted, dotted, names, number
+from tinytorch_compete.source.code import Code
+from tinytorch_compete.source.syntax import counted, dotted, names, number
 
 Lines = set[int]
 

@@ -1,7 +1,8 @@
 """Grade target: all points from an accuracy of 80 % on, and none below."""
 
 from tinytorch_compete import metrics
-from tinytorch_compete.model.result import CellJudgement, Inputs, Judgement
+from tinytorch_compete.model.result import CellJudgement, Judgement
+from tinytorch_compete.model.run import Inputs
 
 PROBES = ("first", "second")
 

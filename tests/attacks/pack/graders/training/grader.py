@@ -4,7 +4,8 @@ The class numbers that a submission trains on are shuffled by the secret seed.
 """
 
 from tinytorch_compete import metrics
-from tinytorch_compete.model.result import CellJudgement, Inputs, Judgement
+from tinytorch_compete.model.result import CellJudgement, Judgement
+from tinytorch_compete.model.run import Inputs
 
 
 def inputs(exam):

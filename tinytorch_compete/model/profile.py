@@ -1,4 +1,4 @@
-"""What code costs and what to do about it: profiles, findings and tried changes, as frozen data.
+"""What code costs, line by line, as frozen data.
 
 Units are in the names, as in ``model``; none of this ranks anybody.
 """
@@ -100,35 +100,3 @@ class Profile(msgspec.Struct, frozen=True):
     timeline: tuple[tuple[float, float], ...] = ()
     operands: tuple[Operands, ...] = ()
     moment: Moment | None = None
-
-
-class Trial(msgspec.Struct, frozen=True):
-    """A change that was applied to a copy and run: what it cost before and after.
-
-    ``same`` says whether the answers were equal within tolerance.
-    """
-
-    seconds_before: float
-    seconds_after: float
-    peak_mib_before: float
-    peak_mib_after: float
-    same: bool
-
-
-class Insight(msgspec.Struct, frozen=True):
-    """A finding about lines of one source: mildest word first, the answer last.
-
-    ``look`` says what to look at, ``why`` what happens there and why it costs, ``change`` what to
-    do. ``guide`` names the section of the guide on it. ``diff`` is the change as a unified diff
-    where it can be made mechanically, and ``trial`` what it gained; ``None`` means not tried.
-    """
-
-    name: str
-    source: str
-    lines: tuple[int, ...]
-    look: str
-    why: str
-    change: str
-    guide: str
-    diff: str = ""
-    trial: Trial | None = None

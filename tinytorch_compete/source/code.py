@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from tinytorch_compete.insights.syntax import (
+from tinytorch_compete.source.syntax import (
     FUNCTIONS,
     assignments,
     dotted,

@@ -1,0 +1,1 @@
+"""Panels, Markdown, and charts, all escaped."""

@@ -1,0 +1,1 @@
+"""Student source as syntax trees, shared by insights and profiling."""

@@ -1,0 +1,1 @@
+"""Files, text, times, and statistics."""
