@@ -25,9 +25,8 @@ import numpy as np
 import psutil
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import metrics
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Inputs, Timed
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.model import Inputs, Limits, Timed
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.util import stats
 

@@ -122,7 +122,7 @@ def plain(_: Callable[[int], None], __: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def ours(_: Callable[[int], None], folder: Path) -> Iterator[None]:
     """This project's profiler, as in a kernel."""
-    from tinytorch_compete.box.compete_profiling.profiler import Profiler
+    from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
     profiler = Profiler(str(folder))
     profiler.start()

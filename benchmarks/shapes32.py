@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytorch_compete.data.shapes32 import CLASSES, generate
+from tinytorch_compete.datasets.shapes32 import CLASSES, generate
 from tinytorch_compete.reference.tinytorch import (
     Adam,
     Conv2d,

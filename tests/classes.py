@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import metrics, pack
-from tinytorch_compete.model.result import Result
+from tinytorch_compete import pack
+from tinytorch_compete.judging import tiers
+from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Entered, Roster
 
 SLUG = "fast-convolution"
@@ -39,7 +40,7 @@ def attempt(
         made,
         identity=msgspec.structs.replace(made.identity, challenge=SLUG, final=final),
         metrics={"speedup": speedup, "instructions": 500 / speedup},
-        tier=metrics.tier(CHALLENGE, speedup),
+        tier=tiers.tier(CHALLENGE, speedup),
         division="",
         samples=samples,
         runs=5,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
 FILE = "<ipython-input-1-truth>"  # as IPython names the code of a cell
 MIB = 2**20

@@ -7,12 +7,11 @@ from pathlib import Path
 import msgspec
 from test_roster import SIZE, at, result, said
 
-from tinytorch_compete import submission
 from tinytorch_compete.admission import admit
-from tinytorch_compete.model.challenge import Dates
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Dates, Result
 from tinytorch_compete.roster import Roster, enrol
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.submission import Submission
 
 
 def sent(folder: Path, student: str, hours: float) -> Submission:

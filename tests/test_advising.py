@@ -15,14 +15,12 @@ from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.profile import LineCost, Profile
-from tinytorch_compete.model.run import Answer, Run, Verdict
-from tinytorch_compete.model.suggestion import Advice
+from tinytorch_compete.model import Advice, Answer, LineCost, Profile, Run, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions.submission import Submission
 
 WIDE = """\
 def predict(train_images, train_labels, images):

@@ -8,8 +8,7 @@ from test_ranking import CHALLENGE, result
 
 from tinytorch_compete import audit
 from tinytorch_compete.audit import Recount
-from tinytorch_compete.model.result import Withdrawal
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Verdict, Withdrawal
 
 N = 2000
 OLD = result("ada", 0.9, 255.0)

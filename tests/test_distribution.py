@@ -8,8 +8,7 @@ from classes import CHALLENGE, LEVELS, NAMES, SLUG, attempt
 
 from tinytorch_compete import distribution, feedback
 from tinytorch_compete.course import results
-from tinytorch_compete.model.result import Result, Withdrawal
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Result, Verdict, Withdrawal
 from tinytorch_compete.rendering.markdown import GAP
 
 CLASS = [attempt(name, level) for name, level in zip(NAMES, LEVELS, strict=True)]

@@ -6,10 +6,7 @@ import msgspec
 from classes import CHALLENGE, attempt
 
 from tinytorch_compete import feedback
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
-from tinytorch_compete.model.suggestion import Advice
+from tinytorch_compete.model import Advice, Profile, Result, Verdict
 from tinytorch_compete.rendering.markdown import GAP
 
 

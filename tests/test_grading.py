@@ -12,16 +12,16 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, pack, ranking, submission
+from tinytorch_compete import feedback, grading, pack, ranking
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.store import Store
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.submission import Submission
 
 SECRET = b"a secret of tests"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tinytorch_compete import metrics
-from tinytorch_compete.model.run import Answer, Cost, Round
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.model import Answer, Cost, Round
 
 
 def answer(*pairs: tuple[float, float], share: float = 1.0, counted: int | None = None) -> Answer:

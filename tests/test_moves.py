@@ -7,9 +7,7 @@ import pytest
 from test_ranking import CHALLENGE, SECRET, result
 
 from tinytorch_compete import moves
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import CellResult, Result, Withdrawal
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import CellResult, Challenge, Result, Verdict, Withdrawal
 from tinytorch_compete.moves import Move
 from tinytorch_compete.roster import Entered, Roster, Team
 

@@ -10,8 +10,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import notebook
 from tinytorch_compete.errors import Fault, NotebookError
+from tinytorch_compete.submissions import notebook
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and so on").decode()
 

@@ -9,6 +9,7 @@ import pytest
 from tinytorch_compete import pack
 from tinytorch_compete.course.scaffold import CHALLENGE, scaffold
 from tinytorch_compete.errors import PackError
+from tinytorch_compete.judging import grader
 
 
 @pytest.fixture
@@ -76,10 +77,10 @@ def test_a_grader_without_its_functions_is_named(folder: Path) -> None:
     path = folder / "graders" / "mine" / "grader.py"
     path.write_text("def inputs(exam): return {}\n")
     with pytest.raises(PackError, match="judge is missing"):
-        pack.Grader(path)
+        grader.Grader(path)
     path.write_text("def inputs(exam:\n")
     with pytest.raises(PackError, match="can't be loaded"):
-        pack.Grader(path)
+        grader.Grader(path)
 
 
 def test_two_packs_with_one_slug_are_refused(folder: Path, tmp_path: Path) -> None:

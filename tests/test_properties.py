@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from nbformat import v4
 from test_notebook import master
 
-from tinytorch_compete import feedback, notebook
+from tinytorch_compete import feedback
 from tinytorch_compete.errors import EvidenceError, NotebookError
 from tinytorch_compete.sandbox.evidence import parse_npy, parse_sizes
+from tinytorch_compete.submissions import notebook
 
 settings.register_profile("bounded", max_examples=150, deadline=None)
 settings.load_profile("bounded")

@@ -8,10 +8,9 @@ import msgspec
 import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import metrics, pack, ranking
-from tinytorch_compete.model.challenge import Challenge, Requirement
-from tinytorch_compete.model.result import Result, Withdrawal
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete import pack, ranking
+from tinytorch_compete.judging import tiers
+from tinytorch_compete.model import Challenge, Requirement, Result, Verdict, Withdrawal
 from tinytorch_compete.ranking import Row
 from tinytorch_compete.util import stats
 
@@ -32,13 +31,13 @@ def result(
     at: dt.datetime = MONDAY,
 ) -> Result:
     """A result of five runs; ``noise`` is added to the accuracy, a little to the peak."""
-    tier = metrics.tier(CHALLENGE, accuracy)
+    tier = tiers.tier(CHALLENGE, accuracy)
     return msgspec.structs.replace(
         stored(student, verdict),
         metrics={"accuracy": accuracy},
         peak_mib=peak_mib,
         tier=tier,
-        division=metrics.division(CHALLENGE, peak_mib) if tier else "",
+        division=tiers.division(CHALLENGE, peak_mib) if tier else "",
         samples={
             "accuracy": tuple(accuracy + x for x in noise),
             "peak_mib": tuple(peak_mib + x for x in noise),
@@ -281,13 +280,13 @@ def test_a_ratio_is_shown_with_its_interval() -> None:
 
 
 def test_tiers_and_divisions_start_exactly_at_their_figures() -> None:
-    assert [metrics.tier(CHALLENGE, x) for x in (0.1999, 0.2, 0.8999, 0.9)] == [
+    assert [tiers.tier(CHALLENGE, x) for x in (0.1999, 0.2, 0.8999, 0.9)] == [
         "",
         "beginner",
         "advanced",
         "expert",
     ]
-    assert [metrics.division(CHALLENGE, x) for x in (256.0, 256.1, 1024.0, 1025.0)] == [
+    assert [tiers.division(CHALLENGE, x) for x in (256.0, 256.1, 1024.0, 1025.0)] == [
         "256 MiB",
         "512 MiB",
         "1024 MiB",

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from tinytorch_compete import notebook, pack, review, verification
-from tinytorch_compete.model.run import Run, Verdict
+from tinytorch_compete import pack, verification
+from tinytorch_compete.model import Run, Verdict
+from tinytorch_compete.submissions import flags, notebook
 
 # Samples that do on purpose what a person should look at.
 LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}
@@ -23,23 +24,23 @@ SAMPLES = [
 ]
 
 
-def flags(source: str, **files: int) -> str:
-    return " ".join(review.read({"cell train": source}, {"mine.ipynb": 1000, **files}))
+def flags_of(source: str, **files: int) -> str:
+    return " ".join(flags.read({"cell train": source}, {"mine.ipynb": 1000, **files}))
 
 
 @pytest.mark.parametrize("work", SAMPLES)
 def test_honest_samples_have_no_flags_and_tricky_ones_do(work) -> None:
     cells = notebook.read(work.notebook).cells
     answers = {notebook.grade_id(cell): cell.source for cell in cells if notebook.is_solution(cell)}
-    found = review.read(answers | work.code(), work.sizes())
+    found = flags.read(answers | work.code(), work.sizes())
     assert bool(found) == (work.student in LOOKED_AT), found
 
 
 def test_the_reference_framework_has_no_flags() -> None:
-    folder = Path(review.__file__).parent / "reference"
+    folder = Path(flags.__file__).parents[1] / "reference"
     sources = {path.name: path.read_text() for path in folder.rglob("*.py")}
     assert len(sources) > 5
-    assert review.read(sources, {}) == ()
+    assert flags.read(sources, {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -56,14 +57,14 @@ def test_the_reference_framework_has_no_flags() -> None:
     ],
 )
 def test_another_framework_is_named_however_it_is_imported(source: str) -> None:
-    assert "Uses another framework, torch: cell train." in flags(source)
+    assert "Uses another framework, torch: cell train." in flags_of(source)
 
 
 def test_a_module_of_ones_own_is_no_framework() -> None:
     source = "from autograd import Function\nimport tinytorch.autograd"
-    assert "autograd" in flags(source)
-    assert flags(source, **{"autograd.py": 900}) == ""
-    assert flags(source, **{"autograd/__init__.py": 900}) == ""
+    assert "autograd" in flags_of(source)
+    assert flags_of(source, **{"autograd.py": 900}) == ""
+    assert flags_of(source, **{"autograd/__init__.py": 900}) == ""
 
 
 def weights(count: int, kind: str) -> str:
@@ -83,18 +84,18 @@ def weights(count: int, kind: str) -> str:
     ids=["int8 network", "gold's network in bytes", "in pieces", "docstring", "one number"],
 )
 def test_weights_in_a_text_are_seen(source: str) -> None:
-    assert flags(source) == "Holds data in its text: cell train."
+    assert flags_of(source) == "Holds data in its text: cell train."
 
 
 def test_weights_as_numbers_are_seen() -> None:
     numbers = np.random.default_rng(0).normal(size=640).round(3).tolist()
-    assert flags(f"W = np.array({numbers})") == "Holds a long list of numbers: cell train."
-    assert flags(f"W = np.array({numbers[:100]})") == ""
+    assert flags_of(f"W = np.array({numbers})") == "Holds a long list of numbers: cell train."
+    assert flags_of(f"W = np.array({numbers[:100]})") == ""
 
 
 def test_long_words_and_rules_in_prose_are_no_data() -> None:
     source = f"print('{'=' * 3000}')\n'''{'an honest sentence about gradients. ' * 200}'''"
-    assert flags(source) == ""
+    assert flags_of(source) == ""
 
 
 @pytest.mark.parametrize(
@@ -118,19 +119,19 @@ def test_long_words_and_rules_in_prose_are_no_data() -> None:
     ],
 )
 def test_tricks_are_named(source: str, words: str) -> None:
-    assert words.lower() in flags(source).lower()
+    assert words.lower() in flags_of(source).lower()
 
 
 @pytest.mark.parametrize(
     "source", ["model.eval()", "re.compile('a')", "np.load('data/train_images.npy', mmap_mode='r')"]
 )
 def test_what_only_looks_alike_is_not_named(source: str) -> None:
-    assert flags(source) == ""
+    assert flags_of(source) == ""
 
 
 def test_files_that_are_no_code_are_named() -> None:
     files = {"w.npz": 10, "notes.md": 900, "big.txt": 10**6, "tinytorch/tensor.py": 10**6}
-    found = flags("1", **files)
+    found = flags_of("1", **files)
     assert "no code: w.npz." in found
     assert "large file: big.txt." in found
     assert "notes" not in found
@@ -139,7 +140,7 @@ def test_files_that_are_no_code_are_named() -> None:
 
 def test_many_places_make_one_sentence() -> None:
     sources = {f"f{number}.py": "import torch" for number in range(10)}
-    assert review.read(sources, {}) == (
+    assert flags.read(sources, {}) == (
         "Uses another framework, torch: f0.py, f1.py, f2.py and 7 more.",
     )
 
@@ -158,11 +159,11 @@ def test_many_places_make_one_sentence() -> None:
     ids=["minus", "attributes", "brackets", "nul", "surrogate", "number", "nothing"],
 )
 def test_what_breaks_a_parser_is_named(source: str) -> None:
-    assert "Can't be looked at" in flags(source)
+    assert "Can't be looked at" in flags_of(source)
 
 
 def test_more_code_than_anybody_writes_is_named() -> None:
-    found = review.read({"a.py": "1\n" * review.MAX_SOURCE, "b.py": "import torch"}, {})
+    found = flags.read({"a.py": "1\n" * flags.MAX_SOURCE, "b.py": "import torch"}, {})
     assert found == ("Is beyond the first 256 KiB of code, which are looked at: a.py, b.py.",)
 
 
@@ -173,19 +174,17 @@ def a_run(**facts: float) -> Run:
 
 def test_a_tier_that_took_no_training_is_flagged() -> None:
     challenge = ENTRIES["efficient-training"].challenge
-    assert review.figures(challenge, "expert", a_run(cpu_s=9.0)) == ()
-    (found,) = review.figures(challenge, "expert", a_run(cpu_s=0.4))
+    assert flags.figures(challenge, "expert", a_run(cpu_s=9.0)) == ()
+    (found,) = flags.figures(challenge, "expert", a_run(cpu_s=0.4))
     assert found.startswith("Reached expert with 0.4 s of CPU")
-    assert review.figures(challenge, "", a_run(cpu_s=0.4)) == ()
+    assert flags.figures(challenge, "", a_run(cpu_s=0.4)) == ()
 
 
 def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
     challenge = ENTRIES["efficient-training"].challenge
-    assert "Kept 1.9 cores busy" in review.figures(challenge, "", a_run(cpu_s=19.0))[0]
+    assert "Kept 1.9 cores busy" in flags.figures(challenge, "", a_run(cpu_s=19.0))[0]
     wide = msgspec.structs.replace(challenge.limits, threads=2)
-    assert (
-        review.figures(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19)) == ()
-    )
+    assert flags.figures(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19)) == ()
 
 
 @pytest.mark.parametrize(
@@ -200,5 +199,5 @@ def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
 def test_a_run_that_is_far_off_the_others_is_flagged(
     slug: str, name: str, values: tuple[float, ...], said: str
 ) -> None:
-    flags = review.spread(pack.find()[slug].challenge, {name: values})
-    assert [said in flag for flag in flags] == ([True] if said else [])
+    raised = flags.spread(pack.find()[slug].challenge, {name: values})
+    assert [said in flag for flag in raised] == ([True] if said else [])

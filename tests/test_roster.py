@@ -10,8 +10,7 @@ from test_store import result as stored
 
 from tinytorch_compete import entrant, roster, team
 from tinytorch_compete.entrant import Entrant
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.roster import Arrival, Roster, enrol
 
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinytorch_compete import notebook, pack, similarity, verification
+from tinytorch_compete import pack, verification
+from tinytorch_compete.submissions import notebook, similarity
 
 TEMPLATE = "def train(images, labels, seed):\n    raise NotImplementedError()\n"
 ONE = """

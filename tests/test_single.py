@@ -12,7 +12,7 @@ from nbformat import v4
 
 import tinytorch_compete
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Verdict
 
 PACK = Path(__file__).parent / "attacks" / "pack"
 MASTER = PACK / "challenge_notebooks" / "target" / "target.ipynb"

@@ -12,9 +12,7 @@ import pytest
 
 from tinytorch_compete import store
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.result import CellResult, Identity, Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import CellResult, Identity, Limits, Result, Verdict
 from tinytorch_compete.store import Store
 
 

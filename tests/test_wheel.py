@@ -29,8 +29,8 @@ def test_the_wheel_holds_the_pack_but_no_sample_submission(wheel: Path) -> None:
         "tinytorch_compete/_pack/challenge_notebooks/efficient-training/efficient-training.ipynb",
         "tinytorch_compete/_pack/graders/efficient-training/grader.py",
         "tinytorch_compete/reference/tinytorch/__init__.py",
-        "tinytorch_compete/box/launch.py",
-        "tinytorch_compete/data/digits.npz",
+        "tinytorch_compete/kernel/launch.py",
+        "tinytorch_compete/datasets/digits.npz",
         "tinytorch_compete/_docs/insights.md",
     ):
         assert wanted in names

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tinytorch_compete.model.result import Result
+    from tinytorch_compete.model import Result
 
 __version__ = "0.1.0"
 

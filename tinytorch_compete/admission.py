@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from tinytorch_compete import submission
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.challenge import Dates
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Dates, Result
 from tinytorch_compete.roster import NEVER, Roster
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util.times import in_utc, shown
 
 

@@ -24,14 +24,21 @@ from tinytorch_compete.advice import choosing
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
-from tinytorch_compete.model.challenge import MIB, Limits
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.run import Run, Verdict
-from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight, Trial
-from tinytorch_compete.notebook import grade_id
+from tinytorch_compete.model import (
+    MIB,
+    Advice,
+    Autopsy,
+    Insight,
+    Limits,
+    Profile,
+    Run,
+    Trial,
+    Verdict,
+)
 from tinytorch_compete.profile import reasons, taking
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions.notebook import grade_id
+from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util.files import copy_sent
 
 MOST_TRIED = 6

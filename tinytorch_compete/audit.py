@@ -28,13 +28,12 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import grading, pack, ranking, submission
+from tinytorch_compete import grading, pack, ranking
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Identity, Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Challenge, Identity, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submissions import submission
 
 Z_95 = 1.96  # standard normal quantile: 95 % lie within
 STEEPEST = 2.0  # points per share of the steepest rung of the ladders in graders/

@@ -8,10 +8,9 @@ import msgspec
 
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import Plan, grade
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions.submission import Submission
 
 
 class Attempt(msgspec.Struct, frozen=True):

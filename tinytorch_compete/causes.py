@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinytorch_compete import audit, metrics, ranking
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import CellResult, Result
+from tinytorch_compete import audit, ranking
+from tinytorch_compete.judging import tiers
+from tinytorch_compete.model import CellResult, Challenge, Result
 
 NO_TIER = "no tier"
 
@@ -131,7 +131,7 @@ def _rules(challenge: Challenge, before: Result) -> Iterator[str]:
             f"the tiers changed: {first.name} {shown} was {before.tier or NO_TIER}, and is "
             f"{tier or NO_TIER} now"
         )
-    division = metrics.division(challenge, before.peak_mib) if tier else ""
+    division = tiers.division(challenge, before.peak_mib) if tier else ""
     if division != before.division and tier == before.tier:
         yield (
             f"the divisions changed: a peak of {before.peak_mib:.0f} MiB was in "
@@ -145,7 +145,7 @@ def _crossed(challenge: Challenge, before: Result, after: Result) -> Iterator[st
     if tier != after.tier:
         why = _hurdle(challenge, tier, before, after)
         yield f"tier {tier or NO_TIER} → {after.tier or NO_TIER}: {why}"
-    division = metrics.division(challenge, before.peak_mib)
+    division = tiers.division(challenge, before.peak_mib)
     if tier and after.tier and division != after.division:
         yield f"division {division or 'none'} → {after.division or 'none'}"
 
@@ -163,7 +163,7 @@ def _hurdle(challenge: Challenge, tier: str, before: Result, after: Result) -> s
 def _reaches(challenge: Challenge, result: Result) -> bool:
     """Whether a result's mean reaches a tier, whatever single runs did."""
     value = _figure(challenge, result, challenge.rank[0])
-    return value is not None and bool(metrics.tier(challenge, value))
+    return value is not None and bool(tiers.tier(challenge, value))
 
 
 def _tier_now(challenge: Challenge, result: Result) -> str:
@@ -172,9 +172,7 @@ def _tier_now(challenge: Challenge, result: Result) -> str:
     samples, value = ranking.samples_of(result, name), _figure(challenge, result, name)
     if value is None or len(samples) < result.runs:
         return ""
-    return (
-        metrics.tier(challenge, value) if all(metrics.tier(challenge, s) for s in samples) else ""
-    )
+    return tiers.tier(challenge, value) if all(tiers.tier(challenge, s) for s in samples) else ""
 
 
 def _figure(challenge: Challenge, result: Result, name: str) -> float | None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from tinytorch_compete import grading
-from tinytorch_compete.data.splits import Progress
+from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.entrant import Entrant
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions.submission import Submission
 
 Done = TypeVar("Done")
 # A signal that another thread of the process gets doesn't wake this one.

@@ -13,12 +13,10 @@ from tinytorch_compete import admission, checking, entrant, pack, ranking
 from tinytorch_compete.advice import guide as insights_guide
 from tinytorch_compete.course import exchange, parcel, release
 from tinytorch_compete.course.parcel import Parcel
-from tinytorch_compete.data import Dataset, prepare
+from tinytorch_compete.datasets import Dataset, prepare
 from tinytorch_compete.entrant import Entrant, Receipt
 from tinytorch_compete.errors import CompeteError, DataError, PackError, StoreError
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox

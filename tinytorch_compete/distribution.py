@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinytorch_compete import ranking
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.rendering.markdown import row_of
 
 FIGURES = 3

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import entrant, submission
+from tinytorch_compete import entrant
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.roster import Arrival, Roster, enrol
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util import files
 
 FOLDER = "entries"

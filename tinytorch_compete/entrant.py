@@ -14,7 +14,7 @@ import msgspec
 
 from tinytorch_compete import team
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 from tinytorch_compete.util import files
 
 FILE = "compete.json"

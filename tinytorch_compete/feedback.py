@@ -5,13 +5,11 @@ from __future__ import annotations
 import nbformat
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import notebook, ranking, returned
+from tinytorch_compete import ranking, returned
 from tinytorch_compete.advice import cells as advice_cells
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import CellResult, Result
-from tinytorch_compete.model.run import Verdict
-from tinytorch_compete.model.suggestion import Advice
+from tinytorch_compete.model import Advice, CellResult, Challenge, Result, Verdict
 from tinytorch_compete.rendering.markdown import escape, row_of
+from tinytorch_compete.submissions import notebook
 
 # What to do next, by how the run ended.
 ADVICE = {

@@ -18,20 +18,31 @@ from typing import TypeVar
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import enrolment, entrant, notebook, outcome, review, submission
-from tinytorch_compete.data import prepare
+from tinytorch_compete import enrolment, entrant, outcome
+from tinytorch_compete.datasets import prepare
 from tinytorch_compete.engine.local import Engine
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
-from tinytorch_compete.exam import Exam, PublicExam
-from tinytorch_compete.model.challenge import MIB, Challenge, Limits
-from tinytorch_compete.model.result import Identity, Result
-from tinytorch_compete.model.run import Evidence, Inputs, Run, Timed, Verdict
-from tinytorch_compete.model.suggestion import Advice
+from tinytorch_compete.judging.exam import Exam, PublicExam
+from tinytorch_compete.judging.grader import Grader
+from tinytorch_compete.model import (
+    MIB,
+    Advice,
+    Challenge,
+    Evidence,
+    Identity,
+    Inputs,
+    Limits,
+    Result,
+    Run,
+    Timed,
+    Verdict,
+)
 from tinytorch_compete.outcome import Trial
-from tinytorch_compete.pack import Entry, Grader
+from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.store import Store
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import flags, notebook, submission
+from tinytorch_compete.submissions.submission import Submission
 
 Done = TypeVar("Done")
 ATTEMPTS = 3
@@ -194,7 +205,7 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
             if not trials[0].tier:
                 break
         identity = plan.identity(work, files)
-        seen = review.read(_sources(assembly, work), _sizes(work))
+        seen = flags.read(_sources(assembly, work), _sizes(work))
         result = outcome.result(plan.challenge, identity, files, trials, seen)
         return Graded(result, trials[0].run, assembly)
     except NotebookError as error:

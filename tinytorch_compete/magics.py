@@ -20,12 +20,12 @@ import msgspec
 from IPython.display import HTML, Markdown, display
 
 from tinytorch_compete import desk, entrant, pack, profiling, ranking, returned, standing
-from tinytorch_compete.box.compete_profiling.profiler import Profiler
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.grading import Plan
+from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 from tinytorch_compete.leaderboard import data as boards
 from tinytorch_compete.leaderboard import tables
-from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model import Profile
 from tinytorch_compete.profile import reasons, scaling
 from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.page import fragment

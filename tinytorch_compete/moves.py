@@ -11,8 +11,7 @@ import msgspec
 import pandas as pd
 
 from tinytorch_compete import causes, ranking, roster
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.roster import Roster
 
 Way = Literal["up", "down", "same", "new", "left"]

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import psutil
 
-from tinytorch_compete import metrics, ranking, review
+from tinytorch_compete import ranking
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import CellResult, Identity, Judgement, Result
-from tinytorch_compete.model.run import Run, Verdict
+from tinytorch_compete.judging import tiers
+from tinytorch_compete.model import CellResult, Challenge, Identity, Judgement, Result, Run, Verdict
+from tinytorch_compete.submissions import flags as flagging
 from tinytorch_compete.util import stats, text
 
 RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
@@ -41,9 +41,9 @@ def trial(
     cells = tuple(_cell_result(name, worth, run, judgement) for name, worth in points.items())
     figures = {**judgement.metrics, "peak_mib": run.peak_mib, "wall_s": run.wall_s}
     first = figures.get(challenge.rank[0])
-    tier = "" if first is None else metrics.tier(challenge, first)
+    tier = "" if first is None else tiers.tier(challenge, first)
     clocks = (flag for answer in run.answers.values() for flag in answer.flags)
-    flags = (*run.flags, *review.figures(challenge, tier, run), *clocks)
+    flags = (*run.flags, *flagging.figures(challenge, tier, run), *clocks)
     return Trial(run, cells, figures, tier, flags)
 
 
@@ -64,9 +64,7 @@ def result(
     figures = {name: _mean(challenge, name, values) for name, values in samples.items()}
     cells = _mean_cells(trials)
     verdict, message = _verdict(trials)
-    tier = (
-        metrics.tier(challenge, figures[challenge.rank[0]]) if all(t.tier for t in trials) else ""
-    )
+    tier = tiers.tier(challenge, figures[challenge.rank[0]]) if all(t.tier for t in trials) else ""
     peak_mib = max(trial.run.peak_mib for trial in trials)
     return Result(
         identity=identity,
@@ -75,7 +73,7 @@ def result(
         points=round(math.fsum(cell.points for cell in cells), 2),
         max_points=math.fsum(cell.max_points for cell in cells),
         tier=tier,
-        division=metrics.division(challenge, peak_mib) if tier else "",
+        division=tiers.division(challenge, peak_mib) if tier else "",
         metrics={n: v for n, v in figures.items() if n not in ("peak_mib", "wall_s")},
         cells=cells,
         wall_s=math.fsum(trial.run.wall_s for trial in trials),
@@ -89,7 +87,7 @@ def result(
         runs=len(trials),
         samples=samples,
         noise=_worst(trials),
-        flags=tuple(dict.fromkeys([*_flags(trials), *review.spread(challenge, samples), *seen])),
+        flags=tuple(dict.fromkeys([*_flags(trials), *flagging.spread(challenge, samples), *seen])),
         machine=machine(),
     )
 

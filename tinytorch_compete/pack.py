@@ -7,17 +7,13 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import notebook
 from tinytorch_compete.errors import PackError
-from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.challenge import Challenge, DatasetChoice
-from tinytorch_compete.model.result import Judgement
-from tinytorch_compete.model.run import Evidence, Inputs, Timed
+from tinytorch_compete.model import Challenge, DatasetChoice
+from tinytorch_compete.submissions import notebook
 
 PACKAGE = Path(__file__).resolve().parent
 ENTRY_POINTS = "tinytorch_compete.packs"
@@ -70,34 +66,6 @@ class Entry(msgspec.Struct, frozen=True):
         """A sha256 over the grader's code and its reference submission."""
         paths = [self.grader_folder / "grader.py", self.reference_path]
         return _digest(path for path in paths if path.exists())
-
-
-class Grader:
-    """The two functions of a ``grader.py``: what a probe is handed, and what its answers are worth.
-
-    ``inputs(exam)`` maps a grading cell's id to its ``Inputs``; ``judge(evidence, exam)`` is a pure
-    function of its arguments.
-    """
-
-    def __init__(self, path: Path) -> None:
-        module = _module(path)
-        try:
-            self._inputs, self._judge = module.inputs, module.judge
-        except AttributeError as error:
-            raise PackError(
-                f"{path}: {error.name} is missing; a grader defines inputs(exam) and "
-                "judge(evidence, exam)."
-            ) from None
-
-    def inputs(self, exam: Exam) -> Mapping[str, Inputs | Timed]:
-        """What each probe is handed."""
-        found: Mapping[str, Inputs | Timed] = self._inputs(exam)
-        return found
-
-    def judge(self, evidence: Evidence, exam: Exam) -> Judgement:
-        """What the answers are worth."""
-        judgement: Judgement = self._judge(evidence, exam)
-        return judgement
 
 
 def find(extra: Iterable[Path] = ()) -> dict[str, Entry]:
@@ -194,17 +162,6 @@ def _names(entries: Mapping[str, Entry]) -> dict[str, str]:
                     "already; choose another."
                 )
     return names
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"_grader_{path.parent.name}", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError) as error:
-        raise PackError(f"{path}: can't be loaded: {error}") from None
-    return module
 
 
 def _digest(paths: Iterable[Path]) -> str:

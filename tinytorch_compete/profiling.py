@@ -12,17 +12,15 @@ from pathlib import Path
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import checking, notebook
-from tinytorch_compete.data.splits import Progress
+from tinytorch_compete import checking
+from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.run import Inputs, Timed, Verdict
-from tinytorch_compete.model.suggestion import Reason
+from tinytorch_compete.model import Inputs, Limits, Profile, Reason, Timed, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.profile import reasons, taking, view
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submissions import notebook
 
 # For a notebook of no challenge: more than any of ours, and less than what a laptop has.
 PLAIN = Limits(memory_mib=2048, wall_s=600, processes=64, disk_mib=256)

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from tinytorch_compete.model.challenge import Challenge, Metric
-from tinytorch_compete.model.result import Identity, Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Challenge, Identity, Metric, Result, Verdict
 from tinytorch_compete.util import stats
 from tinytorch_compete.util.stats import Estimate
 

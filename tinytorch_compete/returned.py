@@ -11,8 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.model.challenge import MIB
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import MIB, Result
 
 # A comment, which neither a notebook nor a page shows; base64, so that it is the same in both.
 MARK = re.compile(rb"<!-- tinytorch-compete ([A-Za-z0-9+/=]{1,20000}) -->")

@@ -14,8 +14,7 @@ import msgspec
 
 from tinytorch_compete import ranking
 from tinytorch_compete.entrant import Entrant, Shown
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.team import alike
 
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import audit, enrolment, ranking, store, submission
+from tinytorch_compete import audit, enrolment, ranking, store
 from tinytorch_compete.course import results as published
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.result import Identity, Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Identity, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.store import Store
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util import files
 
 if TYPE_CHECKING:

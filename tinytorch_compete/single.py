@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tinytorch_compete import grading, pack
-from tinytorch_compete import submission as submissions
 from tinytorch_compete.errors import NotebookError
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission as submissions
+from tinytorch_compete.submissions.submission import Submission
 
 
 def grade(

@@ -10,7 +10,7 @@ from tinytorch_compete import entrant, pack, ranking, returned
 from tinytorch_compete.course import exchange
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model import Challenge
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.returned import Returned

@@ -15,8 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.model.result import Identity, Result, Withdrawal
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Identity, Result, Verdict, Withdrawal
 
 # Format 2 has withdrawals, whose rows stand among the results. Format 1 has none and is read as it
 # is; the first row that is added to it makes it format 2, which an older package refuses.

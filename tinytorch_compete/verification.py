@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import grading, notebook
+from tinytorch_compete import grading
 from tinytorch_compete.errors import NotebookError, PackError, StoreError
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.submission import SENT, TIMESTAMP, Submission
+from tinytorch_compete.submissions import notebook
+from tinytorch_compete.submissions.submission import SENT, TIMESTAMP, Submission
 
 KEY = "tinytorch_compete"
 # Any secret does; a fixed one makes a verification come out the same twice.

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tinytorch_compete import metrics
-from tinytorch_compete.exam import CHECK_N, Exam
-from tinytorch_compete.model.result import CellJudgement, Judgement
-from tinytorch_compete.model.run import Evidence, Inputs
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.judging.exam import CHECK_N, Exam
+from tinytorch_compete.model import CellJudgement, Evidence, Inputs, Judgement
 
 CLASSES = 10
 # Share of the points of the holdout cell at an accuracy, from the first tier to the last.

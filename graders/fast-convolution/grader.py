@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinytorch_compete import metrics
-from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.result import CellJudgement, Judgement
-from tinytorch_compete.model.run import Answer, Evidence, Inputs, Timed
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.judging.exam import Exam
+from tinytorch_compete.model import Answer, CellJudgement, Evidence, Inputs, Judgement, Timed
 
 Array = np.ndarray[Any, Any]
 SMALL = (2, 3, 7, 9), (4, 3, 5, 5)

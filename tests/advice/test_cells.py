@@ -7,8 +7,19 @@ import pytest
 
 from tinytorch_compete.advice.cells import make
 from tinytorch_compete.insights import find
-from tinytorch_compete.model.profile import CellCost, Held, LineCost, Moment, Profile, Step
-from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight, Reason, Trial
+from tinytorch_compete.model import (
+    Advice,
+    Autopsy,
+    CellCost,
+    Held,
+    Insight,
+    LineCost,
+    Moment,
+    Profile,
+    Reason,
+    Step,
+    Trial,
+)
 
 TRIAL = Trial(2.0, 2.0, 412.0, 258.0, True)
 TRIED = Insight(

@@ -7,8 +7,7 @@ import pytest
 
 from tinytorch_compete import insights
 from tinytorch_compete.advice import choosing
-from tinytorch_compete.model.run import Verdict
-from tinytorch_compete.model.suggestion import Insight, Trial
+from tinytorch_compete.model import Insight, Trial, Verdict
 
 PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
 

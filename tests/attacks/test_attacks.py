@@ -17,19 +17,18 @@ import pytest
 import table
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, insights, notebook, pack, store
+from tinytorch_compete import feedback, grading, insights, pack, store
 from tinytorch_compete.advice import cells
 from tinytorch_compete.cli import tables
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.profile import LineCost, Profile
-from tinytorch_compete.model.run import Verdict
-from tinytorch_compete.model.suggestion import Advice, Autopsy
+from tinytorch_compete.model import Advice, Autopsy, LineCost, Profile, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.profile.report import lines_of
 from tinytorch_compete.sandbox import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import notebook
+from tinytorch_compete.submissions.submission import Submission
 
 HERE = Path(__file__).parent
 ATTACKS = sorted((HERE / "notebooks").glob("*.ipynb"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from classroom import GOLD, SLUG, WRONG, Classroom, answer, choose, picture
 
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.store import Store
 from tinytorch_compete.verification import NAMED_BY
 

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinytorch_compete import notebook, pack
-from tinytorch_compete.data import prepare
-from tinytorch_compete.exam import Exam
-from tinytorch_compete.model.result import Judgement
-from tinytorch_compete.model.run import Answer, Evidence
-from tinytorch_compete.pack import Entry, Grader
+from tinytorch_compete import pack
+from tinytorch_compete.datasets import prepare
+from tinytorch_compete.judging.exam import Exam
+from tinytorch_compete.judging.grader import Grader
+from tinytorch_compete.model import Answer, Evidence, Judgement
+from tinytorch_compete.pack import Entry
+from tinytorch_compete.submissions import notebook
 
 Array = np.ndarray[Any, Any]
 HOLDOUT = 400

@@ -12,7 +12,7 @@ from tinytorch_compete import ranking
 from tinytorch_compete.cli import tables
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Verdict
 from tinytorch_compete.store import Store
 from tinytorch_compete.util import files
 

@@ -15,7 +15,7 @@ import pytest
 from nbformat import v4
 
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.store import Store
 
 HONEST = """\

@@ -18,7 +18,7 @@ from tinytorch_compete import profiling
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.cli.tables import console
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model import Profile
 from tinytorch_compete.profile import roof
 from tinytorch_compete.profile.roof import Rate, Roof
 

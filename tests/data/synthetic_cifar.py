@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tinytorch_compete.data.cifar10 import CANONICAL, Archive
-from tinytorch_compete.data.download import Remote
+from tinytorch_compete.datasets.cifar10 import CANONICAL, Archive
+from tinytorch_compete.datasets.download import Remote
 
 RECORDS = 20  # in each batch
 

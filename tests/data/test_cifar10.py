@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from synthetic_cifar import RECORDS, Synthetic, Web, batches_of, tar_of
 
-from tinytorch_compete.data import cifar10
-from tinytorch_compete.data.splits import Pair
+from tinytorch_compete.datasets import cifar10
+from tinytorch_compete.datasets.splits import Pair
 from tinytorch_compete.errors import DataError
 
 URL = "http://127.0.0.1:1/cifar-10-binary.tar.gz"  # nobody answers there

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinytorch_compete.data import DATASETS, Dataset, prepare
+from tinytorch_compete.datasets import DATASETS, Dataset, prepare
 from tinytorch_compete.errors import DataError
 
 FILES = {"train_images.npy", "train_labels.npy", "public_images.npy", "public_labels.npy"}

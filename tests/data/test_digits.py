@@ -5,7 +5,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tinytorch_compete.data.digits import COUNT, load
+from tinytorch_compete.datasets.digits import COUNT, load
 
 
 def test_they_load_without_a_download() -> None:
@@ -25,5 +25,5 @@ def test_they_are_those_of_scikit_learn() -> None:
 
 
 def test_their_licence_lies_beside_them() -> None:
-    text = (files("tinytorch_compete.data") / "DIGITS_LICENSE.txt").read_text(encoding="utf-8")
+    text = (files("tinytorch_compete.datasets") / "DIGITS_LICENSE.txt").read_text(encoding="utf-8")
     assert "CC BY 4.0" in text and "10.24432/C50P49" in text

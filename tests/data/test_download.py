@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic_cifar import Synthetic, Web
 
-from tinytorch_compete.data.download import Remote, fetch
+from tinytorch_compete.datasets.download import Remote, fetch
 from tinytorch_compete.errors import DataError
 
 NAME = "cifar-10-binary.tar.gz"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinytorch_compete.data.shapes32 import CLASSES, VERSION, generate
+from tinytorch_compete.datasets.shapes32 import CLASSES, VERSION, generate
 from tinytorch_compete.errors import DataError
 
 # sha256 over the images' bytes, then the labels', of generate(600, 7): three chunks, one not full.

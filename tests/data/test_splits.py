@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytorch_compete.data.splits import balanced, draw, shuffled, stream
+from tinytorch_compete.datasets.splits import balanced, draw, shuffled, stream
 from tinytorch_compete.errors import DataError
 
 # Golden values; numpy guarantees PCG64's and SeedSequence's raw output (NEP 19).

@@ -26,8 +26,7 @@ import pytest
 from tinytorch_compete import grading, outcome, store
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.engine import local as engine
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox import box, bubblewrap, cgroup, session
 from tinytorch_compete.store import Store
 

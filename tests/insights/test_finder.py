@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinytorch_compete import insights
 from tinytorch_compete.insights import Facts
-from tinytorch_compete.model.profile import CellCost, LineCost, Profile
+from tinytorch_compete.model import CellCost, LineCost, Profile
 
 TWO = """\
 import numpy as np

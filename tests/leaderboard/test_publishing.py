@@ -19,8 +19,7 @@ from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
-from tinytorch_compete.model.challenge import Metric
-from tinytorch_compete.model.result import Result, Withdrawal
+from tinytorch_compete.model import Metric, Result, Withdrawal
 from tinytorch_compete.rendering import chart
 from tinytorch_compete.roster import Entered, Roster, Team
 from tinytorch_compete.sandbox import noise, race

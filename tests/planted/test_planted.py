@@ -11,7 +11,7 @@ import pytest
 
 from tinytorch_compete import insights
 from tinytorch_compete.insights import DETECTORS, Facts
-from tinytorch_compete.model.suggestion import Insight
+from tinytorch_compete.model import Insight
 
 NOTEBOOKS = sorted((Path(__file__).parent / "notebooks").glob("*.ipynb"))
 PLANTED = [path for path in NOTEBOOKS if not path.stem.startswith("clean_")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from profile_truth import CASES, FILE, Case, profile
 
-from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
 MEMRAY = pytest.mark.skipif(
     importlib.util.find_spec("memray") is None, reason="memray has no build for this machine"

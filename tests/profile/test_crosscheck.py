@@ -16,7 +16,7 @@ import psutil
 import pytest
 from profile_truth import FILE, MIB
 
-from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
 Seen = TypeVar("Seen")
 MIB_EACH = 32

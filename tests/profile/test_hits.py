@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from profile_truth import FILE, HITS, INLINED, hits
 
-from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
 # How far an estimate may be off. Where lines take a hundredth of what a probe of theirs does, a
 # burst alone is off by ten times and more. A busy machine can spoil a run, so there are several.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from profile_truth import FILE
 
-from tinytorch_compete.box.compete_profiling.operands import LOOKS
-from tinytorch_compete.box.compete_profiling.profiler import Profiler
+from tinytorch_compete.kernel.compete_profiling.operands import LOOKS
+from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 from tinytorch_compete.profile.operations import watched, work
 
 F4, F8 = "<f4", "<f8"

@@ -6,8 +6,7 @@ import re
 
 import msgspec
 
-from tinytorch_compete.model.profile import CellCost, LineCost, Profile
-from tinytorch_compete.model.suggestion import Reason
+from tinytorch_compete.model import CellCost, LineCost, Profile, Reason
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.page import fragment, page
 from tinytorch_compete.profile.table import markdown

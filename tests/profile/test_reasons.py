@@ -6,8 +6,7 @@ import datetime
 
 import msgspec
 
-from tinytorch_compete.model.profile import CellCost, LineCost, Operands, Profile
-from tinytorch_compete.model.suggestion import Reason
+from tinytorch_compete.model import CellCost, LineCost, Operands, Profile, Reason
 from tinytorch_compete.profile.reasons import reasons
 from tinytorch_compete.profile.roof import Rate, Roof
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model.profile import Held, Moment, Step
+from tinytorch_compete.model import Held, Moment, Step
 from tinytorch_compete.profile.report import parse
 
 TEXTS = {"cell:c0": "a = 1\nb = 2", "tinytorch/__init__.py": "c = 3"}

@@ -9,9 +9,7 @@ import pytest
 from notebooks import make_notebook
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.run import Inputs
+from tinytorch_compete.model import Inputs, Limits, Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.taking import run, take
 from tinytorch_compete.sandbox.contract import Sandbox

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.run import Inputs
+from tinytorch_compete.model import Inputs
 from tinytorch_compete.sandbox.channel import Channel
 
 ASKED = json.dumps({"probe": "c1"}).encode() + b"\n"

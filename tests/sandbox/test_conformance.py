@@ -10,8 +10,7 @@ import pytest
 from notebooks import make_notebook
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Inputs, Verdict
+from tinytorch_compete.model import Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 
 LIMITS = Limits(memory_mib=256, wall_s=20)

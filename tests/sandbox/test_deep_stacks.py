@@ -6,8 +6,7 @@ import re
 
 from notebooks import make_notebook
 
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 LIMITS = Limits(memory_mib=256, wall_s=60)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from notebooks import make_notebook
 
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Inputs
+from tinytorch_compete.model import Inputs, Limits
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from notebooks import make_notebook
 
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox import bubblewrap
 from tinytorch_compete.sandbox.contract import Sandbox
 

@@ -11,9 +11,8 @@ import pytest
 from notebooks import make_notebook
 from sandboxes import weakened
 
-from tinytorch_compete.box import landlock
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Inputs, Verdict
+from tinytorch_compete.kernel import landlock
+from tinytorch_compete.model import Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 
 LIMITS = Limits(memory_mib=128, wall_s=30)

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from tinytorch_compete.model.run import Answer, Cost, Round
+from tinytorch_compete.model import Answer, Cost, Round
 from tinytorch_compete.sandbox import cgroup, counters, lanes, noise, watch
 from tinytorch_compete.sandbox.counters import Instructions
 from tinytorch_compete.sandbox.lanes import Lanes

@@ -10,10 +10,9 @@ import pytest
 from notebooks import make_notebook
 from sandboxes import SANDBOXES
 
-from tinytorch_compete import metrics
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Inputs, Run, Timed, Verdict
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.model import Inputs, Limits, Run, Timed, Verdict
 from tinytorch_compete.sandbox import cgroup
 from tinytorch_compete.sandbox.cgroup import Group
 from tinytorch_compete.sandbox.contract import Sandbox

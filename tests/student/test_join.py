@@ -10,7 +10,7 @@ from student.conftest import write_answer
 
 from tinytorch_compete import desk, entrant
 from tinytorch_compete.errors import CompeteError, DataError
-from tinytorch_compete.model.challenge import DatasetChoice
+from tinytorch_compete.model import DatasetChoice
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.wishes import Wishes
 

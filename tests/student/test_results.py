@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, entrant, returned, standing, submission
+from tinytorch_compete import desk, entrant, returned, standing
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.submissions import submission
 from tinytorch_compete.wishes import Wishes
 
 WRONG = "def predict(train_images, train_labels, images):\n    return np.zeros(len(images), int)\n"

@@ -13,15 +13,16 @@ import pytest
 from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, entrant, standing, submission
+from tinytorch_compete import desk, entrant, standing
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, PackError, StoreError
-from tinytorch_compete.model.challenge import Dates
+from tinytorch_compete.model import Dates
 from tinytorch_compete.pack import Entry, read_challenge
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.store import Store
+from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes
 

@@ -10,7 +10,7 @@ import pytest
 from student.conftest import write_answer
 from test_roster import SIZE, result, said
 
-from tinytorch_compete import desk, enrolment, entrant, standing, submission
+from tinytorch_compete import desk, enrolment, entrant, standing
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange, results
 from tinytorch_compete.errors import CompeteError
@@ -19,6 +19,7 @@ from tinytorch_compete.leaderboard import data
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.roster import Roster, enrol
+from tinytorch_compete.submissions import submission
 from tinytorch_compete.wishes import Wishes
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.advice import choosing
-from tinytorch_compete.model.profile import Held, Moment, Profile, Step
-from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight, Reason
+from tinytorch_compete.model import Advice, Autopsy, Held, Insight, Moment, Profile, Reason, Step
 from tinytorch_compete.profile import table, view
 from tinytorch_compete.profile.reasons import TITLE
 from tinytorch_compete.profile.report import lines_of

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tinytorch_compete import insights
 from tinytorch_compete.insights import gain
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.run import Verdict
-from tinytorch_compete.model.suggestion import Insight, Trial
+from tinytorch_compete.model import Insight, Profile, Trial, Verdict
 from tinytorch_compete.profile import view
 
 AT_FIRST = 3

@@ -9,16 +9,17 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tinytorch_compete import capping, notebook, pack, similarity, submission, verification
+from tinytorch_compete import capping, pack, verification
 from tinytorch_compete.cli.tables import console, download, errors, plain, table, verdict
 from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.data import prepare
+from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.ranking import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submissions import notebook, similarity, submission
 from tinytorch_compete.util.times import shown
 
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The challenge, by its slug or alias.")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import admission, advising, enrolment, grading, submission
+from tinytorch_compete import admission, advising, enrolment, grading
 from tinytorch_compete import shadow as shadows
 from tinytorch_compete.cli import shadowing, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
@@ -38,14 +38,14 @@ from tinytorch_compete.course.results import (
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError
 from tinytorch_compete.grading import Graded, Plan, Task
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.roster import Roster, counted, sharing
 from tinytorch_compete.sandbox import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util import files, times
 
 if TYPE_CHECKING:

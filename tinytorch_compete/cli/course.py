@@ -16,7 +16,7 @@ from tinytorch_compete.cli.tables import console, download
 from tinytorch_compete.course import export as exports
 from tinytorch_compete.course import folder as courses
 from tinytorch_compete.course.results import FOLDER
-from tinytorch_compete.data import prepare
+from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.roster import counted
 from tinytorch_compete.util import files

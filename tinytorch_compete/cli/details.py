@@ -9,8 +9,7 @@ from tinytorch_compete import ranking
 from tinytorch_compete import roster as rosters
 from tinytorch_compete.cli.tables import console, plain, table
 from tinytorch_compete.leaderboard.tables import difference
-from tinytorch_compete.model.challenge import Challenge, Metric
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Metric, Result
 from tinytorch_compete.ranking import Row
 from tinytorch_compete.roster import Competitor, Roster
 from tinytorch_compete.util import stats

@@ -14,7 +14,7 @@ import typer
 from tinytorch_compete.cli.roofline import show
 from tinytorch_compete.cli.tables import console, table
 from tinytorch_compete.engine.local import workers_for
-from tinytorch_compete.model.challenge import Limits
+from tinytorch_compete.model import Limits
 from tinytorch_compete.sandbox import capabilities
 
 

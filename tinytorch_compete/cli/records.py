@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import audit as auditing
-from tinytorch_compete import pack, submission
+from tinytorch_compete import pack
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Folder, Source, stored
 from tinytorch_compete.cli.tables import console, print_results, table
 from tinytorch_compete.course.results import FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
+from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import files
 
 

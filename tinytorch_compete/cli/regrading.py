@@ -17,8 +17,7 @@ from tinytorch_compete.cli.tables import console, say, table
 from tinytorch_compete.course.results import FOLDER, SECRET, name
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.leaderboard import data
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.moves import Move
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.util import files

@@ -12,11 +12,10 @@ from tinytorch_compete.cli.tables import print_results, say
 from tinytorch_compete.course.results import SECRET
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
-from tinytorch_compete.model.result import Result
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.store import Store
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions.submission import Submission
 
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook

@@ -17,7 +17,7 @@ from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, print_flags, print_results
 from tinytorch_compete.course.results import DATABASE, FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster, counted
 from tinytorch_compete.util import files
 

@@ -11,16 +11,16 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from tinytorch_compete import advising, notebook, profiling
+from tinytorch_compete import advising, profiling
 from tinytorch_compete.advice import cells, choosing
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain
-from tinytorch_compete.model.profile import Moment, Profile
-from tinytorch_compete.model.suggestion import Advice, Autopsy, Insight
+from tinytorch_compete.model import Advice, Autopsy, Insight, Moment, Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.report import lines_of
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions import notebook
+from tinytorch_compete.submissions.submission import Submission
 
 LONGEST = 60  # characters of a line of code in a sentence
 

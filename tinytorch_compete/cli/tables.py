@@ -10,8 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete.model.challenge import Challenge, Metric
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Metric, Result
 from tinytorch_compete.ranking import format_figure
 
 console = Console()

@@ -16,17 +16,18 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import distribution, enrolment, feedback, grading, pack, roster, submission
+from tinytorch_compete import distribution, enrolment, feedback, grading, pack, roster
 from tinytorch_compete.course import folder, plain, results, teamwork
 from tinytorch_compete.course.graded import add_checksums, graded_notebook
 from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.run import Verdict
+from tinytorch_compete.model import Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
+from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import files
 
 # nbgrader can be told to wait for ever; a sandbox can't.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.submission import SENT, TIMESTAMP, parse_time
+from tinytorch_compete.submissions.submission import SENT, TIMESTAMP, parse_time
 
 QUIET = logging.getLogger(f"{__name__}.nbgrader")
 QUIET.addHandler(logging.NullHandler())

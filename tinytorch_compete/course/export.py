@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tinytorch_compete.model.challenge import Challenge, Metric
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Metric, Result
 
 
 def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:

@@ -21,9 +21,9 @@ from tinytorch_compete.course.autograde import CompeteCourse, Ready, places, rel
 from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster
-from tinytorch_compete.submission import Submission
+from tinytorch_compete.submissions.submission import Submission
 
 
 class CourseGradebook:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import notebook
 from tinytorch_compete.course import results
 from tinytorch_compete.course.release import student_version
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.roster import Roster
+from tinytorch_compete.submissions import notebook
 
 # nbgrader's pages leave no room between the cells of a table. Where a page takes no style sheet
 # from a notebook it brings its own.

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import entrant, notebook, submission
+from tinytorch_compete import entrant
 from tinytorch_compete.course.release import student_version
 from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import NotebookError, StoreError
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 from tinytorch_compete.pack import Entry
-from tinytorch_compete.submission import MAX_FILES, MAX_MIB, Submission
+from tinytorch_compete.submissions import notebook, submission
+from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submission
 
 # What stays at home: what the course gave or gave back, and the student's own record.
 LEFT = {"hints.md", "guide.md", "feedback", entrant.FILE}

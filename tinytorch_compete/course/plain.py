@@ -12,8 +12,7 @@ from pathlib import Path
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import CellRun, Verdict
+from tinytorch_compete.model import CellRun, Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 
 DISK_MIB = 256

@@ -12,8 +12,7 @@ from nbformat import NotebookNode
 from tinytorch_compete import distribution, enrolment, feedback, returned, roster
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Graded, Plan
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Identity, Result
+from tinytorch_compete.model import Challenge, Identity, Result
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.util import files
 

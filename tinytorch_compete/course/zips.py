@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from tinytorch_compete.errors import NotebookError, StoreError
-from tinytorch_compete.model.challenge import MIB
-from tinytorch_compete.submission import MAX_FILES, MAX_MIB, MAX_NAME
+from tinytorch_compete.model import MIB
+from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, MAX_NAME
 
 # What an archive may unfold to: one submission's worth, and so much for each byte that it has
 # itself, so that a class's archive may hold many. Honest ones hold text and arrays, which zip to a

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import psutil
 
-from tinytorch_compete.model.challenge import MIB, Limits
+from tinytorch_compete.model import MIB, Limits
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")

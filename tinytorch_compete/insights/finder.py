@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from tinytorch_compete.insights.finding import Detector, Facts, Finding
 from tinytorch_compete.insights.table import DETECTORS
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.suggestion import Insight
+from tinytorch_compete.model import Insight, Profile
 from tinytorch_compete.source.code import Code, read
 
 # Below a hundredth of the run and one MiB there is nothing to gain that anyone would notice.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tinytorch_compete.model.suggestion import Trial
+from tinytorch_compete.model import Trial
 
 # Two runs of the same code differ by about this much on a busy machine (the minimum of five CPU
 # times varies by 5 %), and the peak of the process tree by a MiB or two.

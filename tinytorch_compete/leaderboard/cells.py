@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.leaderboard.data import Board
-from tinytorch_compete.model.challenge import Challenge
+from tinytorch_compete.model import Challenge
 from tinytorch_compete.ranking import FEWEST, format_figure
 from tinytorch_compete.util.stats import CONFIDENCE
 

@@ -13,8 +13,7 @@ import msgspec
 from tinytorch_compete import ranking
 from tinytorch_compete import roster as rosters
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.result import Result
+from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.ranking import FEWEST, Attempt, Row
 from tinytorch_compete.roster import Competitor, Roster
 

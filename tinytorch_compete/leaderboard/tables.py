@@ -11,7 +11,7 @@ import msgspec
 
 from tinytorch_compete import ranking
 from tinytorch_compete.leaderboard.data import Board
-from tinytorch_compete.model.challenge import Challenge, Metric
+from tinytorch_compete.model import Challenge, Metric
 from tinytorch_compete.ranking import Row
 from tinytorch_compete.sandbox import noise
 from tinytorch_compete.util import stats

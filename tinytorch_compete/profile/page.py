@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from tinytorch_compete.model.profile import Profile
-from tinytorch_compete.model.suggestion import Reason
+from tinytorch_compete.model import Profile, Reason
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.reasons import TITLE, UNMEASURED
 from tinytorch_compete.profile.view import Row, Section

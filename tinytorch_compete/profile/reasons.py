@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import math
 
-from tinytorch_compete.model.profile import LineCost, Operands, Profile
-from tinytorch_compete.model.suggestion import Reason
+from tinytorch_compete.model import LineCost, Operands, Profile, Reason
 from tinytorch_compete.profile import operations, roof, view
 from tinytorch_compete.profile.operations import Work
 from tinytorch_compete.profile.roof import Precision, Roof

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model.profile import (
+from tinytorch_compete.model import (
     CellCost,
     Held,
     LineCost,

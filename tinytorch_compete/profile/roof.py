@@ -24,7 +24,7 @@ import psutil
 from platformdirs import user_cache_path
 from threadpoolctl import threadpool_limits
 
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 from tinytorch_compete.util import files
 
 REPEATS = 11

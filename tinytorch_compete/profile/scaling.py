@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from tinytorch_compete.errors import DataError
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
 from tinytorch_compete.util.stats import Estimate, leading
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tinytorch_compete.model.profile import Profile
+from tinytorch_compete.model import Profile
 from tinytorch_compete.profile import view
 from tinytorch_compete.profile.view import Row
 from tinytorch_compete.rendering.markdown import row_of

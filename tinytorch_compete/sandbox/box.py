@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tinytorch_compete.box import landlock
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import MIB, Limits
-from tinytorch_compete.model.run import Inputs
+from tinytorch_compete.kernel import landlock
+from tinytorch_compete.model import MIB, Inputs, Limits
 from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, users, watch
 from tinytorch_compete.sandbox.bubblewrap import PACKAGE
 from tinytorch_compete.sandbox.counters import Instructions
@@ -113,10 +112,13 @@ class Box:
         inner = self.root / "ipc" / "inside.json"
         inner.write_text(json.dumps(connection))
         inner.chmod(0o600)
-        launch = [sys.executable, "-I", f"{self._path('box')}/launch.py", self._options(inner)]
+        launch = [sys.executable, "-I", f"{self._path('kernel')}/launch.py", self._options(inner)]
         if not self.walled:
             return self._enter(launch)
-        binds = {PACKAGE / "box": self._path("box"), PACKAGE / "reference": self._path("reference")}
+        binds = {
+            PACKAGE / "kernel": self._path("kernel"),
+            PACKAGE / "reference": self._path("reference"),
+        }
         binds[self.root / "in"] = self.inside(self.root / "in")
         binds |= {self.files: f"{INSIDE}/files"} if self.files else {}
         binds |= {self.data: f"{self.home}/data"} if self.data else {}
@@ -327,7 +329,7 @@ class Box:
                 "files": files,
                 "skipped": sorted(BYPRODUCTS),
                 "packages": bubblewrap.site_packages(),
-                "paths": [self._path("box"), self._path("reference")],
+                "paths": [self._path("kernel"), self._path("reference")],
                 "uid": self.uid,
                 "own": [self.inside(self.root / "ipc")],
                 "rights": self._rights(),
@@ -344,7 +346,7 @@ class Box:
             return None
         if self.walled:
             return rights.behind_walls(self.home)
-        shown = [self.root / "in", self.root / "ipc", PACKAGE / "box", PACKAGE / "reference"]
+        shown = [self.root / "in", self.root / "ipc", PACKAGE / "kernel", PACKAGE / "reference"]
         shown += [self.data] if self.data else []
         return rights.without_walls(self.home, shown)
 

@@ -16,7 +16,7 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # What the dynamic loader, time zones and Debian's alternatives need of /etc, and no more.
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "fonts")
 PACKAGE = Path(__file__).resolve().parents[1]
-HIDDEN = PACKAGE / "box" / "hidden_framework.py"
+HIDDEN = PACKAGE / "kernel" / "hidden_framework.py"
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import os
 
 import msgspec
 
-from tinytorch_compete.box import landlock
+from tinytorch_compete.kernel import landlock
 from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model.run import Answer, Inputs, Timed
+from tinytorch_compete.model import Answer, Inputs, Timed
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.contender import UNANSWERED, Clock, Contender, line_of
 from tinytorch_compete.sandbox.evidence import MAX_LINE, parse_line

@@ -9,8 +9,8 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from tinytorch_compete.model.challenge import MIB
-from tinytorch_compete.notebook import KEPT_MEDIA
+from tinytorch_compete.model import MIB
+from tinytorch_compete.submissions.notebook import KEPT_MEDIA
 from tinytorch_compete.util.text import clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.model.run import Cost, Inputs
+from tinytorch_compete.model import Cost, Inputs
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.evidence import parse_npy, parse_sizes
 from tinytorch_compete.sandbox.lanes import Cores

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from nbformat import NotebookNode
 
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Inputs, Run, Timed
+from tinytorch_compete.model import Inputs, Limits, Run, Timed
 
 
 class Sandbox(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 
 MAX_LINE = 16 * 1024
 MAX_ARRAYS = 16

@@ -20,8 +20,17 @@ import numpy as np
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Answer, CellRun, Cost, Inputs, Round, Run, Timed, Verdict
+from tinytorch_compete.model import (
+    Answer,
+    CellRun,
+    Cost,
+    Inputs,
+    Limits,
+    Round,
+    Run,
+    Timed,
+    Verdict,
+)
 from tinytorch_compete.sandbox.contender import UNANSWERED
 from tinytorch_compete.sandbox.evidence import parse_npy
 from tinytorch_compete.sandbox.race import FEWEST

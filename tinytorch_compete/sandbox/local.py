@@ -13,8 +13,7 @@ import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import MIB, Limits
-from tinytorch_compete.model.run import Answer, Inputs, Run, Timed, Verdict
+from tinytorch_compete.model import MIB, Answer, Inputs, Limits, Run, Timed, Verdict
 from tinytorch_compete.sandbox import box, cgroup, noise
 from tinytorch_compete.sandbox.channel import Compete
 from tinytorch_compete.sandbox.contender import Contender

@@ -20,8 +20,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from tinytorch_compete.model.challenge import MIB
-from tinytorch_compete.model.run import Answer
+from tinytorch_compete.model import MIB, Answer
 
 CPU = Path("/sys/devices/system/cpu")
 # A reference spread beyond which a run says more of the machine than of the code. The ratio of a

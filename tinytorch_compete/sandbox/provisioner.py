@@ -11,7 +11,7 @@ import msgspec
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Bool, Dict, Unicode
 
-from tinytorch_compete.model.challenge import Limits
+from tinytorch_compete.model import Limits
 from tinytorch_compete.sandbox.box import Box
 
 NAME = "tinytorch-compete"

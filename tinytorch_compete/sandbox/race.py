@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from tinytorch_compete import metrics
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.model.challenge import MIB
-from tinytorch_compete.model.run import Answer, Cost, Round, Timed
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.model import MIB, Answer, Cost, Round, Timed
 from tinytorch_compete.sandbox.channel import Compete
 from tinytorch_compete.sandbox.contender import Contender, Racer
 from tinytorch_compete.sandbox.lanes import Lanes

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 
 GREETING_BYTES = 64
 MORE, LONG, COMMAND = 1, 2, 4

@@ -16,8 +16,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model.challenge import Limits
-from tinytorch_compete.model.run import Answer, CellRun, Inputs, Timed, Verdict
+from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verdict
 from tinytorch_compete.sandbox.box import Box
 from tinytorch_compete.sandbox.channel import Channel, Compete
 from tinytorch_compete.sandbox.client import BoundedClient, QuietClient

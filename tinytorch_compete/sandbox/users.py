@@ -12,7 +12,7 @@ from pathlib import Path
 from tinytorch_compete.sandbox.bubblewrap import PACKAGE
 
 FIRST, MANY = 200_000, 10_000
-LAUNCHER = PACKAGE / "box" / "launch.py"
+LAUNCHER = PACKAGE / "kernel" / "launch.py"
 # Opens what a kernel needs: the launcher, and the files of a data set if one is named.
 TRIAL = """
 import os, sys

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tinytorch_compete.insights.rewriting import edits, expressions, statements, vectorise
 from tinytorch_compete.insights.rewriting.edits import Edit
-from tinytorch_compete.model.suggestion import Insight
+from tinytorch_compete.model import Insight
 from tinytorch_compete.source.code import Code, read
 
 Rewriter = Callable[[Code, set[int]], Iterator[Edit]]

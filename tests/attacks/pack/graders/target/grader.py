@@ -1,8 +1,7 @@
 """Grade target: all points from an accuracy of 80 % on, and none below."""
 
-from tinytorch_compete import metrics
-from tinytorch_compete.model.result import CellJudgement, Judgement
-from tinytorch_compete.model.run import Inputs
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.model import CellJudgement, Inputs, Judgement
 
 PROBES = ("first", "second")
 

@@ -3,9 +3,8 @@
 The class numbers that a submission trains on are shuffled by the secret seed.
 """
 
-from tinytorch_compete import metrics
-from tinytorch_compete.model.result import CellJudgement, Judgement
-from tinytorch_compete.model.run import Inputs
+from tinytorch_compete.judging import metrics
+from tinytorch_compete.model import CellJudgement, Inputs, Judgement
 
 
 def inputs(exam):

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 from tinytorch_compete.util.files import BYPRODUCTS, DATA
 
 TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we

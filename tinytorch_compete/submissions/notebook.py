@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode, v4, validator
 
 from tinytorch_compete.errors import Fault, NotebookError
-from tinytorch_compete.model.challenge import MIB
+from tinytorch_compete.model import MIB
 from tinytorch_compete.util.text import clean
 
 MAX_NOTEBOOK_MIB = 20

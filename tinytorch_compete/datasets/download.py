@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tinytorch_compete.data.splits import Progress
+from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import DataError
 
 _BLOCK = 1 << 18  # bytes between two reports of progress

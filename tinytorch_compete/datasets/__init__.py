@@ -1,5 +1,5 @@
 """Data sets by name: ``prepare`` puts the splits into a cache and returns a ``Dataset``."""
 
-from tinytorch_compete.data.datasets import DATASETS, Dataset, prepare
+from tinytorch_compete.datasets.datasets import DATASETS, Dataset, prepare
 
 __all__ = ["DATASETS", "Dataset", "prepare"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from tinytorch_compete.data import cache as store
-from tinytorch_compete.data import cifar10, digits, shapes32
-from tinytorch_compete.data.splits import Pair, Progress, Splits, Want, draw, stream
+from tinytorch_compete.datasets import cache as store
+from tinytorch_compete.datasets import cifar10, digits, shapes32
+from tinytorch_compete.datasets.splits import Pair, Progress, Splits, Want, draw, stream
 from tinytorch_compete.errors import DataError
 
 

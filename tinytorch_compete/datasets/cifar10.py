@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytorch_compete.data.download import Remote, fetch
-from tinytorch_compete.data.splits import Bytes, Pair, Progress, Splits, Want, deal
+from tinytorch_compete.datasets.download import Remote, fetch
+from tinytorch_compete.datasets.splits import Bytes, Pair, Progress, Splits, Want, deal
 from tinytorch_compete.errors import DataError
 
 SIDE = 32

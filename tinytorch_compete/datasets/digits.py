@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from tinytorch_compete.data.splits import Pair, Splits, Want, balanced, deal, stream
+from tinytorch_compete.datasets.splits import Pair, Splits, Want, balanced, deal, stream
 from tinytorch_compete.errors import DataError
 
 COUNT = 1797
@@ -23,7 +23,7 @@ def load() -> Pair:
     """
     try:
         with (
-            as_file(files("tinytorch_compete.data") / "digits.npz") as path,
+            as_file(files("tinytorch_compete.datasets") / "digits.npz") as path,
             np.load(path, allow_pickle=False) as archive,
         ):
             return archive["images"], archive["labels"]

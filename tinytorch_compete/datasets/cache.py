@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytorch_compete.data.splits import Bytes, Pair, Splits
+from tinytorch_compete.datasets.splits import Bytes, Pair, Splits
 from tinytorch_compete.errors import DataError
 
 STUDENT = "student"  # what a sandbox may see

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
-from tinytorch_compete.data.outlines import OUTLINES, Floats
-from tinytorch_compete.data.splits import Bytes, Pair
+from tinytorch_compete.datasets.outlines import OUTLINES, Floats
+from tinytorch_compete.datasets.splits import Bytes, Pair
 from tinytorch_compete.errors import DataError
 
 SIDE = 32

@@ -12,8 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tinytorch_compete.model.challenge import Challenge
-from tinytorch_compete.model.run import Run
+from tinytorch_compete.model import Challenge, Run
 from tinytorch_compete.util.frameworks import FRAMEWORKS
 
 # What an answer has no need of, by module, by name and by what it says in a string.

@@ -1,0 +1,153 @@
+"""Metrics that judges use, from raw answers and labels that never were in a kernel."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.model import Answer, CellJudgement, Cost, Evidence, Round
+from tinytorch_compete.util.stats import hodges_lehmann
+
+Array = np.ndarray[Any, Any]
+UNASKED = "the run ended before this was asked"
+
+
+def labels_of(answer: Answer, name: str, n: int, classes: int) -> Array:
+    """The answer's array ``name`` as class numbers: shape (n,), integers in [0, classes).
+
+    Raises ``EvidenceError``, with a sentence for the student, if it is missing or anything else.
+    """
+    if answer.problem:
+        raise EvidenceError(answer.problem)
+    array: Array | None = answer.arrays.get(name)
+    if array is None:
+        raise EvidenceError(f"the answer has no array {name!r}")
+    if array.shape != (n,) or array.dtype.kind not in "iu":
+        raise EvidenceError(
+            f"expected {n} integers of shape ({n},), got {array.dtype} of shape {array.shape}"
+        )
+    if n and (array.min() < 0 or array.max() >= classes):
+        raise EvidenceError(
+            f"class numbers must be 0 to {classes - 1}, got {array.min()} to {array.max()}"
+        )
+    return array
+
+
+def accuracy(predicted: Array, truth: Array) -> float:
+    """The share of equal class numbers in two arrays of shape (n,), n > 0."""
+    return float(np.mean(predicted == truth))
+
+
+def answered_labels(evidence: Evidence, probe: str, n: int, classes: int) -> Array | str:
+    """A probe's class numbers as ``labels_of`` gives them, or the sentence why there are none."""
+    answer = evidence.answers.get(probe, Answer(problem=UNASKED))
+    try:
+        return labels_of(answer, "labels", n, classes)
+    except EvidenceError as error:
+        return str(error)
+
+
+def answered_accuracy(evidence: Evidence, probe: str, truth: Array, classes: int) -> float | str:
+    """The accuracy of a probe's class numbers, or the sentence why there is none."""
+    predicted = answered_labels(evidence, probe, len(truth), classes)
+    return predicted if isinstance(predicted, str) else accuracy(predicted, truth)
+
+
+def speedup(answer: Answer) -> float | str:
+    """How many times faster than the reference a timed probe was answered, or why it can't be told.
+
+    The ratio of CPU seconds of the two process trees for equal questions. Rounds come in pairs of
+    opposite order (A B B A), which cancels a drift of the machine; the pairs' mean logarithmic
+    ratios are put together by ``inference.hodges_lehmann``. Wall time isn't used: it also counts
+    who else wanted the core.
+    """
+    if not answer.rounds:
+        return answer.problem or UNASKED
+    logs = [math.log(r.reference.cpu_s / r.own.cpu_s) for r in answer.rounds]
+    return math.exp(hodges_lehmann([(a + b) / 2 for a, b in _pairs(logs)]))
+
+
+def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
+    """The first and second value, the third and fourth, and so on."""
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def instructions(answer: Answer) -> float | None:
+    """Millions of user-mode instructions for a question, the median; ``None`` where not counted."""
+    counted = [r.own.instructions for r in answer.rounds if r.own.instructions is not None]
+    whole = counted and len(counted) == len(answer.rounds)
+    return statistics.median(counted) / 1e6 if whole else None
+
+
+# How far the shares of wall time in which student and reference had a core may differ.
+ELSEWHERE = 1.5
+LEAST_SHARE = 0.75
+
+
+def vouched(rounds: Sequence[Round], *, exact: bool) -> list[Round]:
+    """The rounds with CPU seconds that can be believed.
+
+    Without a control group the seconds of a process that ended unseen are lost, and that is how
+    work can be hidden. Where the student's tree then shows less than ``LEAST_SHARE`` of the core
+    time that its wall time must have had, by what the reference got in the same rounds, no round
+    counts for less than its wall time at the reference's share: less than that can't be hidden.
+    """
+    own, theirs = core_share(r.own for r in rounds), core_share(r.reference for r in rounds)
+    if exact or own >= LEAST_SHARE * theirs:
+        return list(rounds)
+    least = [max(r.own.cpu_s, r.own.wall_s * theirs) for r in rounds]
+    costs = [msgspec.structs.replace(r.own, cpu_s=s) for r, s in zip(rounds, least, strict=True)]
+    return [msgspec.structs.replace(r, own=cost) for r, cost in zip(rounds, costs, strict=True)]
+
+
+def clock_flags(rounds: Sequence[Round]) -> list[str]:
+    """What a reader should know of timed answers whose clocks disagree; empty if they agree.
+
+    In the same lane, in turn, both get the core for the same share of the wall time. Clearly less
+    CPU time than that is waiting, or work that was done elsewhere; clearly more is work on more
+    cores than the lane has.
+    """
+    own, theirs = core_share(r.own for r in rounds), core_share(r.reference for r in rounds)
+    if own > theirs * ELSEWHERE:
+        return [f"used {own:.2f} cores while timed, the reference {theirs:.2f}"]
+    if own < theirs / ELSEWHERE:
+        return [f"worked in {own:.0%} of the time it was timed, the reference in {theirs:.0%}"]
+    return []
+
+
+def core_share(costs: Iterable[Cost]) -> float:
+    """CPU seconds for each second of wall time."""
+    found = list(costs)
+    return math.fsum(cost.cpu_s for cost in found) / math.fsum(cost.wall_s for cost in found)
+
+
+def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:
+    """The full score for an accuracy of ``floor`` or more on ``n`` images, else none."""
+    if isinstance(value, str):
+        return CellJudgement(0.0, value)
+    if value < floor:
+        return CellJudgement(
+            0.0,
+            f"{value:.1%} of {n} images are right, which is about what guessing gives. "
+            "Does the loss fall while you train? Are the labels in the images' order?",
+        )
+    return CellJudgement(1.0, f"{value:.1%} of {n} images are right: it learns.")
+
+
+def judge_ladder(value: float | str, ladder: Sequence[tuple[float, float]]) -> CellJudgement:
+    """A score that grows with a holdout accuracy, in straight lines between the ladder's rungs.
+
+    Each rung is an accuracy and the score there, both rising; below the first there is nothing, so
+    that luck earns nothing either.
+    """
+    if isinstance(value, str):
+        return CellJudgement(0.0, value)
+    score = float(np.interp(value, [at for at, _ in ladder], [score for _, score in ladder]))
+    score = score if value >= ladder[0][0] else 0.0
+    return CellJudgement(score, f"{value:.1%} of the images are right.")

@@ -1,0 +1,1 @@
+"""What a student sent: read with suspicion, flagged, assembled."""
