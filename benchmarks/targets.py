@@ -23,11 +23,11 @@ from nbformat import NotebookNode, v4
 from tinytorch_compete import pack
 from tinytorch_compete.errors import EvidenceError, NotebookError, PackError, StoreError
 from tinytorch_compete.model import Answer, Inputs
-from tinytorch_compete.sandbox.channel import Channel
-from tinytorch_compete.sandbox.client import BoundedClient
-from tinytorch_compete.sandbox.contender import Clock
-from tinytorch_compete.sandbox.evidence import parse_line, parse_npy, parse_sizes
-from tinytorch_compete.sandbox.session import UNINTELLIGIBLE
+from tinytorch_compete.sandbox.session.channel import Channel
+from tinytorch_compete.sandbox.session.client import BoundedClient
+from tinytorch_compete.sandbox.session.clock import Clock
+from tinytorch_compete.sandbox.session.evidence import parse_line, parse_npy, parse_sizes
+from tinytorch_compete.sandbox.session.session import UNINTELLIGIBLE
 from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import notebook, submission
 

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from sandboxes import SANDBOXES
 
-from tinytorch_compete.sandbox import bubblewrap, capabilities
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 

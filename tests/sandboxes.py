@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tinytorch_compete.sandbox import bubblewrap, cgroup
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.sandbox.isolation import bubblewrap, cgroup
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tinytorch_compete.judging import metrics
 from tinytorch_compete.model import Answer, Cost, Round
+from tinytorch_compete.sandbox.timing import clocks
 
 
 def answer(*pairs: tuple[float, float], share: float = 1.0, counted: int | None = None) -> Answer:
@@ -48,25 +49,25 @@ def test_instructions_count_only_where_all_were_counted() -> None:
     [(1.0, None), (1.4, None), (0.7, None), (2.0, "used 2.00 cores"), (0.5, "worked in 50%")],
 )
 def test_clocks_that_disagree_beyond_the_bound_are_flagged(share: float, words: str | None) -> None:
-    flags = metrics.clock_flags(answer(*[(1.0, 1.0)] * 4, share=share).rounds)
+    flags = clocks.clock_flags(answer(*[(1.0, 1.0)] * 4, share=share).rounds)
     assert [words in flag for flag in flags] == ([True] if words else [])
 
 
 @pytest.mark.parametrize(("share", "exact", "ratio"), [(0.01, True, 1.0), (0.8, False, 1.0)])
 def test_cpu_seconds_that_can_be_believed_count(share: float, exact: bool, ratio: float) -> None:
     rounds = answer(*[(1.0, 1.0)] * 4, share=share).rounds
-    assert metrics.vouched(rounds, exact=exact) == list(rounds)
+    assert clocks.vouched(rounds, exact=exact) == list(rounds)
     assert metrics.speedup(Answer(rounds=rounds)) == pytest.approx(ratio)
 
 
 def test_hidden_cpu_seconds_are_replaced_by_wall_time_at_the_references_share() -> None:
     rounds = [Round(n, {}, Cost(2.0, 0.01), Cost(1.0, 0.5)) for n in range(4)]
-    believed = tuple(metrics.vouched(rounds, exact=False))
+    believed = tuple(clocks.vouched(rounds, exact=False))
     assert metrics.speedup(Answer(rounds=believed)) == pytest.approx(0.5)
 
 
 def test_a_round_that_waited_makes_no_other_round_cheaper() -> None:
     waited = [Round(0, {}, Cost(50.0, 1.0), Cost(3.0, 3.0))]
     quick = [Round(n, {}, Cost(1e-6, 1.0), Cost(3.0, 3.0)) for n in range(1, 12)]
-    believed = tuple(metrics.vouched([*waited, *quick], exact=False))
+    believed = tuple(clocks.vouched([*waited, *quick], exact=False))
     assert metrics.speedup(Answer(rounds=believed)) == pytest.approx(3.0)

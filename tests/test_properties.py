@@ -19,7 +19,7 @@ from test_notebook import master
 
 from tinytorch_compete import feedback
 from tinytorch_compete.errors import EvidenceError, NotebookError
-from tinytorch_compete.sandbox.evidence import parse_npy, parse_sizes
+from tinytorch_compete.sandbox.session.evidence import parse_npy, parse_sizes
 from tinytorch_compete.submissions import notebook
 
 settings.register_profile("bounded", max_examples=150, deadline=None)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from concurrent import futures
 from pathlib import Path
-from typing import TypeVar
 
 from tinytorch_compete import grading
 from tinytorch_compete.datasets.splits import Progress
@@ -15,11 +12,8 @@ from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.model import Result
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.interruptible import apart
 from tinytorch_compete.submissions.submission import Submission
-
-Done = TypeVar("Done")
-# A signal that another thread of the process gets doesn't wake this one.
-INTERRUPTIBLE_S = 0.2
 
 Running = Callable[[float, float], None]
 
@@ -52,24 +46,3 @@ def check(
             running(seconds, plan.limits.wall_s)
 
     return apart(lambda: grading.grade(plan, work, sandbox), sandbox, passing).result
-
-
-def apart(
-    run: Callable[[], Done], sandbox: Sandbox, passing: Callable[[float], None] = lambda _: None
-) -> Done:
-    """What a run in a sandbox returns, in a thread of its own.
-
-    A notebook's kernel is busy with an event loop in this one. When this thread is interrupted, the
-    run is ended first, and then the interruption goes on. Meanwhile ``passing`` is told again and
-    again how many seconds have gone by.
-    """
-    started = time.monotonic()
-    with futures.ThreadPoolExecutor(1) as pool:
-        done = pool.submit(run)
-        try:
-            while not futures.wait([done], INTERRUPTIBLE_S).done:
-                passing(time.monotonic() - started)
-            return done.result()
-        except BaseException:
-            sandbox.stop()
-            raise

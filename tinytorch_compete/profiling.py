@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete import checking
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading import Plan
 from tinytorch_compete.model import Inputs, Limits, Profile, Reason, Timed, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.profile import reasons, taking, view
+from tinytorch_compete.sandbox import interruptible
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import notebook
 
@@ -69,7 +69,7 @@ def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> Portrait:
             where = plan.exams[0].data.folder
             made = notebook.assemble(plan.master, found).notebook
             limits, inputs = plan.limits, plan.inputs[0]
-        profile, run = checking.apart(
+        profile, run = interruptible.apart(
             lambda: taking.run(sandbox, made, limits, inputs, code, where), sandbox
         )
     failure = "" if run.verdict == Verdict.OK else _failure(profile, run.message)

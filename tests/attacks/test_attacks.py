@@ -25,7 +25,7 @@ from tinytorch_compete.grading import Graded, Plan
 from tinytorch_compete.model import Advice, Autopsy, LineCost, Profile, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.profile.report import lines_of
-from tinytorch_compete.sandbox import bubblewrap, capabilities
+from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook
 from tinytorch_compete.submissions.submission import Submission

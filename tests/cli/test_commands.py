@@ -20,7 +20,7 @@ from nbformat import v4
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.leaderboard import data
-from tinytorch_compete.sandbox import capabilities
+from tinytorch_compete.sandbox.isolation import capabilities
 from tinytorch_compete.store import Store
 
 TITO = Path(sys.executable).parent / "tito"

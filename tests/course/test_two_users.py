@@ -18,7 +18,7 @@ from coursework import GOLD, PACK
 
 import tinytorch_compete
 from tinytorch_compete.course import folder
-from tinytorch_compete.sandbox import bubblewrap
+from tinytorch_compete.sandbox.isolation import bubblewrap
 
 ROOT = Path(tinytorch_compete.__file__).parents[1]
 STAFF, STUDENT = "daemon", "nobody"  # every Linux has these two, and neither may do anything

@@ -27,7 +27,8 @@ from tinytorch_compete import grading, outcome, store
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.engine import local as engine
 from tinytorch_compete.model import Limits, Verdict
-from tinytorch_compete.sandbox import box, bubblewrap, cgroup, session
+from tinytorch_compete.sandbox.isolation import box, bubblewrap, cgroup
+from tinytorch_compete.sandbox.session import session
 from tinytorch_compete.store import Store
 
 KIB = 1024

@@ -22,7 +22,7 @@ from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Metric, Result, Withdrawal
 from tinytorch_compete.rendering import chart
 from tinytorch_compete.roster import Entered, Roster, Team
-from tinytorch_compete.sandbox import noise, race
+from tinytorch_compete.sandbox.timing import noise, race
 
 
 def collected(results: list[Result], **options: Any) -> Board:

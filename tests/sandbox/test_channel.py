@@ -12,7 +12,7 @@ import pytest
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Inputs
-from tinytorch_compete.sandbox.channel import Channel
+from tinytorch_compete.sandbox.session.channel import Channel
 
 ASKED = json.dumps({"probe": "c1"}).encode() + b"\n"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.sandbox.evidence import MAX_BYTES, parse_line, parse_npy, parse_sizes
+from tinytorch_compete.sandbox.session.evidence import MAX_BYTES, parse_line, parse_npy, parse_sizes
 
 
 def npy(array: object, **options: bool) -> bytes:

@@ -8,8 +8,8 @@ import pytest
 from notebooks import make_notebook
 
 from tinytorch_compete.model import Limits, Verdict
-from tinytorch_compete.sandbox import bubblewrap
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.isolation import bubblewrap
 
 LIMITS = Limits(memory_mib=128, wall_s=30)
 

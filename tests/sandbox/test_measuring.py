@@ -12,9 +12,11 @@ import psutil
 import pytest
 
 from tinytorch_compete.model import Answer, Cost, Round
-from tinytorch_compete.sandbox import cgroup, counters, lanes, noise, watch
-from tinytorch_compete.sandbox.counters import Instructions
-from tinytorch_compete.sandbox.lanes import Lanes
+from tinytorch_compete.sandbox.isolation import cgroup, instructions, watcher
+from tinytorch_compete.sandbox.isolation import cores as core_sets
+from tinytorch_compete.sandbox.isolation.cores import Lanes
+from tinytorch_compete.sandbox.isolation.instructions import Instructions
+from tinytorch_compete.sandbox.timing import noise
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells this")
 SOFTWARE_TASK_CLOCK = (1, 1)
@@ -35,7 +37,7 @@ def core(*numbers: int) -> frozenset[int]:
     ],
 )
 def test_half_of_the_physical_cores_are_lanes(cores, timed, rest) -> None:
-    assert lanes.divided(cores) == (timed, rest)
+    assert core_sets.divided(cores) == (timed, rest)
 
 
 def test_a_lane_is_one_runs_at_a_time() -> None:
@@ -58,7 +60,7 @@ def test_a_thread_stays_beside_the_lanes_for_a_while() -> None:
 
 @linux
 def test_a_trees_threads_and_children_are_counted_from_outside(monkeypatch) -> None:
-    monkeypatch.setattr(counters, "EVENT", SOFTWARE_TASK_CLOCK)
+    monkeypatch.setattr(instructions, "EVENT", SOFTWARE_TASK_CLOCK)
     child = subprocess.Popen(
         [sys.executable, "-c", "import subprocess, sys; sys.stdin.readline();"
          "subprocess.run([sys.executable, '-c', 'sum(range(3_000_000))']); print(1, flush=True);"
@@ -84,7 +86,7 @@ def test_a_trees_threads_and_children_are_counted_from_outside(monkeypatch) -> N
 
 
 def test_where_nothing_can_be_counted_there_is_no_figure(monkeypatch) -> None:
-    monkeypatch.setattr(counters, "_CALLS", {})
+    monkeypatch.setattr(instructions, "_CALLS", {})
     assert Instructions([os.getpid()]).read() is None
 
 
@@ -106,9 +108,9 @@ def test_pages_that_a_fork_shares_count_once() -> None:
     )
     assert child.stdout
     child.stdout.readline()
-    tree = watch.tree(child.pid)
+    tree = watcher.tree(child.pid)
     assert len(tree) == 5
-    assert 45 < watch.memory_bytes(tree) / 2**20 < 90
+    assert 45 < watcher.memory_bytes(tree) / 2**20 < 90
     for process in tree:
         process.kill()
     child.wait()
@@ -126,7 +128,7 @@ def test_cpu_seconds_of_ended_threads_are_kept() -> None:
     )
     assert child.stdout
     own_s = float(child.stdout.readline())
-    assert watch.cpu_s([psutil.Process(child.pid)]) >= own_s > 0
+    assert watcher.cpu_s([psutil.Process(child.pid)]) >= own_s > 0
     child.kill()
     child.wait()
 
@@ -144,22 +146,22 @@ def test_a_frozen_tree_uses_no_cpu_until_it_goes_on(by: str) -> None:
     assert child.stdout
     try:
         [child.stdout.readline() for _ in range(8)]
-        tree = watch.tree(child.pid)
+        tree = watcher.tree(child.pid)
         for process in tree if group else []:
             for file in group.entry:  # type: ignore[union-attr]
                 file.write_text(f"{process.pid}\n")
-        stopped = set() if group else watch.stop(child.pid)
+        stopped = set() if group else watcher.stop(child.pid)
         assert group.freeze(True) if group else len(stopped) == 8
-        frozen_s = watch.cpu_s(tree)
+        frozen_s = watcher.cpu_s(tree)
         sum(range(3_000_000))
-        assert watch.cpu_s(tree) == frozen_s
-        assert group.freeze(False) if group else watch.go_on(stopped) is None
+        assert watcher.cpu_s(tree) == frozen_s
+        assert group.freeze(False) if group else watcher.go_on(stopped) is None
         end = time.monotonic() + 30
-        while watch.cpu_s(tree) == frozen_s and time.monotonic() < end:
+        while watcher.cpu_s(tree) == frozen_s and time.monotonic() < end:
             sum(range(100_000))
-        assert watch.cpu_s(tree) > frozen_s
+        assert watcher.cpu_s(tree) > frozen_s
     finally:
-        for process in watch.tree(child.pid):
+        for process in watcher.tree(child.pid):
             process.kill()
         child.wait()
         if group:

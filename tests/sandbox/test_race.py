@@ -13,11 +13,11 @@ from sandboxes import SANDBOXES
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.judging import metrics
 from tinytorch_compete.model import Inputs, Limits, Run, Timed, Verdict
-from tinytorch_compete.sandbox import cgroup
-from tinytorch_compete.sandbox.cgroup import Group
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.isolation import cgroup
+from tinytorch_compete.sandbox.isolation.cgroup import Group
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.sandbox.race import FEWEST, MOST, blocks_for
+from tinytorch_compete.sandbox.timing.race import FEWEST, MOST, blocks_for
 
 LIMITS = Limits(memory_mib=256, wall_s=60)
 PROBE = """\

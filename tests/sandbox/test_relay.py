@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tinytorch_compete.sandbox import relay
-from tinytorch_compete.sandbox.relay import Address, Relay
+from tinytorch_compete.sandbox.session import relay
+from tinytorch_compete.sandbox.session.relay import Address, Relay
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = bytes([relay.COMMAND, 6]) + b"\x05READY"

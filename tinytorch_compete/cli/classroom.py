@@ -41,7 +41,7 @@ from tinytorch_compete.grading import Graded, Plan, Task
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.roster import Roster, counted, sharing
-from tinytorch_compete.sandbox import capabilities
+from tinytorch_compete.sandbox.isolation import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import submission

@@ -13,7 +13,7 @@ from tinytorch_compete import ranking
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.model import Challenge, Metric
 from tinytorch_compete.ranking import Row
-from tinytorch_compete.sandbox import noise
+from tinytorch_compete.sandbox.timing import noise
 from tinytorch_compete.util import stats
 
 # What each figure of a noise certificate means (see ``sandbox.noise``), and how it is shown.

@@ -44,3 +44,6 @@ class Sandbox(Protocol):
     def stop(self) -> None:
         """End all runs, now and to come: each raises ``Fault``. For an orderly interruption."""
         ...
+
+
+KEPT_MEDIA = ("text/plain", "image/png")

@@ -31,10 +31,10 @@ from tinytorch_compete.model import (
     Timed,
     Verdict,
 )
-from tinytorch_compete.sandbox.contender import UNANSWERED
-from tinytorch_compete.sandbox.evidence import parse_npy
-from tinytorch_compete.sandbox.race import FEWEST
-from tinytorch_compete.sandbox.session import UNREACHED
+from tinytorch_compete.sandbox.session.evidence import parse_npy
+from tinytorch_compete.sandbox.session.peer import UNANSWERED
+from tinytorch_compete.sandbox.session.session import UNREACHED
+from tinytorch_compete.sandbox.timing.race import FEWEST
 from tinytorch_compete.util.files import copy_sent
 
 

@@ -14,12 +14,13 @@ from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import MIB, Answer, Inputs, Limits, Run, Timed, Verdict
-from tinytorch_compete.sandbox import box, cgroup, noise
-from tinytorch_compete.sandbox.channel import Compete
-from tinytorch_compete.sandbox.contender import Contender
-from tinytorch_compete.sandbox.lanes import Lanes
-from tinytorch_compete.sandbox.race import race
-from tinytorch_compete.sandbox.session import Session
+from tinytorch_compete.sandbox.isolation import box, cgroup
+from tinytorch_compete.sandbox.isolation.cores import Lanes
+from tinytorch_compete.sandbox.session.channel import Compete
+from tinytorch_compete.sandbox.session.peer import Contender
+from tinytorch_compete.sandbox.session.session import Session
+from tinytorch_compete.sandbox.timing import noise
+from tinytorch_compete.sandbox.timing.race import race
 
 
 class LocalSandbox:

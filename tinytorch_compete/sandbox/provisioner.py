@@ -12,7 +12,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Bool, Dict, Unicode
 
 from tinytorch_compete.model import Limits
-from tinytorch_compete.sandbox.box import Box
+from tinytorch_compete.sandbox.isolation.box import Box
 
 NAME = "tinytorch-compete"
 

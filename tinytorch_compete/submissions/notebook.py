@@ -18,6 +18,7 @@ from nbformat import NotebookNode, v4, validator
 
 from tinytorch_compete.errors import Fault, NotebookError
 from tinytorch_compete.model import MIB
+from tinytorch_compete.sandbox.contract import KEPT_MEDIA
 from tinytorch_compete.util.text import clean
 
 MAX_NOTEBOOK_MIB = 20
@@ -25,7 +26,6 @@ MAX_CELLS = 2000
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"  # nbgrader's marks
 # What a student says to this package from a notebook; nothing is lost if it isn't run.
 OURS = ("%load_ext tinytorch_compete", "%compete")
-KEPT_MEDIA = ("text/plain", "image/png")
 
 
 class Assembly(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from tinytorch_compete.util.frameworks import FRAMEWORKS
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # What the dynamic loader, time zones and Debian's alternatives need of /etc, and no more.
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "fonts")
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 HIDDEN = PACKAGE / "kernel" / "hidden_framework.py"
 
 

@@ -17,12 +17,13 @@ from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verdict
-from tinytorch_compete.sandbox.box import Box
-from tinytorch_compete.sandbox.channel import Channel, Compete
-from tinytorch_compete.sandbox.client import BoundedClient, QuietClient
-from tinytorch_compete.sandbox.contender import UNANSWERED, Clock
+from tinytorch_compete.sandbox.isolation.box import Box
 from tinytorch_compete.sandbox.provisioner import NAME
-from tinytorch_compete.sandbox.relay import ENDED, Address, Relay
+from tinytorch_compete.sandbox.session.channel import Channel, Compete
+from tinytorch_compete.sandbox.session.client import BoundedClient, QuietClient
+from tinytorch_compete.sandbox.session.clock import Clock
+from tinytorch_compete.sandbox.session.peer import UNANSWERED
+from tinytorch_compete.sandbox.session.relay import ENDED, Address, Relay
 from tinytorch_compete.util.text import clean
 
 # What reading a message raises when its signature, its JSON or its fields are wrong.

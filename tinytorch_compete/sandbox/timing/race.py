@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.judging import metrics
 from tinytorch_compete.model import MIB, Answer, Cost, Round, Timed
-from tinytorch_compete.sandbox.channel import Compete
-from tinytorch_compete.sandbox.contender import Contender, Racer
-from tinytorch_compete.sandbox.lanes import Lanes
-from tinytorch_compete.sandbox.session import Session
+from tinytorch_compete.sandbox.isolation.cores import Lanes
+from tinytorch_compete.sandbox.session.channel import Compete
+from tinytorch_compete.sandbox.session.peer import Contender
+from tinytorch_compete.sandbox.session.session import Session
+from tinytorch_compete.sandbox.timing import clocks
+from tinytorch_compete.sandbox.timing.racer import Racer
 
 WARM = 2  # questions to each that don't count: first calls import, allocate and fault pages in
 EMPTY = 9  # empty questions to the reference
@@ -45,9 +46,9 @@ async def race(
     try:
         async with _waiting(reference, own.probe) as theirs, _lane(lanes, racer, theirs):
             rounds = [r async for r in _rounds(racer, theirs, timed)]
-            flags = metrics.clock_flags(rounds)
+            flags = clocks.clock_flags(rounds)
             return Answer(
-                rounds=tuple(metrics.vouched(rounds, exact=racer.exact)), flags=tuple(flags)
+                rounds=tuple(clocks.vouched(rounds, exact=racer.exact)), flags=tuple(flags)
             )
     finally:
         racer.end(lanes.rest)

@@ -9,36 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.model import Cost, Inputs
-from tinytorch_compete.sandbox.box import Box
-from tinytorch_compete.sandbox.evidence import parse_npy, parse_sizes
-from tinytorch_compete.sandbox.lanes import Cores
+from tinytorch_compete.model import Inputs
+from tinytorch_compete.sandbox.isolation.box import Box
+from tinytorch_compete.sandbox.session.clock import Clock
+from tinytorch_compete.sandbox.session.evidence import parse_npy, parse_sizes
 
 UNANSWERED = "the cell sent no answer"
 EMPTY, END = b'{"empty": true}\n', b"null\n"
 Arrays = Mapping[str, Any]
-
-
-class Clock:
-    """The seconds in which a kernel could work: it stands still while the kernel is frozen."""
-
-    def __init__(self) -> None:
-        self._before_s = 0.0
-        self._since: float | None = time.perf_counter()
-
-    def elapsed_s(self) -> float:
-        """Seconds so far."""
-        running = 0.0 if self._since is None else time.perf_counter() - self._since
-        return self._before_s + running
-
-    def pause(self) -> None:
-        """Stand still."""
-        self._before_s, self._since = self.elapsed_s(), None
-
-    def go_on(self) -> None:
-        """Run again."""
-        if self._since is None:
-            self._since = time.perf_counter()
 
 
 class Contender:
@@ -89,55 +67,6 @@ class Contender:
     def end(self) -> None:
         """Say that there are no more questions."""
         self._writer.write(END)
-
-
-class Racer:
-    """A contender that is frozen except while it answers, on cores of its own; end it after use."""
-
-    def __init__(self, contender: Contender) -> None:
-        self._contender, self._box, self._clock = contender, contender.box, contender.clock
-        self._freeze()
-        self._instructions = self._box.instructions()
-        self._cpu_s = self._box.cpu_s()
-
-    @property
-    def exact(self) -> bool:
-        """Whether no process of the tree can lose its CPU seconds: a control group counts them."""
-        return self._box.group is not None
-
-    def bind(self, lane: Cores) -> None:
-        """Move to a lane."""
-        self._box.bind(lane)
-
-    async def ask(self, inputs: Inputs | None) -> tuple[Arrays, Cost]:
-        """Thaw, ask, freeze; ``None`` asks nothing, to see what a question costs by itself.
-
-        Work between two answers would be charged to the second. Raises ``EvidenceError``.
-        """
-        question = EMPTY if inputs is None else await self._contender.release(inputs)
-        counted = self._instructions.read()
-        self._box.thaw()
-        self._clock.go_on()
-        try:
-            arrays, wall_s = await self._contender.exchange(question)
-        finally:
-            self._freeze()
-        before, self._cpu_s = self._cpu_s, self._box.cpu_s()
-        now = self._instructions.read()
-        retired = None if now is None or counted is None else now - counted
-        return arrays, Cost(wall_s, self._cpu_s - before, retired)
-
-    def end(self, cores: Cores) -> None:
-        """Say that there are no more questions, and let the kernel go on elsewhere."""
-        self._instructions.close()
-        self._contender.end()
-        self._box.bind(cores)
-        self._clock.go_on()
-        self._box.thaw()
-
-    def _freeze(self) -> None:
-        self._clock.pause()
-        self._box.freeze()
 
 
 async def line_of(reader: asyncio.StreamReader) -> bytes:

@@ -8,7 +8,7 @@ import os
 import msgspec
 
 from tinytorch_compete.kernel import landlock
-from tinytorch_compete.sandbox import bubblewrap, cgroup, seccomp
+from tinytorch_compete.sandbox.isolation import bubblewrap, cgroup, seccomp
 
 
 class Capability(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from tinytorch_compete.model import MIB
-from tinytorch_compete.submissions.notebook import KEPT_MEDIA
+from tinytorch_compete.sandbox.contract import KEPT_MEDIA
 from tinytorch_compete.util.text import clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs

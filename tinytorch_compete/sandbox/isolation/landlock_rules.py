@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tinytorch_compete.sandbox.bubblewrap import ETC, PACKAGE, SYSTEM, interpreter
+from tinytorch_compete.sandbox.isolation.bubblewrap import ETC, PACKAGE, SYSTEM, interpreter
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
 

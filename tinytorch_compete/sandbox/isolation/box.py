@@ -20,9 +20,17 @@ import psutil
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.kernel import landlock
 from tinytorch_compete.model import MIB, Inputs, Limits
-from tinytorch_compete.sandbox import bubblewrap, cgroup, lanes, rights, seccomp, users, watch
-from tinytorch_compete.sandbox.bubblewrap import PACKAGE
-from tinytorch_compete.sandbox.counters import Instructions
+from tinytorch_compete.sandbox.isolation import (
+    bubblewrap,
+    cgroup,
+    landlock_rules,
+    seccomp,
+    users,
+    watcher,
+)
+from tinytorch_compete.sandbox.isolation import cores as core_sets
+from tinytorch_compete.sandbox.isolation.bubblewrap import PACKAGE
+from tinytorch_compete.sandbox.isolation.instructions import Instructions
 from tinytorch_compete.util.files import BYPRODUCTS, is_sent
 
 INSIDE = "/box"
@@ -234,25 +242,25 @@ class Box:
         """CPU seconds of the tree so far, the kernel's start included."""
         if self.group:
             return self.group.cpu_s()
-        self._cpu_seen = max(self._cpu_seen, watch.cpu_s(self._tree()))
+        self._cpu_seen = max(self._cpu_seen, watcher.cpu_s(self._tree()))
         return self._cpu_seen
 
     def freeze(self) -> None:
         """Stop the whole tree where it is."""
         if not (self.group and self.group.freeze(True)) and self.pid:
-            self._stopped = watch.stop(self.pid)
+            self._stopped = watcher.stop(self.pid)
 
     def thaw(self) -> None:
         """Let the tree go on, however it was stopped: a late freezer and signals may both hold."""
         if self.group:
             self.group.freeze(False)
-        watch.go_on(self._stopped)
+        watcher.go_on(self._stopped)
         self._stopped = set()
 
-    def bind(self, cores: lanes.Cores) -> None:
+    def bind(self, cores: core_sets.Cores) -> None:
         """Let the tree run on these cores only."""
-        for thread in watch.threads(self._tree()):
-            lanes.bind(thread, cores)
+        for thread in watcher.threads(self._tree()):
+            core_sets.bind(thread, cores)
 
     def instructions(self) -> Instructions:
         """A count of the instructions that the tree retires from now on."""
@@ -264,13 +272,13 @@ class Box:
         Behind walls it is the child of the second process, the first of the box's own.
         """
         tree = self._tree()
-        kernels = watch.children(tree[1]) if self.walled and len(tree) > 1 else tree
+        kernels = watcher.children(tree[1]) if self.walled and len(tree) > 1 else tree
         for process in kernels[:1]:
-            watch.interrupt(process)
+            watcher.interrupt(process)
 
     def kill(self) -> None:
         """Kill the tree now; the box's figures stay readable until ``close``."""
-        watch.kill(self._tree())
+        watcher.kill(self._tree())
         self.thaw()
 
     def close(self) -> None:
@@ -291,7 +299,7 @@ class Box:
         return self.walled and seccomp.program() is not None
 
     def _tree(self) -> list[Any]:
-        return watch.tree(self.pid) if self.pid else []
+        return watcher.tree(self.pid) if self.pid else []
 
     def _copied_bytes(self) -> int:
         """What the submission's files take in memory, in whole pages."""
@@ -305,7 +313,7 @@ class Box:
         if self.group:
             return self.group.usage()
         tree = self._tree()
-        return watch.memory_bytes(tree) + (self._scratch_bytes(tree) if self.walled else 0)
+        return watcher.memory_bytes(tree) + (self._scratch_bytes(tree) if self.walled else 0)
 
     def _scratch_bytes(self, tree: list[Any]) -> int:
         """What the files in the box's scratch folders take, which are in memory.
@@ -313,7 +321,7 @@ class Box:
         Seen through the eyes of the first process behind the walls; 0 when it is gone.
         """
         folders = ("/tmp", "/dev/shm", INSIDE)
-        return watch.used_bytes(tree[1].pid, folders) if len(tree) > 1 else 0
+        return watcher.used_bytes(tree[1].pid, folders) if len(tree) > 1 else 0
 
     def _path(self, folder: str) -> str:
         return f"/opt/compete/{folder}" if self.walled else str(PACKAGE / folder)
@@ -345,10 +353,10 @@ class Box:
         if not landlock.abi():
             return None
         if self.walled:
-            return rights.behind_walls(self.home)
+            return landlock_rules.behind_walls(self.home)
         shown = [self.root / "in", self.root / "ipc", PACKAGE / "kernel", PACKAGE / "reference"]
         shown += [self.data] if self.data else []
-        return rights.without_walls(self.home, shown)
+        return landlock_rules.without_walls(self.home, shown)
 
     def _enter(self, command: list[str]) -> list[str]:
         if os.name != "posix":

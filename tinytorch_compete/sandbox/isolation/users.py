@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tinytorch_compete.sandbox.bubblewrap import PACKAGE
+from tinytorch_compete.sandbox.isolation.bubblewrap import PACKAGE
 
 FIRST, MANY = 200_000, 10_000
 LAUNCHER = PACKAGE / "kernel" / "launch.py"

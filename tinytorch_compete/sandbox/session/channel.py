@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Answer, Inputs, Timed
-from tinytorch_compete.sandbox.box import Box
-from tinytorch_compete.sandbox.contender import UNANSWERED, Clock, Contender, line_of
-from tinytorch_compete.sandbox.evidence import MAX_LINE, parse_line
+from tinytorch_compete.sandbox.isolation.box import Box
+from tinytorch_compete.sandbox.session.clock import Clock
+from tinytorch_compete.sandbox.session.evidence import MAX_LINE, parse_line
+from tinytorch_compete.sandbox.session.peer import UNANSWERED, Contender, line_of
 
 GRACE_S = 1.0
 Compete = Callable[[Contender, Timed], Awaitable[Answer]]

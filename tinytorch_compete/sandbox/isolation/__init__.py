@@ -1,0 +1,1 @@
+"""What holds a run: namespaces, cgroups, seccomp, Landlock, users, the watcher."""

@@ -1,0 +1,1 @@
+"""One run of a notebook: kernel, client, channel, evidence, relay."""

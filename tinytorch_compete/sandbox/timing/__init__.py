@@ -1,0 +1,1 @@
+"""Timed probes: races against a reference, clocks, noise."""
