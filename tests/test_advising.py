@@ -10,11 +10,12 @@ import nbformat
 import pytest
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import advising, feedback, grading, pack
+from tinytorch_compete import advising, feedback, pack
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Advice, Answer, LineCost, Profile, Run, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.sandbox.fake import FakeSandbox
@@ -92,7 +93,7 @@ def profiler(
 
 def advise(plan: Plan, work: Submission, sandbox: FakeSandbox, profiler=profiler) -> Advice:
     return advising.advise(
-        plan, work, grading.grade(plan, work, sandbox), sandbox, profiler=profiler
+        plan, work, pipeline.grade(plan, work, sandbox), sandbox, profiler=profiler
     )
 
 
@@ -119,7 +120,7 @@ def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_pat
 
     sandbox = Noisy({}, 100.0)
     work = submit(tmp_path, WIDE)
-    graded = grading.grade(plan, work, sandbox)
+    graded = pipeline.grade(plan, work, sandbox)
     sandbox.runs = 1  # 2 is the first run as it was, 3 the change, 4 the change again, 5 as it was
     found = advising.advise(plan, work, graded, sandbox, profiler=profiler).insights
     assert sandbox.runs >= 5
@@ -195,7 +196,7 @@ def test_our_own_fault_is_one_line_and_changes_no_grade(
 
     sandbox = FakeSandbox()
     work = submit(tmp_path, WIDE)
-    graded = grading.grade(plan, work, sandbox)
+    graded = pipeline.grade(plan, work, sandbox)
     advice = advising.advise(plan, work, graded, sandbox, profiler=breaks)
     assert advice.profile is None
     assert "our fault" in advice.note
@@ -276,14 +277,14 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
     published: list[Graded] = []
 
     def task(plan: Plan, work: Submission, sandbox: FakeSandbox) -> Graded:
-        graded = grading.grade(plan, work, sandbox)
+        graded = pipeline.grade(plan, work, sandbox)
         advice = advising.advise(plan, work, graded, sandbox, profiler=profiler)
         return msgspec.structs.replace(graded, advice=advice)
 
     def batch(sandbox: FakeSandbox) -> None:
-        todo = grading.waiting(plan, [work], kept)
+        todo = pipeline.waiting(plan, [work], kept)
         engine = LocalEngine(1)
-        list(grading.grade_class(plan, todo, sandbox, engine, kept, published.append, task))
+        list(pipeline.grade_class(plan, todo, sandbox, engine, kept, published.append, task))
 
     with pytest.raises(KeyboardInterrupt):
         batch(Interrupted(2))  # 1 is the graded run, what comes then is advice

@@ -12,11 +12,12 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, pack, ranking
+from tinytorch_compete import feedback, pack, ranking
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.store import Store
@@ -36,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def plan(place: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
     return Plan(pack.load(place)[0], SECRET)
 
 
@@ -58,7 +59,7 @@ def submit(root: Path, student: str, answer: str | None = GOLD) -> Submission:
 
 
 def test_a_good_answer_earns_its_points(plan: Plan, tmp_path: Path) -> None:
-    result = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    result = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
     assert (result.verdict, result.tier) == (Verdict.OK, "advanced")
     assert result.metrics["accuracy"] == pytest.approx(result.points / 10, abs=0.01)
     assert result.metrics["accuracy"] > 0.8
@@ -66,9 +67,9 @@ def test_a_good_answer_earns_its_points(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_flags_are_for_staff_and_change_nothing(plan: Plan, tmp_path: Path) -> None:
-    honest = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    honest = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
     tricky = submit(tmp_path, "eve", GOLD + "import ctypes\nimport gc")
-    graded = grading.grade(plan, tricky, FakeSandbox())
+    graded = pipeline.grade(plan, tricky, FakeSandbox())
     result = graded.result
     assert honest.flags == ()
     assert result.flags == ("Calls C directly: cell predict.",)
@@ -107,21 +108,21 @@ def test_flags_are_for_staff_and_change_nothing(plan: Plan, tmp_path: Path) -> N
 def test_a_bad_answer_earns_nothing_and_hears_why(
     plan: Plan, tmp_path: Path, answer: str, verdict: Verdict, words: str
 ) -> None:
-    result = grading.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
+    result = pipeline.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
     assert (result.verdict, result.tier) == (verdict, "")
     assert result.points <= 2
     assert re.search(words, result.message)
 
 
 def test_a_follow_up_error_names_its_cause(plan: Plan, tmp_path: Path) -> None:
-    result = grading.grade(plan, submit(tmp_path, "bob", "1 / 0\n" + GOLD), FakeSandbox()).result
+    result = pipeline.grade(plan, submit(tmp_path, "bob", "1 / 0\n" + GOLD), FakeSandbox()).result
     assert result.cells[0].message == (
         "not possible after what failed before: ZeroDivisionError: division by zero"
     )
 
 
 def test_what_is_no_notebook_is_the_students_error(plan: Plan, tmp_path: Path) -> None:
-    result = grading.grade(plan, submit(tmp_path, "eve", None), FakeSandbox()).result
+    result = pipeline.grade(plan, submit(tmp_path, "eve", None), FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.ERROR, 0.0)
     assert "not a notebook" in result.message
 
@@ -129,7 +130,7 @@ def test_what_is_no_notebook_is_the_students_error(plan: Plan, tmp_path: Path) -
 def test_a_link_out_of_the_submission_is_refused(plan: Plan, tmp_path: Path) -> None:
     work = submit(tmp_path, "eve")
     (work.notebook.parent / "passwd").symlink_to("/etc/passwd")
-    result = grading.grade(plan, work, FakeSandbox()).result
+    result = pipeline.grade(plan, work, FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.ERROR, 0.0)
     assert "passwd: a link" in result.message
 
@@ -140,7 +141,7 @@ def seeded(plan: Plan, seeds: int) -> Plan:
 
 def test_each_seed_is_another_exam_and_its_raw_figures_are_kept(plan: Plan, tmp_path: Path) -> None:
     many = seeded(plan, 3)
-    result = grading.grade(many, submit(tmp_path, "ada"), FakeSandbox()).result
+    result = pipeline.grade(many, submit(tmp_path, "ada"), FakeSandbox()).result
     accuracies = result.samples["accuracy"]
     assert result.runs == len(accuracies) == 3
     assert len(set(accuracies)) > 1
@@ -153,15 +154,15 @@ def test_each_seed_is_another_exam_and_its_raw_figures_are_kept(plan: Plan, tmp_
 
 def test_the_first_of_many_seeds_is_the_only_one(plan: Plan, tmp_path: Path) -> None:
     work = submit(tmp_path, "ada")
-    one = grading.grade(plan, work, FakeSandbox()).result
-    many = grading.grade(seeded(plan, 2), work, FakeSandbox()).result
+    one = pipeline.grade(plan, work, FakeSandbox()).result
+    many = pipeline.grade(seeded(plan, 2), work, FakeSandbox()).result
     assert many.samples["accuracy"][0] == one.samples["accuracy"][0]
 
 
 def test_what_reaches_no_tier_at_first_is_not_run_again(plan: Plan, tmp_path: Path) -> None:
     sandbox = FakeSandbox()
     work = submit(tmp_path, "bob", "def predict(a, b, images): return np.zeros(len(images), int)")
-    result = grading.grade(seeded(plan, 3), work, sandbox).result
+    result = pipeline.grade(seeded(plan, 3), work, sandbox).result
     assert (result.verdict, result.runs, sandbox.runs) == (Verdict.WRONG, 1, 1)
 
 
@@ -172,7 +173,7 @@ def test_failing_in_one_run_of_many_loses_the_tier_and_says_which(plan: Plan, tm
         "runs = count.read_text() if count.exists() else ''\ncount.write_text(runs + 'x')\n"
         + GOLD.replace("    means", "    assert runs != 'x', 'unlucky'\n    means")
     )
-    result = grading.grade(seeded(plan, 3), submit(tmp_path, "eve", answer), FakeSandbox()).result
+    result = pipeline.grade(seeded(plan, 3), submit(tmp_path, "eve", answer), FakeSandbox()).result
     assert (result.verdict, result.tier, result.runs) == (Verdict.ERROR, "", 3)
     assert "run 2 of 3: AssertionError: unlucky" in result.message
     assert len(result.samples["accuracy"]) == 2
@@ -189,25 +190,25 @@ def test_final_seeds_are_other_ones(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_our_own_faults_are_retried(plan: Plan, tmp_path: Path) -> None:
-    sandbox = FakeSandbox(faults=grading.ATTEMPTS - 1)
-    assert grading.grade(plan, submit(tmp_path, "ada"), sandbox).result.verdict == Verdict.OK
+    sandbox = FakeSandbox(faults=pipeline.ATTEMPTS - 1)
+    assert pipeline.grade(plan, submit(tmp_path, "ada"), sandbox).result.verdict == Verdict.OK
 
 
 def test_a_fault_that_stays_is_reported_and_never_scored(plan: Plan, tmp_path: Path) -> None:
     sandbox = FakeSandbox(faults=99)
-    result = grading.grade(plan, submit(tmp_path, "ada"), sandbox).result
-    assert sandbox.runs == grading.ATTEMPTS
+    result = pipeline.grade(plan, submit(tmp_path, "ada"), sandbox).result
+    assert sandbox.runs == pipeline.ATTEMPTS
     assert (result.verdict, result.points) == (Verdict.FAULT, None)
     assert "our fault: the fake broke" in result.message
 
 
 def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
     shutil.copytree(place, tmp_path / "pack")
     path = tmp_path / "pack" / "graders" / "mine" / "grader.py"
     path.write_text(path.read_text().replace("CellJudgement(share, message)", "1 / 0"))
     plan = Plan(pack.load(tmp_path / "pack")[0], SECRET)
-    result = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    result = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.FAULT, None)
     assert "ZeroDivisionError" in result.message
 
@@ -224,7 +225,7 @@ def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
     nbformat.write(master, path)
     plan = Plan(pack.load(tmp_path / "pack")[0], SECRET)
     answer = "def predict(a, b, images): return np.zeros(len(images), int)"
-    result = grading.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
+    result = pipeline.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
     assert (result.verdict, result.points, result.max_points) == (Verdict.WRONG, 0.0, 0.0)
     assert "are right" in result.message
 
@@ -251,8 +252,8 @@ def test_what_is_graded_again_depends_on_everything_that_matters(
 
 def grade_all(plan: Plan, root: Path, kept: Store, publish=lambda _: None) -> Iterator[object]:
     works = submission.find(root, "mine")
-    todo = grading.waiting(plan, works, kept)
-    return grading.grade_class(plan, todo, FakeSandbox(), LocalEngine(1), kept, publish)
+    todo = pipeline.waiting(plan, works, kept)
+    return pipeline.grade_class(plan, todo, FakeSandbox(), LocalEngine(1), kept, publish)
 
 
 def test_a_class_goes_on_after_a_failure_and_is_not_graded_twice(
@@ -297,7 +298,7 @@ def test_a_folder_without_submissions_says_where_they_are_looked_for(tmp_path: P
 def test_a_folder_that_a_student_closed_costs_nobody_else_anything(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
     for student in ("ada", "ben"):
         submit(tmp_path / "class", student)
     closed, kept = tmp_path / "class" / what, Store(tmp_path / "r.sqlite")
@@ -323,7 +324,7 @@ def test_a_student_without_a_plain_name_is_one_clear_error(tmp_path: Path, name:
 
 def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) -> None:
     answer = GOLD + "print('<script>x</script>')\n"
-    graded = grading.grade(plan, submit(tmp_path, "zoe-99", answer), FakeSandbox())
+    graded = pipeline.grade(plan, submit(tmp_path, "zoe-99", answer), FakeSandbox())
     made = feedback.make(plan.entry.challenge, graded.result, graded.run.notebook, surplus=2)
     text = nbformat.writes(made)
     for hidden in ("compete_probe", "BEGIN HIDDEN", "probe.send", "zoe-99"):
@@ -340,7 +341,7 @@ def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) ->
 
 def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
     nasty = "raise ValueError('<img src=x onerror=alert(1)> [a](http://b) `c` $d$ \\x1b]0;t\\x07')"
-    graded = grading.grade(plan, submit(tmp_path, "eve", nasty), FakeSandbox())
+    graded = pipeline.grade(plan, submit(tmp_path, "eve", nasty), FakeSandbox())
     made = feedback.make(plan.entry.challenge, graded.result, graded.run.notebook)
     ours = "".join(c.source for c in made.cells if c.metadata.get("tinytorch_compete"))
     assert "ValueError" in ours
@@ -349,7 +350,7 @@ def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_a_fault_is_told_to_the_student_as_ours(plan: Plan, tmp_path: Path) -> None:
-    graded = grading.grade(plan, submit(tmp_path, "ada"), FakeSandbox(faults=99))
+    graded = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox(faults=99))
     made = feedback.make(plan.entry.challenge, graded.result, None)
     assert "not scored" in made.cells[0].source
     assert "our fault, not yours" in made.cells[0].source

@@ -229,7 +229,7 @@ def test_what_staff_hid_stays_hidden_while_the_same_entry_asks_for_its_team_agai
 
 
 def test_the_longest_entry_is_no_reason_to_look() -> None:
-    from tinytorch_compete.grading import ENTRY_BYTES
+    from tinytorch_compete.grading.pipeline import ENTRY_BYTES
 
     wide = "𝒜" * entrant.MAX_HANDLE
     who = Entrant("a" * 60, "shapes32", wide, team=wide, word="open sesame", show="anonymous")

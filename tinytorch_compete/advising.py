@@ -19,10 +19,11 @@ import msgspec
 import psutil
 from nbformat import NotebookNode
 
-from tinytorch_compete import grading, insights
+from tinytorch_compete import insights
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.errors import EvidenceError, Fault
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
 from tinytorch_compete.model import (
     MIB,
@@ -92,7 +93,7 @@ class Bench:
 
 def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
     """Grade one submission as ``grading.grade`` does, and add advice and its kinds to it."""
-    graded = grading.grade(plan, work, sandbox)
+    graded = pipeline.grade(plan, work, sandbox)
     advice = advise(plan, work, graded, sandbox)
     looked = advice.profile is not None or advice.insights
     kinds = tuple(sorted({insight.name for insight in advice.insights})) if looked else None
@@ -118,7 +119,7 @@ def advise(
     limits = _room(plan.limits, graded.result.verdict)
     bench = Bench(plan.rehearsal, work, sandbox, graded.assembly.notebook, limits)
     try:
-        return grading.retried(lambda: _advice(bench, graded, profiler), attempts=1)
+        return pipeline.retried(lambda: _advice(bench, graded, profiler), attempts=1)
     except Fault as error:
         return Advice(note=f"No profile and no suggestions this time, by our fault: {error}")
 

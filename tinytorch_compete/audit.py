@@ -28,8 +28,9 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import grading, pack, ranking
+from tinytorch_compete import pack, ranking
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.grading import pipeline
 from tinytorch_compete.model import Challenge, Identity, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
@@ -68,19 +69,19 @@ def rerun(
     ``secret`` is the course's, ``source`` a folder that holds the data set already; which data set
     it was is in the result. Raises ``CompeteError``.
     """
-    plans: dict[tuple[str, str, bool], grading.Plan] = {}
+    plans: dict[tuple[str, str, bool], pipeline.Plan] = {}
     for result in results:
         slug = result.identity.challenge
         dataset = result.identity.dataset.partition(":")[0]
         key = (slug, dataset, result.identity.final)
         if key not in plans:
-            plans[key] = grading.Plan(
+            plans[key] = pipeline.Plan(
                 pack.resolve(entries, slug), secret, dataset=dataset, source=source, final=key[2]
             )
         yield _again(plans[key], result, root, sandbox)
 
 
-def _again(plan: grading.Plan, old: Result, root: Path, sandbox: Sandbox) -> Recount:
+def _again(plan: pipeline.Plan, old: Result, root: Path, sandbox: Sandbox) -> Recount:
     works = {work.student: work for work in submission.find(root, old.identity.challenge)}
     work = works.get(old.identity.student)
     if work is None:
@@ -91,7 +92,7 @@ def _again(plan: grading.Plan, old: Result, root: Path, sandbox: Sandbox) -> Rec
         identity = plan.identity(work, {})
     if different := changed(old.identity, identity):
         return Recount(old, (f"graded under another {', '.join(different)}",))
-    new = grading.grade(plan, work, sandbox).result
+    new = pipeline.grade(plan, work, sandbox).result
     return compare(plan.entry.challenge, old, new, plan.exams[0].holdout_n * old.runs)
 
 

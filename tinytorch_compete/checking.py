@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tinytorch_compete import grading
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.grading import pipeline
 from tinytorch_compete.model import Result
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
@@ -18,7 +18,7 @@ from tinytorch_compete.submissions.submission import Submission
 Running = Callable[[float, float], None]
 
 
-def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> grading.Plan:
+def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> pipeline.Plan:
     """The plan of a check: the challenge's own limits, one run, the public images.
 
     The seed is new each time, so that the class numbers are shuffled as they will be in grading.
@@ -26,13 +26,13 @@ def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> gradin
     """
     source = Path(who.source) if who.source and who.dataset == "cifar10" else None
     secret = os.urandom(32)
-    return grading.Plan(
+    return pipeline.Plan(
         entry, secret, dataset=who.dataset, source=source, seeds=1, progress=progress
     ).public()
 
 
 def check(
-    plan: grading.Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
+    plan: pipeline.Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
 ) -> Result:
     """Run and judge a student's work once; see ``apart``.
 
@@ -45,4 +45,4 @@ def check(
         if running:
             running(seconds, plan.limits.wall_s)
 
-    return apart(lambda: grading.grade(plan, work, sandbox), sandbox, passing).result
+    return apart(lambda: pipeline.grade(plan, work, sandbox), sandbox, passing).result

@@ -21,7 +21,7 @@ from IPython.display import HTML, Markdown, display
 
 from tinytorch_compete import desk, entrant, pack, profiling, ranking, returned, standing
 from tinytorch_compete.errors import CompeteError, DataError
-from tinytorch_compete.grading import Plan
+from tinytorch_compete.grading.pipeline import Plan
 from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 from tinytorch_compete.leaderboard import data as boards
 from tinytorch_compete.leaderboard import tables

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading import Plan
+from tinytorch_compete.grading.pipeline import Plan
 from tinytorch_compete.model import Inputs, Limits, Profile, Reason, Timed, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.profile import reasons, taking, view

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from tinytorch_compete import audit, enrolment, ranking, store
 from tinytorch_compete.course import results as published
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Identity, Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.store import Store

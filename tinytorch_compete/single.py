@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinytorch_compete import grading, pack
+from tinytorch_compete import pack
 from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.grading import pipeline
 from tinytorch_compete.model import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission as submissions
@@ -29,5 +30,5 @@ def grade(
     work = (
         submissions.at(place, entry.slug) if place.is_dir() else Submission(place.stem, place, None)
     )
-    plan = grading.Plan(entry, secret or os.urandom(32))
-    return grading.grade(plan, work, LocalSandbox()).result
+    plan = pipeline.Plan(entry, secret or os.urandom(32))
+    return pipeline.grade(plan, work, LocalSandbox()).result

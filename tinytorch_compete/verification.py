@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import grading
 from tinytorch_compete.errors import NotebookError, PackError, StoreError
+from tinytorch_compete.grading import pipeline
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
@@ -103,12 +103,14 @@ def promise(path: Path) -> Promise:
 
 def verify(entry: Entry, sandbox: Sandbox) -> Iterator[Check]:
     """Grade every sample submission of a challenge and compare; raises ``CompeteError``."""
-    plans: dict[str | None, grading.Plan] = {}
+    plans: dict[str | None, pipeline.Plan] = {}
     for name, sample in samples(entry).items():
         promised = promise(sample.notebook)
         if promised.dataset not in plans:
-            plans[promised.dataset] = grading.Plan(entry, SECRET, dataset=promised.dataset, seeds=1)
-        result = grading.grade(plans[promised.dataset], sample, sandbox).result
+            plans[promised.dataset] = pipeline.Plan(
+                entry, SECRET, dataset=promised.dataset, seeds=1
+            )
+        result = pipeline.grade(plans[promised.dataset], sample, sandbox).result
         yield check(name, promised, result)
 
 

@@ -17,11 +17,12 @@ import pytest
 import table
 from nbformat import v4
 
-from tinytorch_compete import feedback, grading, insights, pack, store
+from tinytorch_compete import feedback, insights, pack, store
 from tinytorch_compete.advice import cells
 from tinytorch_compete.cli import tables
 from tinytorch_compete.errors import NotebookError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Advice, Autopsy, LineCost, Profile, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.profile.report import lines_of
@@ -80,7 +81,7 @@ def submit(folder: Path, answer: str) -> Submission:
 
 
 def grade(plan: Plan, work: Submission) -> Graded:
-    return grading.grade(plan, work, LocalSandbox())
+    return pipeline.grade(plan, work, LocalSandbox())
 
 
 def test_the_honest_control_keeps_its_points(plan: Plan, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_shadow_that_was_interrupted_goes_on(
 def test_a_fault_in_the_shadow_is_said_and_is_not_promoted(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinytorch_compete.grading.BACK_OFF_S", 0.0)
+    monkeypatch.setattr("tinytorch_compete.grading.pipeline.BACK_OFF_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(classroom, "LocalSandbox", lambda: FakeSandbox(faults=3))
         assert grade(root, "--shadow") == 1

@@ -23,9 +23,10 @@ from types import SimpleNamespace
 import batch
 import pytest
 
-from tinytorch_compete import grading, outcome, store
+from tinytorch_compete import outcome, store
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.engine import local as engine
+from tinytorch_compete.grading import pipeline
 from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox.isolation import box, bubblewrap, cgroup
 from tinytorch_compete.sandbox.session import session
@@ -183,7 +184,7 @@ def test_a_damaged_database_is_one_clear_error_and_stays_as_it_is(
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Patience for tests: a short wait for kernels, none between attempts."""
-    monkeypatch.setattr(grading, "BACK_OFF_S", 0.0)
+    monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
     monkeypatch.setattr(session, "START_S", 2)
     return monkeypatch
 

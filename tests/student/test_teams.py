@@ -14,7 +14,7 @@ from tinytorch_compete import desk, enrolment, entrant, standing
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange, results
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading import Plan
+from tinytorch_compete.grading.pipeline import Plan
 from tinytorch_compete.leaderboard import data
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.rendering.panel import Panel

@@ -15,7 +15,7 @@ from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading import Plan
+from tinytorch_compete.grading.pipeline import Plan
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.ranking import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import admission, advising, enrolment, grading
+from tinytorch_compete import admission, advising, enrolment
 from tinytorch_compete import shadow as shadows
 from tinytorch_compete.cli import shadowing, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
@@ -37,7 +37,8 @@ from tinytorch_compete.course.results import (
 )
 from tinytorch_compete.engine.local import LocalEngine, workers_for
 from tinytorch_compete.errors import CompeteError, IsolationError
-from tinytorch_compete.grading import Graded, Plan, Task
+from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.pipeline import Graded, Plan, Task
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.roster import Roster, counted, sharing
@@ -122,7 +123,7 @@ def grade(
     else:
         roster = enrolment.update(results, entry, found)
     works = _admitted(entry, found, kept, roster)
-    task = advising.grade if insights else grading.grade
+    task = advising.grade if insights else pipeline.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
         shadows.check_whole(plan, found, results, kept)
@@ -180,7 +181,7 @@ def _waiting(
     plan: Plan, works: Sequence[Submission], kept: Store, gradebook: Gradebook | None
 ) -> list[Submission]:
     """The submissions without a grade, or whose grade is in no gradebook yet."""
-    todo = grading.waiting(plan, works, kept)
+    todo = pipeline.waiting(plan, works, kept)
     slug = plan.entry.slug
     unrecorded = gradebook and [work for work in works if not gradebook.has(work, slug)]
     return [work for work in works if work in todo or work in (unrecorded or ())]
@@ -301,7 +302,7 @@ def _grade(
     with Progress(*columns, console=errors) as progress:
         bar = progress.add_task("", total=len(works))
         engine = LocalEngine(workers)
-        batch = grading.grade_class(plan, works, LocalSandbox(), engine, kept, keep, task)
+        batch = pipeline.grade_class(plan, works, LocalSandbox(), engine, kept, keep, task)
         for result in batch:
             found.append(result)
             counts[str(result.verdict)] += 1

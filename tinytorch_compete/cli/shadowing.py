@@ -11,7 +11,7 @@ from tinytorch_compete.cli.folder import options, stored
 from tinytorch_compete.cli.tables import print_results, say
 from tinytorch_compete.course.results import SECRET
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading import Plan
+from tinytorch_compete.grading.pipeline import Plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.store import Store

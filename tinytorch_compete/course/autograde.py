@@ -16,13 +16,14 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import distribution, enrolment, feedback, grading, pack, roster
+from tinytorch_compete import distribution, enrolment, feedback, pack, roster
 from tinytorch_compete.course import folder, plain, results, teamwork
 from tinytorch_compete.course.graded import add_checksums, graded_notebook
 from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Verdict
 from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -196,7 +197,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
 
         kept = Store(place / results.DATABASE)
         # In a thread of an engine: formgrader calls this from inside an event loop.
-        list(grading.grade_class(plan, [work], LocalSandbox(), LocalEngine(1), kept, keep))
+        list(pipeline.grade_class(plan, [work], LocalSandbox(), LocalEngine(1), kept, keep))
         latest = kept.latest(slug) if course.class_figures else []
         kept.close()
         result = made[0].result

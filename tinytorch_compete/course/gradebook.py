@@ -20,7 +20,7 @@ from tinytorch_compete.course import config, folder, teamwork
 from tinytorch_compete.course.autograde import CompeteCourse, Ready, places, released
 from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.submissions.submission import Submission

@@ -10,7 +10,7 @@ from nbformat import NotebookNode, v4
 from tinytorch_compete.course import results
 from tinytorch_compete.course.release import student_version
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.submissions import notebook
 

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from tinytorch_compete import distribution, enrolment, feedback, returned, roster
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Challenge, Identity, Result
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.util import files

@@ -16,7 +16,7 @@ from tinytorch_compete import feedback, returned, roster
 from tinytorch_compete.course import results
 from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded, Plan
 from tinytorch_compete.model import Result
 from tinytorch_compete.roster import Roster
 from tinytorch_compete.submissions import notebook
