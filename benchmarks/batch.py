@@ -10,7 +10,7 @@ import nbformat
 from nbformat import v4
 
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 
 TITO = Path(sys.executable).parent / "tito"
 GOLD = """\

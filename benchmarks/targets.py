@@ -20,15 +20,15 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.errors import EvidenceError, NotebookError, PackError, StoreError
 from tinytorch_compete.model import Answer, Inputs
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.session.channel import Channel
 from tinytorch_compete.sandbox.session.client import BoundedClient
 from tinytorch_compete.sandbox.session.clock import Clock
 from tinytorch_compete.sandbox.session.evidence import parse_line, parse_npy, parse_sizes
 from tinytorch_compete.sandbox.session.session import UNINTELLIGIBLE
-from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import notebook, submission
 
 Target = Callable[[bytes], None]
@@ -136,7 +136,7 @@ def a_challenge(data: bytes) -> None:
         path = Path(folder, "challenge.toml")
         path.write_bytes(data)
         with contextlib.suppress(PackError):
-            found = pack.read_challenge(path)
+            found = packs.read_challenge(path)
             assert all(0 < getattr(found.limits, name) < float("inf") for name in NUMBERS)
             assert found.metric(found.rank[0])
 

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.model import Result
-from tinytorch_compete.roster import Entered, Roster
+from tinytorch_compete.participants.roster import Entered, Roster
 
 SLUG = "fast-convolution"
-CHALLENGE = pack.find()[SLUG].challenge
+CHALLENGE = packs.find()[SLUG].challenge
 SECRET = b"secret"
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 NAMES = "lovelace hopper turing noether curie franklin ramanujan erdos goeppert meitner".split()

@@ -10,8 +10,8 @@ import pytest
 from tinytorch_compete import shadow
 from tinytorch_compete.cli import classroom
 from tinytorch_compete.cli.app import run
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
-from tinytorch_compete.store import Store
 
 HARSH = ("CellJudgement(share, message)", "CellJudgement(share / 2, message)")
 ANSWERS = {name: batch.ANSWERS[name] for name in ("ada", "bob", "di", "flo")}

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 from test_roster import SIZE, at, result, said
 
-from tinytorch_compete.admission import admit
+from tinytorch_compete.grading.eligibility import admit
 from tinytorch_compete.model import Dates, Result
-from tinytorch_compete.roster import Roster, enrol
+from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
 

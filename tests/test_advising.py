@@ -10,17 +10,20 @@ import nbformat
 import pytest
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import advising, feedback, pack
+from tinytorch_compete import advising, feedback
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import pipeline
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading.batch import grade_class, waiting
+from tinytorch_compete.grading.engine import LocalEngine
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Advice, Answer, LineCost, Profile, Run, Verdict
 from tinytorch_compete.profile import taking
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.store import Store
 from tinytorch_compete.submissions.submission import Submission
 
 WIDE = """\
@@ -69,7 +72,7 @@ class Scripted(FakeSandbox):
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     folder = tmp_path_factory.mktemp("pack")
     scaffold("mine", folder)
-    return Plan(pack.load(folder)[0], b"a secret of tests")
+    return Plan(packs.load(folder)[0], b"a secret of tests")
 
 
 def submit(root: Path, answer: str) -> Submission:
@@ -282,9 +285,9 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
         return msgspec.structs.replace(graded, advice=advice)
 
     def batch(sandbox: FakeSandbox) -> None:
-        todo = pipeline.waiting(plan, [work], kept)
+        todo = waiting(plan, [work], kept)
         engine = LocalEngine(1)
-        list(pipeline.grade_class(plan, todo, sandbox, engine, kept, published.append, task))
+        list(grade_class(plan, todo, sandbox, engine, kept, published.append, task))
 
     with pytest.raises(KeyboardInterrupt):
         batch(Interrupted(2))  # 1 is the graded run, what comes then is advice

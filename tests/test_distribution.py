@@ -10,6 +10,7 @@ from tinytorch_compete import distribution, feedback
 from tinytorch_compete.course import results
 from tinytorch_compete.model import Result, Verdict, Withdrawal
 from tinytorch_compete.rendering.markdown import GAP
+from tinytorch_compete.results import folder
 
 CLASS = [attempt(name, level) for name, level in zip(NAMES, LEVELS, strict=True)]
 
@@ -91,7 +92,7 @@ def test_the_order_of_the_results_changes_nothing() -> None:
 
 def test_a_feedback_file_gains_and_loses_its_place_and_nothing_else(tmp_path) -> None:
     made = feedback.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
-    path = results.feedback_path(tmp_path, CLASS[0].identity)
+    path = folder.feedback_path(tmp_path, CLASS[0].identity)
     results.write_notebook(path, made)
     before = path.read_bytes()
 

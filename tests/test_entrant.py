@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tinytorch_compete import entrant
-from tinytorch_compete.entrant import Entrant, Receipt
 from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant, Receipt
 
 
 def test_an_entrant_comes_back_as_it_was_written(tmp_path: Path) -> None:
     sent = Receipt("ab" * 32, dt.datetime(2026, 3, 1, 23, 30, tzinfo=dt.UTC), "the exchange")
     kept = Entrant("mine", "digits", "Ada Lo", hints=2, receipts=(sent,))
-    entrant.write(tmp_path, kept)
-    assert entrant.read(tmp_path) == kept
+    registration.write(tmp_path, kept)
+    assert registration.read(tmp_path) == kept
     assert kept.sent_on(dt.date(2026, 3, 1)) == 1
     assert kept.sent_on(dt.date(2026, 3, 2)) == 0
     assert kept.shown() == Entrant("mine", "digits", "Ada Lo")
@@ -28,26 +28,26 @@ def test_an_entrant_comes_back_as_it_was_written(tmp_path: Path) -> None:
     "text", ["", "{", '{"challenge": "a"}', '{"challenge":"a","dataset":"b","x":1}', "[" * 9999]
 )
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / entrant.FILE).write_text(text)
+    (tmp_path / registration.FILE).write_text(text)
     with pytest.raises(StoreError, match="not an entry"):
-        entrant.read(tmp_path)
+        registration.read(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_in_an_entrys_place_is_one_clear_error_and_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / entrant.FILE)
-    writing = threading.Thread(target=(tmp_path / entrant.FILE).write_text, args=["{"])
+    os.mkfifo(tmp_path / registration.FILE)
+    writing = threading.Thread(target=(tmp_path / registration.FILE).write_text, args=["{"])
     writing.start()  # waits for a reader
     with pytest.raises(StoreError, match="no plain file"):
-        entrant.read(tmp_path)
-    reader = os.open(tmp_path / entrant.FILE, os.O_RDONLY | os.O_NONBLOCK)
+        registration.read(tmp_path)
+    reader = os.open(tmp_path / registration.FILE, os.O_RDONLY | os.O_NONBLOCK)
     writing.join()
     os.close(reader)
 
 
 @pytest.mark.parametrize("handle", ["Ada", "R2 D2", "Jo-Ann O'Hara", "Zoë", "李小龙", "x" * 24])
 def test_plain_names_are_handles(handle: str) -> None:
-    assert entrant.check_handle(handle) == handle
+    assert registration.check_handle(handle) == handle
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_plain_names_are_handles(handle: str) -> None:
 )
 def test_markup_escapes_and_long_names_are_no_handles(handle: str) -> None:
     with pytest.raises(ValueError, match="a handle is"):
-        entrant.check_handle(handle)
+        registration.check_handle(handle)
     with pytest.raises(ValueError, match="a handle is"):
         Entrant("mine", "digits", handle)
 
@@ -64,22 +64,22 @@ def test_markup_escapes_and_long_names_are_no_handles(handle: str) -> None:
 def test_a_challenge_is_found_from_inside_from_above_and_from_beside(tmp_path: Path) -> None:
     for slug in ("one", "two"):
         (tmp_path / slug / "tinytorch").mkdir(parents=True)
-        entrant.write(tmp_path / slug, Entrant(slug, "digits"))
+        registration.write(tmp_path / slug, Entrant(slug, "digits"))
     inside = tmp_path / "one" / "tinytorch"
-    assert entrant.of(inside, None)[0] == tmp_path / "one"
-    assert entrant.of(inside, "two")[0] == tmp_path / "two"
-    assert entrant.of(tmp_path, "two")[1].challenge == "two"
+    assert registration.of(inside, None)[0] == tmp_path / "one"
+    assert registration.of(inside, "two")[0] == tmp_path / "two"
+    assert registration.of(tmp_path, "two")[1].challenge == "two"
     with pytest.raises(CompeteError, match="which challenge"):
-        entrant.of(tmp_path, None)
+        registration.of(tmp_path, None)
     with pytest.raises(CompeteError, match="three wasn't joined here"):
-        entrant.of(tmp_path, "three")
+        registration.of(tmp_path, "three")
 
 
 def test_a_damaged_entry_is_in_the_way_of_no_other_challenge(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        entrant.write(tmp_path / name, Entrant(name, "digits"))
-    (tmp_path / "one" / entrant.FILE).write_text("{")
-    assert entrant.of(tmp_path, "two")[1].challenge == "two"
+        registration.write(tmp_path / name, Entrant(name, "digits"))
+    (tmp_path / "one" / registration.FILE).write_text("{")
+    assert registration.of(tmp_path, "two")[1].challenge == "two"
     with pytest.raises(StoreError, match="not an entry"):
-        entrant.of(tmp_path, "one")
+        registration.of(tmp_path, "one")

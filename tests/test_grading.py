@@ -12,15 +12,17 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from tinytorch_compete import feedback, pack, ranking
+from tinytorch_compete import feedback, ranking
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading import pipeline
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading import batch, pipeline
+from tinytorch_compete.grading.engine import LocalEngine
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Limits, Verdict
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
-from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
 
@@ -38,7 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def plan(place: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
-    return Plan(pack.load(place)[0], SECRET)
+    return Plan(packs.load(place)[0], SECRET)
 
 
 GOLD = """\
@@ -207,7 +209,7 @@ def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch
     shutil.copytree(place, tmp_path / "pack")
     path = tmp_path / "pack" / "graders" / "mine" / "grader.py"
     path.write_text(path.read_text().replace("CellJudgement(share, message)", "1 / 0"))
-    plan = Plan(pack.load(tmp_path / "pack")[0], SECRET)
+    plan = Plan(packs.load(tmp_path / "pack")[0], SECRET)
     result = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.FAULT, None)
     assert "ZeroDivisionError" in result.message
@@ -223,7 +225,7 @@ def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
         if cell.metadata.get("nbgrader", {}).get("grade"):
             cell.metadata["nbgrader"]["points"] = 0
     nbformat.write(master, path)
-    plan = Plan(pack.load(tmp_path / "pack")[0], SECRET)
+    plan = Plan(packs.load(tmp_path / "pack")[0], SECRET)
     answer = "def predict(a, b, images): return np.zeros(len(images), int)"
     result = pipeline.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
     assert (result.verdict, result.points, result.max_points) == (Verdict.WRONG, 0.0, 0.0)
@@ -231,7 +233,7 @@ def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
 
 
 def test_every_student_gets_the_same_questions_and_another_secret_other_ones(place: Path) -> None:
-    entry = pack.load(place)[0]
+    entry = packs.load(place)[0]
     one, same, other = (Plan(entry, secret) for secret in (SECRET, SECRET, b"another"))
     images = [p.inputs[0]["holdout"].arrays["images"] for p in (one, same, other)]
     assert (images[0] == images[1]).all()
@@ -243,8 +245,8 @@ def test_what_is_graded_again_depends_on_everything_that_matters(
 ) -> None:
     work = submit(tmp_path, "ada")
     identity = plan.identity(work, work.files())
-    assert identity == Plan(pack.load(place)[0], SECRET).identity(work, work.files())
-    assert identity != Plan(pack.load(place)[0], b"another").identity(work, work.files())
+    assert identity == Plan(packs.load(place)[0], SECRET).identity(work, work.files())
+    assert identity != Plan(packs.load(place)[0], b"another").identity(work, work.files())
     (work.notebook.parent / "extra.py").write_text("x = 1")
     assert identity != plan.identity(work, work.files())
     assert plan.limits == Limits(memory_mib=256, wall_s=30)
@@ -252,8 +254,8 @@ def test_what_is_graded_again_depends_on_everything_that_matters(
 
 def grade_all(plan: Plan, root: Path, kept: Store, publish=lambda _: None) -> Iterator[object]:
     works = submission.find(root, "mine")
-    todo = pipeline.waiting(plan, works, kept)
-    return pipeline.grade_class(plan, todo, FakeSandbox(), LocalEngine(1), kept, publish)
+    todo = batch.waiting(plan, works, kept)
+    return batch.grade_class(plan, todo, FakeSandbox(), LocalEngine(1), kept, publish)
 
 
 def test_a_class_goes_on_after_a_failure_and_is_not_graded_twice(

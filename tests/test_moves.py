@@ -9,7 +9,7 @@ from test_ranking import CHALLENGE, SECRET, result
 from tinytorch_compete import moves
 from tinytorch_compete.model import CellResult, Challenge, Result, Verdict, Withdrawal
 from tinytorch_compete.moves import Move
-from tinytorch_compete.roster import Entered, Roster, Team
+from tinytorch_compete.participants.roster import Entered, Roster, Team
 
 NOBODY = Roster()
 GOOD = "90.0% of the images never seen before are right."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.course.scaffold import CHALLENGE, scaffold
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.judging import grader
@@ -28,20 +28,20 @@ def rewrite(folder: Path, old: str, new: str) -> Path:
 
 
 def test_promised_words_lead_to_the_sprint() -> None:
-    entries = pack.find()
+    entries = packs.find()
     for word in ("cifar10-sprint", "accuracy-sprint", "cifar10"):
-        assert pack.resolve(entries, word).slug == "cifar10-sprint"
+        assert packs.resolve(entries, word).slug == "cifar10-sprint"
 
 
 def test_an_unknown_challenge_names_the_known_ones() -> None:
     with pytest.raises(PackError, match=r"no challenge 'x'; known are: .*efficient-training"):
-        pack.resolve(pack.find(), "x")
+        packs.resolve(packs.find(), "x")
 
 
 def test_a_courses_own_pack_joins_the_built_in_one(folder: Path) -> None:
-    entries = pack.find([folder])
+    entries = packs.find([folder])
     assert {"mine", "efficient-training"} <= set(entries)
-    assert pack.find([folder, folder]).keys() == entries.keys()
+    assert packs.find([folder, folder]).keys() == entries.keys()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_courses_own_pack_joins_the_built_in_one(folder: Path) -> None:
 def test_a_wrong_challenge_toml_is_one_error(folder: Path, old: str, new: str, words: str) -> None:
     path = rewrite(folder, old, new)
     with pytest.raises(PackError, match=words) as caught:
-        pack.load(folder)
+        packs.load(folder)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -70,7 +70,7 @@ def test_a_wrong_challenge_toml_is_one_error(folder: Path, old: str, new: str, w
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / "challenge_notebooks" / "mine" / name).unlink()
     with pytest.raises(PackError, match=f"{name}: missing"):
-        pack.load(folder)
+        packs.load(folder)
 
 
 def test_a_grader_without_its_functions_is_named(folder: Path) -> None:
@@ -86,18 +86,18 @@ def test_a_grader_without_its_functions_is_named(folder: Path) -> None:
 def test_two_packs_with_one_slug_are_refused(folder: Path, tmp_path: Path) -> None:
     scaffold("mine", tmp_path / "other")
     with pytest.raises(PackError, match="two packs have a challenge 'mine'"):
-        pack.find([folder, tmp_path / "other"])
+        packs.find([folder, tmp_path / "other"])
 
 
 def test_an_alias_belongs_to_one_challenge(folder: Path) -> None:
     rewrite(folder, "version = 1 ", 'aliases = ["cifar10"]\nversion = 1 ')
     with pytest.raises(PackError, match="the alias 'cifar10' is cifar10-sprint's"):
-        pack.find([folder])
+        packs.find([folder])
 
 
 def test_a_folder_that_is_no_pack_says_what_a_pack_is(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="not a challenge pack"):
-        pack.find([tmp_path])
+        packs.find([tmp_path])
 
 
 def test_scaffolding_never_overwrites(folder: Path) -> None:
@@ -125,4 +125,4 @@ def test_a_third_partys_pack_comes_by_its_entry_point(
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: their-pack\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text("[tinytorch_compete.packs]\ntheirs = their_pack\n")
     monkeypatch.syspath_prepend(str(site))
-    assert pack.find()["mine"].folder == package / "challenge_notebooks" / "mine"
+    assert packs.find()["mine"].folder == package / "challenge_notebooks" / "mine"

@@ -8,14 +8,17 @@ import msgspec
 import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import pack, ranking
+from tinytorch_compete import ranking
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.model import Challenge, Requirement, Result, Verdict, Withdrawal
+from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.ranking import Row
+from tinytorch_compete.results import conditions, figures
 from tinytorch_compete.util import stats
 
-CHALLENGE = pack.find()["efficient-training"].challenge
-FAST = pack.find()["fast-convolution"].challenge
+CHALLENGE = packs.find()["efficient-training"].challenge
+FAST = packs.find()["fast-convolution"].challenge
 SECRET = b"secret"
 NEAR = (-0.01, 0.01, 0.0, 0.005, -0.005)  # how five seeds differ
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
@@ -51,7 +54,7 @@ def board(*results: Result, challenge: Challenge = CHALLENGE) -> list[Row]:
 
 
 def ranked(*results: Result, challenge: Challenge = CHALLENGE) -> list[tuple[str, int, str]]:
-    names = {ranking.handle(r.identity.student, SECRET): r.identity.student for r in results}
+    names = {pseudonyms.handle(r.identity.student, SECRET): r.identity.student for r in results}
     rows = board(*results, challenge=challenge)
     return [(row.division, row.rank, names[row.handle]) for row in rows]
 
@@ -118,14 +121,14 @@ def test_a_missed_requirement_is_ranked_after_all_that_meet_it() -> None:
     challenge = msgspec.structs.replace(CHALLENGE, requires=(Requirement("peak_mib", 120),))
     rows = board(result("a", 0.95, 200), result("b", 0.3, 100), challenge=challenge)
     assert [(row.rank, row.meets) for row in rows] == [(1, True), (2, False)]
-    assert rows[0].handle == ranking.handle("b", SECRET)
+    assert rows[0].handle == pseudonyms.handle("b", SECRET)
     assert ranking.separating(challenge, *rows) == ""
 
 
 def test_the_front_holds_what_nobody_betters_in_everything() -> None:
     rows = board(result("a", 0.9, 200), result("b", 0.8, 100), result("c", 0.7, 150))
     on = {row.handle for row in rows if row.front}
-    assert on == {ranking.handle(name, SECRET) for name in "ab"}
+    assert on == {pseudonyms.handle(name, SECRET) for name in "ab"}
 
 
 def test_equal_rows_are_both_on_the_front() -> None:
@@ -150,8 +153,8 @@ def test_the_first_day_at_a_tier_is_a_record_and_the_order_of_grading_is_none() 
         result("ben", 0.95, 100, at=later),
     ]
     found = ranking.records(CHALLENGE, ranking.published(CHALLENGE, history, SECRET))
-    both = tuple(sorted(ranking.handle(name, SECRET) for name in ("ada", "zoe")))
-    ben = (ranking.handle("ben", SECRET),)
+    both = tuple(sorted(pseudonyms.handle(name, SECRET) for name in ("ada", "zoe")))
+    ben = (pseudonyms.handle("ben", SECRET),)
     assert [(r.tier, r.day.day, r.handles) for r in found] == [
         ("beginner", 2, both),
         ("intermediate", 2, both),
@@ -164,9 +167,9 @@ def test_only_results_of_the_newest_ones_conditions_are_comparable() -> None:
     old, new = result("a", 0.9, 100), result("b", 0.9, 100, at=MONDAY + dt.timedelta(days=9))
     regraded = msgspec.structs.replace(new.identity, seed_sha="another")
     new = msgspec.structs.replace(new, identity=regraded)
-    assert ranking.comparable([old, new]) == ([new], 1)
-    assert ranking.comparable([old, result("c", 0.5, 90)])[1] == 0
-    assert ranking.comparable([]) == ([], 0)
+    assert conditions.comparable([old, new]) == ([new], 1)
+    assert conditions.comparable([old, result("c", 0.5, 90)])[1] == 0
+    assert conditions.comparable([]) == ([], 0)
 
 
 def test_a_fault_under_a_new_grader_leaves_the_board_as_it_is() -> None:
@@ -174,7 +177,7 @@ def test_a_fault_under_a_new_grader_leaves_the_board_as_it_is() -> None:
     fault = result("b", 0.9, 100, at=MONDAY + dt.timedelta(days=9))
     regraded = msgspec.structs.replace(fault.identity, grader_sha="another")
     fault = msgspec.structs.replace(fault, identity=regraded, verdict=Verdict.FAULT, tier="")
-    assert ranking.comparable([old, fault]) == ([old], 1)
+    assert conditions.comparable([old, fault]) == ([old], 1)
 
 
 def test_memory_that_a_watcher_saw_is_not_ranked_beside_what_a_control_group_counted() -> None:
@@ -182,7 +185,7 @@ def test_memory_that_a_watcher_saw_is_not_ranked_beside_what_a_control_group_cou
     seen = msgspec.structs.replace(
         result("b", 0.9, 1, at=MONDAY + dt.timedelta(days=9)), layers=("bubblewrap", "watcher")
     )
-    assert ranking.comparable([counted, seen]) == ([seen], 1)
+    assert conditions.comparable([counted, seen]) == ([seen], 1)
 
 
 def test_pairs_that_are_equal_in_all_metrics_are_tied_in_19_of_20_boards() -> None:
@@ -209,7 +212,7 @@ def test_pairs_that_are_equal_in_all_metrics_are_tied_in_19_of_20_boards() -> No
 def test_another_machine_is_comparable() -> None:
     here = result("a", 0.9, 100)
     there = msgspec.structs.replace(result("b", 0.9, 100), machine="elsewhere")
-    assert ranking.comparable([here, there]) == ([here, there], 0)
+    assert conditions.comparable([here, there]) == ([here, there], 0)
 
 
 def test_the_next_group_is_the_one_above_in_the_same_division() -> None:
@@ -232,7 +235,7 @@ def test_the_metric_that_separates_is_the_first_that_tells_two_apart() -> None:
 def test_a_withdrawn_one_keeps_its_rank_and_nothing_else() -> None:
     results = [result("a", 0.9, 100), result("b", 0.8, 100), result("c", 0.7, 100)]
     attempts = ranking.published(CHALLENGE, results, SECRET)
-    gone = ranking.handle("b", SECRET)
+    gone = pseudonyms.handle("b", SECRET)
     attempts = [
         msgspec.structs.replace(a, handle="", withdrawn=True) if a.handle == gone else a
         for a in attempts
@@ -245,7 +248,7 @@ def test_a_withdrawn_one_keeps_its_rank_and_nothing_else() -> None:
 
 def test_a_withdrawn_one_keeps_nobody_off_the_front() -> None:
     attempts = ranking.published(CHALLENGE, [result("a", 0.9, 100), result("b", 0.8, 150)], SECRET)
-    best = ranking.handle("a", SECRET)
+    best = pseudonyms.handle("a", SECRET)
     attempts = [
         msgspec.structs.replace(a, handle="", withdrawn=True) if a.handle == best else a
         for a in attempts
@@ -254,9 +257,9 @@ def test_a_withdrawn_one_keeps_nobody_off_the_front() -> None:
 
 
 def test_handles_are_stable_secret_and_nobodys_name() -> None:
-    assert ranking.handle("ada", SECRET) == ranking.handle("ada", SECRET)
-    assert ranking.handle("ada", SECRET) != ranking.handle("ada", b"another")
-    handles = {ranking.handle(f"student{n}", SECRET) for n in range(300)}
+    assert pseudonyms.handle("ada", SECRET) == pseudonyms.handle("ada", SECRET)
+    assert pseudonyms.handle("ada", SECRET) != pseudonyms.handle("ada", b"another")
+    handles = {pseudonyms.handle(f"student{n}", SECRET) for n in range(300)}
     assert len(handles) == 300
 
 
@@ -270,13 +273,13 @@ def test_what_is_published_tells_no_name_and_not_the_order_of_names() -> None:
     assert "student" not in text
     assert "T09" not in text
     assert "09:" not in text
-    assert [a.handle for a in attempts] == sorted(ranking.handle(name, SECRET) for name in names)
+    assert [a.handle for a in attempts] == sorted(pseudonyms.handle(name, SECRET) for name in names)
 
 
 def test_a_ratio_is_shown_with_its_interval() -> None:
     metric = FAST.metric("speedup")
     made = stats.estimate((2.0, 2.1, 1.9, 2.0, 2.0), "log", metric.resolution)
-    assert ranking.format_estimate(metric, made) == "2 x reference (1.91 to 2.09)"
+    assert figures.format_estimate(metric, made) == "2 x reference (1.91 to 2.09)"
 
 
 def test_tiers_and_divisions_start_exactly_at_their_figures() -> None:

@@ -10,13 +10,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from tinytorch_compete import pack, verification
+from tinytorch_compete import verification
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.grading import scoring
 from tinytorch_compete.model import Run, Verdict
 from tinytorch_compete.submissions import flags, notebook
 
 # Samples that do on purpose what a person should look at.
 LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}
-ENTRIES = pack.find()
+ENTRIES = packs.find()
 SAMPLES = [
     pytest.param(work, id=f"{slug}-{name}")
     for slug, entry in ENTRIES.items()
@@ -174,17 +176,20 @@ def a_run(**facts: float) -> Run:
 
 def test_a_tier_that_took_no_training_is_flagged() -> None:
     challenge = ENTRIES["efficient-training"].challenge
-    assert flags.figures(challenge, "expert", a_run(cpu_s=9.0)) == ()
-    (found,) = flags.figures(challenge, "expert", a_run(cpu_s=0.4))
+    assert scoring.figure_flags(challenge, "expert", a_run(cpu_s=9.0)) == ()
+    (found,) = scoring.figure_flags(challenge, "expert", a_run(cpu_s=0.4))
     assert found.startswith("Reached expert with 0.4 s of CPU")
-    assert flags.figures(challenge, "", a_run(cpu_s=0.4)) == ()
+    assert scoring.figure_flags(challenge, "", a_run(cpu_s=0.4)) == ()
 
 
 def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
     challenge = ENTRIES["efficient-training"].challenge
-    assert "Kept 1.9 cores busy" in flags.figures(challenge, "", a_run(cpu_s=19.0))[0]
+    assert "Kept 1.9 cores busy" in scoring.figure_flags(challenge, "", a_run(cpu_s=19.0))[0]
     wide = msgspec.structs.replace(challenge.limits, threads=2)
-    assert flags.figures(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19)) == ()
+    assert (
+        scoring.figure_flags(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19))
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,5 +204,5 @@ def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
 def test_a_run_that_is_far_off_the_others_is_flagged(
     slug: str, name: str, values: tuple[float, ...], said: str
 ) -> None:
-    raised = flags.spread(pack.find()[slug].challenge, {name: values})
+    raised = scoring.spread_flags(packs.find()[slug].challenge, {name: values})
     assert [said in flag for flag in raised] == ([True] if said else [])

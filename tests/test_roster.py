@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from test_store import result as stored
 
-from tinytorch_compete import entrant, roster, team
-from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.model import Result, Verdict
-from tinytorch_compete.roster import Arrival, Roster, enrol
+from tinytorch_compete.participants import registration, roster, teams
+from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.participants.roster import Arrival, Roster, enrol
 
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 SIZE = 3
@@ -69,22 +69,22 @@ def test_the_word_is_told_by_voice_so_its_case_does_not_matter() -> None:
     "name", ["rocket", "ROCKET", "Rock et", "R.o-c'ket", "R0cket", "Rосkеt", "Ｒocket", "Röcket"]
 )
 def test_a_name_that_looks_like_a_team_is_that_team_and_asks_for_its_word(name: str) -> None:
-    assert team.alike(name) == team.alike("Rocket")
+    assert teams.alike(name) == teams.alike("Rocket")
     arrivals = [said("ada", "Rocket"), said("mallory", name, "my own word", 1)]
     known = enrol(Roster(), arrivals, SIZE)
-    assert list(known.teams) == [team.alike("Rocket")]
+    assert list(known.teams) == [teams.alike("Rocket")]
     assert "is taken" in known.of("mallory").refused
 
 
 @pytest.mark.parametrize("name", ["Rockets", "Pocket", "Rakete", "李小龙"])
 def test_another_name_is_another_team(name: str) -> None:
-    assert team.alike(name) != team.alike("Rocket")
+    assert teams.alike(name) != teams.alike("Rocket")
 
 
 def test_who_sent_first_founds_a_team_whatever_the_order_of_names() -> None:
     arrivals = [said("aaron", "Rocket", "stolen name", 5), said("zoe", "Rocket", hours=4)]
     known = enrol(Roster(), arrivals, SIZE)
-    assert known.teams[team.alike("Rocket")].founder == "zoe"
+    assert known.teams[teams.alike("Rocket")].founder == "zoe"
     assert known.side("aaron") == ["aaron"]
 
 
@@ -107,11 +107,11 @@ def test_a_full_team_takes_no_more_until_somebody_leaves() -> None:
     names = ("ada", "bob", "cyd", "dan")
     arrivals = [said(name, "Rocket", hours=n) for n, name in enumerate(names)]
     known = enrol(Roster(), arrivals, SIZE)
-    assert known.members(team.alike("Rocket")) == ["ada", "bob", "cyd"]
+    assert known.members(teams.alike("Rocket")) == ["ada", "bob", "cyd"]
     assert "it has 3 members" in known.of("dan").refused
     known = enrol(known, [said("ada", hours=9), arrivals[-1]], SIZE)
     known = enrol(known, arrivals[1:], SIZE)
-    assert known.members(team.alike("Rocket")) == ["bob", "cyd", "dan"]
+    assert known.members(teams.alike("Rocket")) == ["bob", "cyd", "dan"]
 
 
 def test_a_challenge_without_teams_has_none() -> None:
@@ -200,15 +200,15 @@ def test_the_invite_word_stays_at_home_and_tells_nothing_of_itself() -> None:
     sent = kept.shown()
     assert "sesame" not in msgspec.json.encode(sent).decode()
     assert sent.shown() == sent
-    assert sent.key == team.key("mine", "ROCKET", "Open Sesame")
-    assert sent.key != team.key("other", "Rocket", "open sesame")
-    assert sent.key != team.key("mine", "Pocket", "open sesame")
+    assert sent.key == teams.key("mine", "ROCKET", "Open Sesame")
+    assert sent.key != teams.key("other", "Rocket", "open sesame")
+    assert sent.key != teams.key("mine", "Pocket", "open sesame")
 
 
 def test_words_that_are_given_out_differ_and_are_words() -> None:
-    words = {team.new_word() for _ in range(50)}
+    words = {teams.new_word() for _ in range(50)}
     assert len(words) == 50
-    assert all(team.check_word(word) == word for word in words)
+    assert all(teams.check_word(word) == word for word in words)
 
 
 def test_staff_can_hide_a_student_until_another_entry_comes() -> None:
@@ -231,7 +231,7 @@ def test_what_staff_hid_stays_hidden_while_the_same_entry_asks_for_its_team_agai
 def test_the_longest_entry_is_no_reason_to_look() -> None:
     from tinytorch_compete.grading.pipeline import ENTRY_BYTES
 
-    wide = "𝒜" * entrant.MAX_HANDLE
+    wide = "𝒜" * registration.MAX_HANDLE
     who = Entrant("a" * 60, "shapes32", wide, team=wide, word="open sesame", show="anonymous")
     text = msgspec.json.format(msgspec.json.encode(who.shown()), indent=2)
     assert len(text) <= ENTRY_BYTES

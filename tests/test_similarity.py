@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinytorch_compete import pack, verification
+from tinytorch_compete import verification
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.submissions import notebook, similarity
 
 TEMPLATE = "def train(images, labels, seed):\n    raise NotImplementedError()\n"
@@ -83,7 +84,7 @@ def test_code_that_does_not_parse_is_compared_by_its_lines() -> None:
 
 
 def test_independent_sample_submissions_are_not_taken_for_copies() -> None:
-    entry = pack.find()["efficient-training"]
+    entry = packs.find()["efficient-training"]
     master = entry.master()
     texts = {
         name: notebook.answers(master, notebook.read(Path(sample.notebook)))

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tinytorch_compete import store
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import CellResult, Identity, Limits, Result, Verdict
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
+from tinytorch_compete.results.table import frame, harmless
 
 
 def result(student: str = "ada", verdict: Verdict = Verdict.OK, points: float | None = 7.0):
@@ -98,7 +98,7 @@ def test_a_fault_is_no_grade_and_hides_none(tmp_path: Path) -> None:
 
 
 def test_the_table_has_a_column_for_each_figure() -> None:
-    table = store.frame([result(), result(verdict=Verdict.FAULT, points=None)])
+    table = frame([result(), result(verdict=Verdict.FAULT, points=None)])
     first = table.iloc[0]
     assert (first["student"], first["verdict"], first["accuracy"]) == ("ada", "OK", 0.91)
     assert (first["peak_mib"], first["wall_s"], first["sandbox"]) == (32.5, 1.5, "bubblewrap")
@@ -375,7 +375,7 @@ def test_the_order_of_rows_is_theirs_and_no_clocks(tmp_path: Path) -> None:
 
 def test_no_text_is_a_formula_to_a_spreadsheet() -> None:
     nasty = msgspec.structs.replace(result(), message="=HYPERLINK(1)")
-    table = store.harmless(store.frame([nasty]))
+    table = harmless(frame([nasty]))
     assert table.iloc[0]["message"] == "'=HYPERLINK(1)"
     assert table.iloc[0]["points"] == 7.0
 
@@ -387,7 +387,7 @@ def test_final_and_public_results_are_kept_apart(tmp_path: Path) -> None:
         kept.append(made)
     assert kept.latest() == [result()]
     assert kept.latest(final=True) == [final]
-    assert store.frame(kept.history())["final"].tolist() == [False, True]
+    assert frame(kept.history())["final"].tolist() == [False, True]
 
 
 def final_identity() -> Identity:

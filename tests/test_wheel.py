@@ -34,7 +34,8 @@ def test_the_wheel_holds_the_pack_but_no_sample_submission(wheel: Path) -> None:
         "tinytorch_compete/_docs/insights.md",
     ):
         assert wanted in names
-    assert not [name for name in names if "submissions" in name or name.startswith("tests")]
+    assert not [name for name in names if "_pack" in name and "submissions" in name]
+    assert not [name for name in names if name.startswith("tests")]
 
 
 def test_an_installed_wheel_finds_its_pack_and_grades(wheel: Path, tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_an_installed_wheel_finds_its_pack_and_grades(wheel: Path, tmp_path: Pat
     guide = [bin_folder / "tito", "compete", "guide", "float64"]
     told = subprocess.run(guide, capture_output=True, text=True, cwd=tmp_path)
     assert "Numpy makes float64 unless" in told.stdout, told.stderr
-    where = "import tinytorch_compete.pack as p; print(p.built_in())"
+    where = "import tinytorch_compete.challenges.packs as p; print(p.built_in())"
     found = subprocess.run([python, "-c", where], capture_output=True, text=True, cwd=tmp_path)
     assert found.stdout.strip() == str(site / "tinytorch_compete" / "_pack")
     verified = subprocess.run(

@@ -28,9 +28,11 @@ def grade(
     a new one is drawn, so that the holdout is another each time. What is wrong with the submission
     is the result's verdict; raises ``CompeteError`` for all else.
     """
-    from tinytorch_compete import single  # two seconds of imports, which this package alone isn't
+    from tinytorch_compete.grading import (
+        api,  # two seconds of imports, which this package alone isn't
+    )
 
-    return single.grade(submission, challenge, packs=packs, secret=secret)
+    return api.grade(submission, challenge, packs=packs, secret=secret)
 
 
 def load_ipython_extension(shell: object) -> None:

@@ -23,7 +23,8 @@ from tinytorch_compete import insights
 from tinytorch_compete.advice import choosing
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import pipeline
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.insights import Facts, Measurement, worth_showing
 from tinytorch_compete.model import (
     MIB,

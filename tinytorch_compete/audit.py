@@ -28,11 +28,13 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import pack, ranking
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Challenge, Identity, Result, Verdict
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import submission
 
@@ -69,19 +71,19 @@ def rerun(
     ``secret`` is the course's, ``source`` a folder that holds the data set already; which data set
     it was is in the result. Raises ``CompeteError``.
     """
-    plans: dict[tuple[str, str, bool], pipeline.Plan] = {}
+    plans: dict[tuple[str, str, bool], Plan] = {}
     for result in results:
         slug = result.identity.challenge
         dataset = result.identity.dataset.partition(":")[0]
         key = (slug, dataset, result.identity.final)
         if key not in plans:
-            plans[key] = pipeline.Plan(
-                pack.resolve(entries, slug), secret, dataset=dataset, source=source, final=key[2]
+            plans[key] = Plan(
+                packs.resolve(entries, slug), secret, dataset=dataset, source=source, final=key[2]
             )
         yield _again(plans[key], result, root, sandbox)
 
 
-def _again(plan: pipeline.Plan, old: Result, root: Path, sandbox: Sandbox) -> Recount:
+def _again(plan: Plan, old: Result, root: Path, sandbox: Sandbox) -> Recount:
     works = {work.student: work for work in submission.find(root, old.identity.challenge)}
     work = works.get(old.identity.student)
     if work is None:
@@ -137,8 +139,8 @@ def tolerance(challenge: Challenge, result: Result, name: str, n: int) -> float:
     A share may move by its 95 % interval's half-width (normal approximation, Wald), with half an
     image's step as its least; a ratio by its own interval's width, since both figures are noisy.
     """
-    found = ranking.estimate_of(challenge, result, name)
-    metric = ranking.declared(challenge, name)
+    found = figures.estimate_of(challenge, result, name)
+    metric = figures.declared(challenge, name)
     if found is None:
         return 0.0
     if metric.unit.startswith("share") and 0 <= found.value <= 1:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading.pipeline import Plan, grade
+from tinytorch_compete.grading.pipeline import grade
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions.submission import Submission

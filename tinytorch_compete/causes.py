@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinytorch_compete import audit, ranking
+from tinytorch_compete import audit
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.model import CellResult, Challenge, Result
+from tinytorch_compete.results.figures import (
+    columns,
+    declared,
+    estimate_of,
+    format_figure,
+    samples_of,
+)
 
 NO_TIER = "no tier"
 
@@ -99,13 +106,13 @@ def _finding(one: CellResult, other: CellResult, same_answers: bool) -> str:
 
 def _figures(challenge: Challenge, before: Result, after: Result) -> Iterator[tuple[str, bool]]:
     """Each figure that isn't what it was, and whether noise explains that."""
-    for name in ranking.columns(challenge):
-        metric = ranking.declared(challenge, name)
+    for name in columns(challenge):
+        metric = declared(challenge, name)
         values = [_figure(challenge, result, name) for result in (before, after)]
         old, new = values
         if old == new:
             continue
-        shown = ["none" if v is None else ranking.format_figure(metric, v) for v in values]
+        shown = ["none" if v is None else format_figure(metric, v) for v in values]
         text = f"{name} {shown[0].split()[0]} → {shown[1]}"
         if old is None or new is None:
             yield text, False
@@ -126,7 +133,7 @@ def _rules(challenge: Challenge, before: Result) -> Iterator[str]:
     first = challenge.metric(challenge.rank[0])
     value, tier = _figure(challenge, before, first.name), _tier_now(challenge, before)
     if tier != before.tier and value is not None:
-        shown = ranking.format_figure(first, value)
+        shown = format_figure(first, value)
         yield (
             f"the tiers changed: {first.name} {shown} was {before.tier or NO_TIER}, and is "
             f"{tier or NO_TIER} now"
@@ -157,7 +164,7 @@ def _hurdle(challenge: Challenge, tier: str, before: Result, after: Result) -> s
             return f"not every run reached one{when}"
     harder = [level for level in challenge.tiers if level.name in (tier, after.tier)][-1]
     first = challenge.metric(challenge.rank[0])
-    return f"{harder.name} starts at {first.name} {ranking.format_figure(first, harder.at)}"
+    return f"{harder.name} starts at {first.name} {format_figure(first, harder.at)}"
 
 
 def _reaches(challenge: Challenge, result: Result) -> bool:
@@ -169,14 +176,14 @@ def _reaches(challenge: Challenge, result: Result) -> bool:
 def _tier_now(challenge: Challenge, result: Result) -> str:
     """The tier that a result's figures reach today; as ever, only if each run reaches one."""
     name = challenge.rank[0]
-    samples, value = ranking.samples_of(result, name), _figure(challenge, result, name)
+    samples, value = samples_of(result, name), _figure(challenge, result, name)
     if value is None or len(samples) < result.runs:
         return ""
     return tiers.tier(challenge, value) if all(tiers.tier(challenge, s) for s in samples) else ""
 
 
 def _figure(challenge: Challenge, result: Result, name: str) -> float | None:
-    found = ranking.estimate_of(challenge, result, name)
+    found = estimate_of(challenge, result, name)
     return None if found is None else found.value
 
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.datasets.splits import Progress
-from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.interruptible import apart
 from tinytorch_compete.submissions.submission import Submission
@@ -18,7 +19,7 @@ from tinytorch_compete.submissions.submission import Submission
 Running = Callable[[float, float], None]
 
 
-def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> pipeline.Plan:
+def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> Plan:
     """The plan of a check: the challenge's own limits, one run, the public images.
 
     The seed is new each time, so that the class numbers are shuffled as they will be in grading.
@@ -26,14 +27,12 @@ def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> pipeli
     """
     source = Path(who.source) if who.source and who.dataset == "cifar10" else None
     secret = os.urandom(32)
-    return pipeline.Plan(
+    return Plan(
         entry, secret, dataset=who.dataset, source=source, seeds=1, progress=progress
     ).public()
 
 
-def check(
-    plan: pipeline.Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
-) -> Result:
+def check(plan: Plan, work: Submission, sandbox: Sandbox, running: Running | None = None) -> Result:
     """Run and judge a student's work once; see ``apart``.
 
     It takes as long as the work does, up to the challenge's own limit: with a smaller one, or on

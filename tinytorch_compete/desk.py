@@ -9,16 +9,20 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import admission, checking, entrant, pack, ranking
+from tinytorch_compete import checking
 from tinytorch_compete.advice import guide as insights_guide
-from tinytorch_compete.course import exchange, parcel, release
+from tinytorch_compete.challenges import packs, release
+from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.course import exchange, parcel
 from tinytorch_compete.course.parcel import Parcel
 from tinytorch_compete.datasets import Dataset, prepare
-from tinytorch_compete.entrant import Entrant, Receipt
 from tinytorch_compete.errors import CompeteError, DataError, PackError, StoreError
+from tinytorch_compete.grading import eligibility
 from tinytorch_compete.model import Challenge, Result, Verdict
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant, Receipt
 from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes, about, invitation
@@ -30,12 +34,12 @@ SHOWN_FILES = 5
 
 def challenges(entries: Mapping[str, Entry], here: Path) -> Panel:
     """The challenges in a table, and where those are that were joined near here."""
-    places = entrant.find(here)
+    places = registration.find(here)
     rows = []
     for slug, entry in entries.items():
         facts = entry.challenge
         metric = facts.metric(facts.rank[0])
-        goals = [f"{tier.name} {ranking.format_figure(metric, tier.at)}" for tier in facts.tiers]
+        goals = [f"{tier.name} {figures.format_figure(metric, tier.at)}" for tier in facts.tiers]
         limits = f"{facts.limits.memory_mib} MiB, {facts.limits.wall_s:g} s"
         rows.append((slug, facts.summary, ", ".join(goals), limits, str(places.get(slug, ""))))
     return Panel("Challenges", ("!challenge", "what", "tiers", "!limits", "joined in"), tuple(rows))
@@ -52,7 +56,7 @@ def join(entry: Entry, here: Path, wishes: Wishes, progress: Progress | None = N
     changed = before is not None and before.dataset != data.name
     kept = release.bring(entry, data.folder, folder, replace_data=changed)
     now = msgspec.structs.replace(wanted, dataset=data.name)
-    entrant.write(folder, now)
+    registration.write(folder, now)
     rows = [("notebook", str(folder / f"{entry.slug}.ipynb")), ("data", data.name)]
     rows += about(now)
     rows += [("submissions go to", now.to)] if now.to else []
@@ -75,10 +79,10 @@ def join(entry: Entry, here: Path, wishes: Wishes, progress: Progress | None = N
 
 def leave(entry: Entry, here: Path) -> Panel:
     """Remove the record of an entry and keep the work; raises ``CompeteError``."""
-    folder = entrant.find(here).get(entry.slug)
+    folder = registration.find(here).get(entry.slug)
     if folder is None:
-        folder, _ = entrant.of(here, entry.slug)  # which says that it isn't there
-    (folder / entrant.FILE).unlink()
+        folder, _ = registration.of(here, entry.slug)  # which says that it isn't there
+    (folder / registration.FILE).unlink()
     return Panel(
         f"You left {entry.slug}",
         lines=(
@@ -96,10 +100,10 @@ def joined(entry: Entry, here: Path, folder: Path | None) -> tuple[Path, Entrant
     Raises ``CompeteError`` if the folder is another challenge's.
     """
     if folder is None:
-        folder = entrant.find(here).get(entry.slug, here / entry.slug)
-    if not (folder / entrant.FILE).is_file():
+        folder = registration.find(here).get(entry.slug, here / entry.slug)
+    if not (folder / registration.FILE).is_file():
         return folder, None
-    found = entrant.read(folder)
+    found = registration.read(folder)
     if found.challenge != entry.slug:
         raise CompeteError(f"{folder}: {found.challenge} was joined there; name another folder.")
     return folder, found
@@ -173,7 +177,7 @@ def submit(
     """
     entry, folder, who, path = _work(entries, here, slug, path)
     dates, now = entry.challenge.dates, dt.datetime.now(dt.UTC)
-    if why := admission.refusal(dates, now, who.sent_on(now.date())):
+    if why := eligibility.refusal(dates, now, who.sent_on(now.date())):
         raise CompeteError(f"{entry.slug}: it would not be graded: {why}.")
     config = None if to else exchange.configured()
     target = to or (Path(who.to) if who.to else None)
@@ -184,7 +188,7 @@ def submit(
             f"tito compete submit --challenge {entry.slug} --to FOLDER"
         )
     place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
-    entrant.write(folder, who)  # before anything is sent: the receipt must find its place
+    registration.write(folder, who)  # before anything is sent: the receipt must find its place
     with parcel.packed(entry, folder, path, who) as made:
         if not agreed(_preview(made, path, place, who)):
             return None
@@ -194,7 +198,7 @@ def submit(
     now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
     shown = _receipt(entry, now_who, receipt)
     try:
-        entrant.write(folder, now_who)
+        registration.write(folder, now_who)
     except StoreError as error:  # it was sent all the same
         lines = (f"Sent, but this receipt isn't kept: {error} Note its sha256.",)
         shown = msgspec.structs.replace(shown, lines=(*shown.lines, *lines))
@@ -210,7 +214,7 @@ def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:
         total = sum(size for _, size in rest)
         rows.append((f"and {len(rest)} smaller files", f"{total / 1024:.0f} KiB"))
     said = "; ".join(f"{n}: {v}" for n, v in about(who) if n != "invite word")
-    about_you = f"{entrant.FILE} says of you: {said}."
+    about_you = f"{registration.FILE} says of you: {said}."
     lines = (f"To: {place}", _saved(path), about_you, *form(made))
     return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), lines)
 
@@ -243,7 +247,7 @@ def hint(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
     hints = _hints(entry)
     number = min(who.hints + 1, len(hints))
     if number > who.hints:
-        entrant.write(folder, msgspec.structs.replace(who, hints=number))
+        registration.write(folder, msgspec.structs.replace(who, hints=number))
     left = len(hints) - number
     after = f"{left} more: ask again." if left else "That was the last one. They are in hints.md."
     return Panel(f"Hint {number} of {len(hints)}", (), (), (after,), hints[number - 1])
@@ -256,7 +260,7 @@ def guide(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
     """
     if slug and slug not in entries and (text := insights_guide.find(slug)):
         return Panel(markdown=text)
-    entry = pack.resolve(entries, slug) if slug else _entered(entries, here, None)[0]
+    entry = packs.resolve(entries, slug) if slug else _entered(entries, here, None)[0]
     return Panel(markdown=(entry.folder / "guide.md").read_text("utf-8"))
 
 
@@ -295,9 +299,9 @@ def _entered(
     entries: Mapping[str, Entry], here: Path, slug: str | None
 ) -> tuple[Entry, Path, Entrant]:
     """The challenge that a student means, its folder and the entrant."""
-    named = pack.resolve(entries, slug).slug if slug else None
-    folder, who = entrant.of(here, named)
-    return pack.resolve(entries, who.challenge), folder, who
+    named = packs.resolve(entries, slug).slug if slug else None
+    folder, who = registration.of(here, named)
+    return packs.resolve(entries, who.challenge), folder, who
 
 
 def _score(result: Result) -> str:

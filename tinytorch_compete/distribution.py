@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinytorch_compete import ranking
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.rendering.markdown import row_of
+from tinytorch_compete.results import conditions, figures
 
 FIGURES = 3
 # From worst to best: beyond the quarters, beside the median, at it.
@@ -37,7 +37,7 @@ def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str
     for name in names(challenge):
         own = _value(challenge, mine, name)
         values = [found for r in rivals if (found := _value(challenge, r, name)) is not None]
-        if own is not None and len(values) >= ranking.FEWEST and _counts(mine):
+        if own is not None and len(values) >= figures.FEWEST and _counts(mine):
             rows.append(_row(challenge, name, own, values))
     if not rows:
         return ""
@@ -59,9 +59,9 @@ def names(challenge: Challenge) -> list[str]:
 
 def _class(mine: Result, latest: Sequence[Result]) -> list[Result]:
     """Each student's newest result that may be compared with this one, which is one of them."""
-    wanted = ranking.conditions(mine.identity)
+    wanted = conditions.conditions(mine.identity)
     newest = {result.identity.student: result for result in latest} | {mine.identity.student: mine}
-    alike = (r for r in newest.values() if ranking.conditions(r.identity) == wanted)
+    alike = (r for r in newest.values() if conditions.conditions(r.identity) == wanted)
     return [result for result in alike if _counts(result)]
 
 
@@ -74,7 +74,7 @@ def _value(challenge: Challenge, result: Result, name: str) -> float | None:
         return result.points
     if not result.tier:  # what stopped early took little memory, which is no merit
         return None
-    found = ranking.estimate_of(challenge, result, name)
+    found = figures.estimate_of(challenge, result, name)
     return found.value if found else None
 
 
@@ -83,8 +83,8 @@ def _row(challenge: Challenge, name: str, own: float, values: Sequence[float]) -
     if name == "points":
         sign, show = -1, _points
     else:
-        metric = ranking.declared(challenge, name)
-        sign, show = metric.sign, lambda value: ranking.format_figure(metric, value)
+        metric = figures.declared(challenge, name)
+        sign, show = metric.sign, lambda value: figures.format_figure(metric, value)
     quarters = np.quantile([sign * value for value in values], [0.25, 0.5, 0.75])
     best, median, worst = (sign * float(value) for value in quarters)
     shown = [show(value) for value in (own, worst, median, best)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import nbformat
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import ranking, returned
+from tinytorch_compete import returned
 from tinytorch_compete.advice import cells as advice_cells
 from tinytorch_compete.model import Advice, CellResult, Challenge, Result, Verdict
 from tinytorch_compete.rendering.markdown import escape, row_of
+from tinytorch_compete.results import figures
 from tinytorch_compete.submissions import notebook
 
 # What to do next, by how the run ended.
@@ -128,10 +129,10 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
         ),
     ]
     for metric in challenge.metrics:
-        found = ranking.estimate_of(challenge, result, metric.name)
+        found = figures.estimate_of(challenge, result, metric.name)
         if found and metric.name in result.metrics:
             note = f"mean of {found.n} runs, 95 % interval" if found.n > 1 else ""
-            rows.append((metric.name, ranking.format_estimate(metric, found), note))
+            rows.append((metric.name, figures.format_estimate(metric, found), note))
     table = [row_of(row) for row in reversed(rows)]
     return [row_of(["figure", "yours", ""]), "|---|---|---|", *table]
 
@@ -143,11 +144,11 @@ def _next_tier(challenge: Challenge, result: Result) -> str:
     above = challenge.tiers[names.index(result.tier) + 1 :] if result.tier else challenge.tiers
     if not above:
         return "This is the highest tier."
-    goal = ranking.format_figure(metric, above[0].at)
-    found = ranking.estimate_of(challenge, result, metric.name)
+    goal = figures.format_figure(metric, above[0].at)
+    found = figures.estimate_of(challenge, result, metric.name)
     if found is None:
         return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
-    yours = ranking.format_figure(metric, found.value)
+    yours = figures.format_figure(metric, found.value)
     if metric.sign * found.value <= metric.sign * above[0].at:
         return (
             f"Next tier: **{above[0].name}** at {metric.name} {goal}. Yours is {yours} in the runs "

@@ -19,13 +19,15 @@ from typing import Any, NoReturn, get_args
 import msgspec
 from IPython.display import HTML, Markdown, display
 
-from tinytorch_compete import desk, entrant, pack, profiling, ranking, returned, standing
+from tinytorch_compete import desk, profiling, ranking, returned, standing
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.errors import CompeteError, DataError
-from tinytorch_compete.grading.pipeline import Plan
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 from tinytorch_compete.leaderboard import data as boards
 from tinytorch_compete.leaderboard import tables
 from tinytorch_compete.model import Profile
+from tinytorch_compete.participants import registration
 from tinytorch_compete.profile import reasons, scaling
 from tinytorch_compete.profile.operations import watched
 from tinytorch_compete.profile.page import fragment
@@ -130,12 +132,12 @@ class Student:
     def list(self, words: Sequence[str]) -> None:
         """Show the challenges, and which of them were joined near here."""
         self._parse("list", words)
-        show(desk.challenges(pack.find(), Path()))
+        show(desk.challenges(packs.find(), Path()))
 
     def join(self, words: Sequence[str]) -> None:
         """Bring a challenge's files here, or change how one takes part."""
         said = self._parse("join", words, "slug", *JOINING)
-        entry = pack.resolve(pack.find(), said.slug)
+        entry = packs.resolve(packs.find(), said.slug)
         wishes = Wishes(
             _path(said.folder),
             said.handle,
@@ -164,7 +166,7 @@ class Student:
                     show_html(f"{RUNNING}: {int(seconds)} s of at most {limit:g} s; {STOP}.")
 
             path, sandbox = self._notebook(said), LocalSandbox()
-            panel = desk.check(pack.find(), Path(), said.challenge, path, sandbox, running=running)
+            panel = desk.check(packs.find(), Path(), said.challenge, path, sandbox, running=running)
             show_html(as_html(panel))
 
     def profile(self, words: Sequence[str]) -> None:
@@ -192,30 +194,30 @@ class Student:
 
         path = self._notebook(said)
         to = _path(said.to)
-        if receipt := desk.submit(pack.find(), Path(), said.challenge, path, to, agreed):
+        if receipt := desk.submit(packs.find(), Path(), said.challenge, path, to, agreed):
             show(receipt)
 
     def results(self, words: Sequence[str]) -> None:
         """Show one's own results."""
         said = self._parse("results", words, "slug?", "--from", "--detailed!")
         came = _path(getattr(said, "from"))
-        for panel in standing.panels(pack.find(), Path(), said.slug, came, said.detailed):
+        for panel in standing.panels(packs.find(), Path(), said.slug, came, said.detailed):
             show(panel)
 
     def hint(self, words: Sequence[str]) -> None:
         """Show one more hint."""
-        show(desk.hint(pack.find(), Path(), self._parse("hint", words, "slug?").slug))
+        show(desk.hint(packs.find(), Path(), self._parse("hint", words, "slug?").slug))
 
     def guide(self, words: Sequence[str]) -> None:
         """Show a challenge's guide."""
-        show(desk.guide(pack.find(), Path(), self._parse("guide", words, "slug?").slug))
+        show(desk.guide(packs.find(), Path(), self._parse("guide", words, "slug?").slug))
 
     def leaderboard(self, words: Sequence[str]) -> None:
         """Show a leaderboard from the data that the course published, one's own line marked."""
         board = boards.read(self._parse("leaderboard", words, "file").file)
         rows = ranking.board(board.challenge, board.newest)
         told = []
-        if folder := entrant.find(Path()).get(board.slug):
+        if folder := registration.find(Path()).get(board.slug):
             told = returned.history(folder / "feedback", board.slug)
         own = told[-1][1].handle if told else ""
         me = next((row for row in rows if own and row.handle == own), None)
@@ -229,7 +231,7 @@ class Student:
             if name.endswith("!"):
                 parser.add_argument(name[:-1], action="store_true")
             elif name == "--show":
-                parser.add_argument(name, choices=get_args(entrant.Shown))
+                parser.add_argument(name, choices=get_args(registration.Shown))
             elif name == "--progress":
                 parser.add_argument(name, action=argparse.BooleanOptionalAction)
             elif name.endswith("?"):
@@ -243,7 +245,7 @@ class Student:
         if said.notebook or said.challenge:
             return _path(said.notebook)
         here = _open()
-        return here if here and (here.parent / entrant.FILE).is_file() else None
+        return here if here and (here.parent / registration.FILE).is_file() else None
 
 
 JOINING = (
@@ -279,11 +281,11 @@ def _open() -> Path | None:
 
 def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
     """How a notebook's challenge runs it: one that is named, or that was joined in its folder."""
-    who = entrant.read(path.parent) if (path.parent / entrant.FILE).is_file() else None
+    who = registration.read(path.parent) if (path.parent / registration.FILE).is_file() else None
     joined = who and who.challenge == path.stem
     if not said.slug and not joined:
         return None
-    entry = pack.resolve(pack.find(), said.slug or path.stem)
+    entry = packs.resolve(packs.find(), said.slug or path.stem)
     dataset, data = said.dataset, _path(said.data)
     if who and who.challenge == entry.slug:
         dataset, data = dataset or who.dataset, data or _path(who.source)
@@ -312,7 +314,7 @@ def complete(shell: Any, event: Any) -> list[str]:
         "submit": ["--challenge", "--to"],
         "results": ["--detailed", "--from"],
     }.get(words[1], [])
-    names = [] if words[1] in ("list", "leaderboard") else list(pack.find())
+    names = [] if words[1] in ("list", "leaderboard") else list(packs.find())
     takes = words[1] in ("check", "profile", "submit")
     files = [path.name for path in Path().glob("*.ipynb")] if takes else []
     return [word for word in [*names, *files, *options] if word.startswith(event.symbol)]

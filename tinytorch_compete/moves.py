@@ -10,9 +10,11 @@ from typing import Literal
 import msgspec
 import pandas as pd
 
-from tinytorch_compete import causes, ranking, roster
+from tinytorch_compete import causes, ranking
 from tinytorch_compete.model import Challenge, Result
-from tinytorch_compete.roster import Roster
+from tinytorch_compete.participants import pseudonyms, roster
+from tinytorch_compete.participants.roster import Roster
+from tinytorch_compete.results import conditions
 
 Way = Literal["up", "down", "same", "new", "left"]
 
@@ -58,8 +60,8 @@ def compare(
     ``challenge`` today's. Results are by student, without faults.
     """
     counted = {s: r for s, r in after.items() if not _stays(before.get(s), r)}
-    under = {ranking.conditions(result.identity) for result in counted.values()}
-    alike = {s: r for s, r in before.items() if ranking.conditions(r.identity) in under}
+    under = {conditions.conditions(result.identity) for result in counted.values()}
+    alike = {s: r for s, r in before.items() if conditions.conditions(r.identity) in under}
     was = places(old, before, secret, known)
     is_now = places(challenge, {**alike, **counted}, secret, known)
     found = []
@@ -82,8 +84,8 @@ def places(
         one = roster.competitor(known, result.identity.challenge, student, result.handle)
         if one.show != "nothing":
             lines.append(roster.named(result, one))
-            sides[ranking.handle(one.id, secret, one.name)] = known.side(student)
-    alike, _ = ranking.comparable(lines)
+            sides[pseudonyms.handle(one.id, secret, one.name)] = known.side(student)
+    alike, _ = conditions.comparable(lines)
     rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
     shared = Counter((row.division, row.rank) for row in rows)
     return {

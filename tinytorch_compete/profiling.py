@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 from nbformat import NotebookNode
 
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading.pipeline import Plan
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Inputs, Limits, Profile, Reason, Timed, Verdict
-from tinytorch_compete.pack import Entry
 from tinytorch_compete.profile import reasons, taking, view
 from tinytorch_compete.sandbox import interruptible
 from tinytorch_compete.sandbox.contract import Sandbox

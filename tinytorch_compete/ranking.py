@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from tinytorch_compete.model import Challenge, Identity, Metric, Result, Verdict
+from tinytorch_compete.model import Challenge, Metric, Result, Verdict
+from tinytorch_compete.participants.pseudonyms import handle
+from tinytorch_compete.results.figures import _estimate, columns, declared, samples_of
 from tinytorch_compete.util import stats
 from tinytorch_compete.util.stats import Estimate
-
-# Word lists for pseudonyms: short, neutral, easy to tell apart when read aloud.
-ADJECTIVES = (
-    "amber brave bright calm clever coral crisp deep eager early fair fleet fond gentle golden "
-    "happy hardy keen kind light lively lucid merry mild noble olive plain polite proud quick "
-    "quiet rapid ready rosy royal silver smart solid steady sunny swift tidy violet vivid warm wise"
-).split()
-ANIMALS = (
-    "badger beaver bison crane deer dolphin eagle egret falcon finch fox gecko goose hare hawk "
-    "heron ibis jay kestrel kite koala lark lemur lynx magpie marten mole moose newt otter owl "
-    "panda pika plover puffin raven robin seal shrew sparrow stork swan tapir tern toad trout "
-    "turtle vole whale wren yak zebra"
-).split()
-
-
-# In a smaller class, who was seen to work when, or to be content, is easily told from a picture.
-FEWEST = 5
 
 Place = tuple[int, ...]
 
@@ -121,40 +104,6 @@ def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
     return rows
 
 
-def comparable(results: Sequence[Result]) -> tuple[list[Result], int]:
-    """The results graded under the newest one's conditions, and how many there are beside them.
-
-    The newest is one that was graded, if any was: a fault is no grade. Machines may differ: what is
-    ranked doesn't depend on them or is a ratio to the same reference. How memory was taken may not:
-    a watcher sees less than a control group.
-    """
-    graded = [result for result in results if result.verdict != Verdict.FAULT] or results
-    if not graded:
-        return [], 0
-    in_time = sorted(graded, key=lambda result: result.graded_at)
-    newest, ran = in_time[-1], [result for result in in_time if result.layers]
-    kept = [
-        result
-        for result in results
-        if conditions(result.identity) == conditions(newest.identity)
-        and (not result.layers or counts_memory(result) == counts_memory(ran[-1]))
-    ]
-    return kept, len(results) - len(kept)
-
-
-def counts_memory(result: Result) -> bool:
-    """Whether the operating system counted a result's memory, and no watcher had to look at it."""
-    return any(layer.startswith("cgroup") for layer in result.layers)
-
-
-def conditions(identity: Identity) -> Identity:
-    """What a result was graded under: figures under other conditions answer other questions.
-
-    That is the challenge, its grader and reference, the secret seeds, the data set and the limits.
-    """
-    return msgspec.structs.replace(identity, student="", submission_sha="")
-
-
 def records(challenge: Challenge, history: Sequence[Attempt]) -> list[Record]:
     """Who reached each tier on the first day that anybody did, the easiest tier first.
 
@@ -204,59 +153,6 @@ def separating(challenge: Challenge, one: Row, other: Row) -> str:
     return challenge.rank[depth - 1] if depth else ""
 
 
-def columns(challenge: Challenge) -> list[str]:
-    """The figures that a board shows: the declared metrics, and memory in any case."""
-    return list(dict.fromkeys([*(metric.name for metric in challenge.metrics), "peak_mib"]))
-
-
-def declared(challenge: Challenge, name: str) -> Metric:
-    """The metric of that name: a declared one, or the peak memory that every board shows."""
-    known = {metric.name: metric for metric in challenge.metrics}
-    return known.get(name) or Metric(name, "MiB", "lower")
-
-
-def handle(student: str, secret: bytes, chosen: str = "") -> str:
-    """A pseudonym such as ``swift-heron-042``, which only the holder of ``secret`` can trace back.
-
-    HMAC-SHA256 (RFC 2104) of the student's name picks the words. A name that the student chose
-    takes their place and gets the same number, so that nobody passes for another.
-    """
-    digest = hmac.new(secret, student.encode(), hashlib.sha256).digest()
-    number = int.from_bytes(digest[:8])
-    number, adjective = divmod(number, len(ADJECTIVES))
-    number, animal = divmod(number, len(ANIMALS))
-    return f"{chosen or f'{ADJECTIVES[adjective]}-{ANIMALS[animal]}'}-{number % 1000:03d}"
-
-
-def samples_of(result: Result, name: str) -> tuple[float, ...]:
-    """A figure's raw values, one a run; empty if no run gave it."""
-    if name in result.samples:
-        return tuple(result.samples[name])
-    value = result.metrics.get(name, getattr(result, name, None))  # of a format without samples
-    return () if value is None else (float(value),)
-
-
-def estimate_of(challenge: Challenge, result: Result, name: str) -> Estimate | None:
-    """A figure of a result with its interval; ``None`` if no run gave it."""
-    return _estimate({name: samples_of(result, name)}, declared(challenge, name))
-
-
-def format_figure(metric: Metric, value: float) -> str:
-    """A metric's value with its unit: shares in per cent, ratios to three digits."""
-    if metric.unit.startswith("share"):
-        return f"{value:.1%}"
-    return f"{value:.3g} {metric.unit}" if metric.scale == "log" else f"{value:.0f} {metric.unit}"
-
-
-def format_estimate(metric: Metric, estimate: Estimate) -> str:
-    """A metric's value with its unit and its 95 % interval, where it has one."""
-    shown = format_figure(metric, estimate.value)
-    if estimate.low is None or estimate.high is None:
-        return shown
-    low, high = (format_figure(metric, v).split()[0] for v in (estimate.low, estimate.high))
-    return f"{shown} ({low} to {high})"
-
-
 def error_rate(challenge: Challenge) -> float:
     """Each rank metric's equal part of ``inference.ALPHA`` (Bonferroni): a board keeps to it."""
     return stats.ALPHA / len(challenge.rank)
@@ -303,11 +199,6 @@ def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Att
     """A tie group in the order that a reader looks for, which decides nothing."""
     metrics = [challenge.metric(name) for name in challenge.rank]
     return sorted(attempts, key=lambda a: [_sort_key(a.samples, metric) for metric in metrics])
-
-
-def _estimate(samples: Mapping[str, Sequence[float]], metric: Metric) -> Estimate | None:
-    values = samples.get(metric.name)
-    return stats.estimate(values, metric.scale, metric.resolution) if values else None
 
 
 def _sort_key(samples: Mapping[str, Sequence[float]], metric: Metric) -> tuple[bool, float]:

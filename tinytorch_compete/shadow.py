@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import audit, enrolment, ranking, store
-from tinytorch_compete.course import results as published
+from tinytorch_compete import audit
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Identity, Result, Verdict
-from tinytorch_compete.pack import Entry
-from tinytorch_compete.store import Store
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.results import conditions, store
+from tinytorch_compete.results import folder as published
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util import files
@@ -68,7 +71,7 @@ def check_absent(plan: Plan, root: Path) -> None:
     if not (place / published.DATABASE).is_file():
         return
     graded = Store(place / published.DATABASE).graded()
-    if any(ranking.conditions(identity) == plan.conditions for identity in graded):
+    if any(conditions.conditions(identity) == plan.conditions for identity in graded):
         raise CompeteError(
             f"{place}: a shadow under this challenge and grader waits there. To publish it say "
             "--promote, to go on with it --shadow; to drop it delete that folder."
@@ -142,7 +145,7 @@ class Copies:
         from tinytorch_compete.course.graded import graded_notebook
 
         if graded.result.points is not None:
-            known = enrolment.read(self.place, plan.entry.slug)
+            known = roster_file.read(self.place, plan.entry.slug)
             text = nbformat.writes(graded_notebook(plan, graded, known))
             path = self._path(graded.result.identity.student, plan.entry.slug)
             files.write_text(path, text + "\n")
@@ -223,7 +226,7 @@ def _chosen(plan: Plan, works: Sequence[Submission], held: Store) -> list[Result
     """The shadow's grade of each submission; raises ``CompeteError`` if one has none."""
     slug = plan.entry.slug
     found = {r.identity: r for r in held.history(slug) if r.verdict != Verdict.FAULT}
-    under = {ranking.conditions(identity) for identity in found}
+    under = {conditions.conditions(identity) for identity in found}
     if under and plan.conditions not in under:
         different = ", ".join(audit.changed(under.pop(), plan.conditions))
         raise CompeteError(

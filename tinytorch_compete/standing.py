@@ -6,13 +6,16 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinytorch_compete import entrant, pack, ranking, returned
+from tinytorch_compete import returned
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.course import exchange
-from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Challenge
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.results import figures
 from tinytorch_compete.returned import Returned
 from tinytorch_compete.util import files, times
 
@@ -25,20 +28,20 @@ def panels(
     Feedback that has come is kept in the folder first: by the exchange, or from a folder ``came``
     laid out as the course writes it. Raises ``CompeteError``.
     """
-    named = pack.resolve(entries, slug).slug if slug else None
-    slugs = [named] if named else list(entrant.find(here))
+    named = packs.resolve(entries, slug).slug if slug else None
+    slugs = [named] if named else list(registration.find(here))
     if not slugs:
-        raise entrant.absent(here, None)
+        raise registration.absent(here, None)
     found = []
     for name in slugs:
-        folder, who = entrant.of(here, name)
+        folder, who = registration.of(here, name)
         if came is not None:
             _keep(folder, name, came)
         elif any(receipt.place != who.to for receipt in who.receipts):
             with contextlib.suppress(CompeteError):  # no feedback there yet is no error
                 if config := exchange.configured():
                     exchange.fetch_feedback(config, name, folder)
-        found.append(_own(pack.resolve(entries, name), folder, who, detailed))
+        found.append(_own(packs.resolve(entries, name), folder, who, detailed))
     return found
 
 
@@ -96,7 +99,7 @@ def _row(challenge: Challenge, result: Returned) -> tuple[str, ...]:
 
 def _figure(challenge: Challenge, result: Returned, name: str) -> str:
     value = result.metrics.get(name)
-    return "" if value is None else ranking.format_figure(ranking.declared(challenge, name), value)
+    return "" if value is None else figures.format_figure(figures.declared(challenge, name), value)
 
 
 def _change(challenge: Challenge, before: Returned, now: Returned) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import NotebookError, PackError, StoreError
-from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading import pipeline, plan
 from tinytorch_compete.model import Result, Verdict
-from tinytorch_compete.pack import Entry
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import notebook
 from tinytorch_compete.submissions.submission import SENT, TIMESTAMP, Submission
@@ -103,13 +103,11 @@ def promise(path: Path) -> Promise:
 
 def verify(entry: Entry, sandbox: Sandbox) -> Iterator[Check]:
     """Grade every sample submission of a challenge and compare; raises ``CompeteError``."""
-    plans: dict[str | None, pipeline.Plan] = {}
+    plans: dict[str | None, plan.Plan] = {}
     for name, sample in samples(entry).items():
         promised = promise(sample.notebook)
         if promised.dataset not in plans:
-            plans[promised.dataset] = pipeline.Plan(
-                entry, SECRET, dataset=promised.dataset, seeds=1
-            )
+            plans[promised.dataset] = plan.Plan(entry, SECRET, dataset=promised.dataset, seeds=1)
         result = pipeline.grade(plans[promised.dataset], sample, sandbox).result
         yield check(name, promised, result)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from tinytorch_compete import entrant, team
-from tinytorch_compete.entrant import Entrant, Shown
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration, teams
+from tinytorch_compete.participants.registration import Entrant, Shown
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ def wanted(entry: Entry, before: Entrant | None, wishes: Wishes) -> Entrant:
     now = before or Entrant(entry.slug, "")
     changes: dict[str, Any] = _team(entry, now, wishes)
     if wishes.handle is not None:
-        changes["handle"] = _checked("--handle", wishes.handle, entrant.check_handle)
+        changes["handle"] = _checked("--handle", wishes.handle, registration.check_handle)
     if wishes.show is not None:
         changes["show"] = wishes.show
     if wishes.progress is not None:
@@ -56,16 +56,16 @@ def _team(entry: Entry, now: Entrant, wishes: Wishes) -> dict[str, Any]:
         return {}
     name = now.team
     if wishes.team is not None:
-        name = _checked("--team", wishes.team, entrant.check_handle)
+        name = _checked("--team", wishes.team, registration.check_handle)
     if not name:
         if wishes.word:
             raise CompeteError("--word is a team's: say which one by --team NAME.")
         return {"team": "", "word": "", "key": ""}
     if entry.challenge.team_size == 1:
         raise CompeteError(f"{entry.slug} has no teams: everybody takes part alone.")
-    same = now.word if team.alike(name) == team.alike(now.team) else ""
-    word = _checked("--word", wishes.word or "", team.check_word)
-    return {"team": name, "word": word or same or team.new_word(), "key": ""}
+    same = now.word if teams.alike(name) == teams.alike(now.team) else ""
+    word = _checked("--word", wishes.word or "", teams.check_word)
+    return {"team": name, "word": word or same or teams.new_word(), "key": ""}
 
 
 def _checked(flag: str, said: str, check: Callable[[str], str]) -> str:

@@ -17,15 +17,18 @@ import pytest
 import table
 from nbformat import v4
 
-from tinytorch_compete import feedback, insights, pack, store
+from tinytorch_compete import feedback, insights
 from tinytorch_compete.advice import cells
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli import tables
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import pipeline
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Advice, Autopsy, LineCost, Profile, Verdict
 from tinytorch_compete.profile import taking
 from tinytorch_compete.profile.report import lines_of
+from tinytorch_compete.results.table import FORMULA, frame, harmless
 from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook
@@ -64,7 +67,7 @@ NEEDS = {
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Plan]:
-    entries = pack.load(HERE / "pack")
+    entries = packs.load(HERE / "pack")
     return {entry.slug: Plan(entry, b"a secret that no notebook knows") for entry in entries}
 
 
@@ -198,8 +201,8 @@ def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
     assert shown.count("\N{SECTION SIGN}") <= facts.get("most_shown", 0)
     shown.encode()
     msgspec.json.encode(result)
-    texts = store.harmless(store.frame([result])).iloc[0]
-    assert not [text for text in texts if isinstance(text, str) and text[:1] in store.FORMULA]
+    texts = harmless(frame([result])).iloc[0]
+    assert not [text for text in texts if isinstance(text, str) and text[:1] in FORMULA]
     with tables.console.capture() as printed:
         tables.print_results(plan.entry.challenge, [result])
         tables.print_flags([result])

@@ -10,7 +10,7 @@ import pytest
 from classroom import GOLD, SLUG, WRONG, Classroom, answer, choose, picture
 
 from tinytorch_compete.model import Result
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.verification import NAMED_BY
 
 if TYPE_CHECKING:

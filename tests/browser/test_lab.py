@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from classroom import GOLD, SLUG, Classroom, answer, choose, picture
 
-from tinytorch_compete import entrant
+from tinytorch_compete.participants import registration
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,7 +30,7 @@ def test_a_student_checks_and_submits_without_leaving_the_notebook(
     for _ in range(count):
         page.keyboard.press("Shift+Enter")
     page.get_by_text("there is no %compete chek").wait_for()
-    (receipt,) = entrant.read(classroom.home / SLUG).receipts
+    (receipt,) = registration.read(classroom.home / SLUG).receipts
     for text in (CHECKED, "Not checked: the hidden images", f"Receipt: {SLUG}", receipt.sha256):
         page.get_by_text(text).wait_for()
     assert page.get_by_text("Code cells of your own").count() == 0

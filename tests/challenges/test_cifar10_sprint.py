@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam
 from tinytorch_compete.judging.grader import Grader
 from tinytorch_compete.model import Answer, Evidence, Judgement
-from tinytorch_compete.pack import Entry
 from tinytorch_compete.submissions import notebook
 
 Array = np.ndarray[Any, Any]
@@ -21,7 +21,7 @@ HOLDOUT = 400
 
 @pytest.fixture(scope="module")
 def entry() -> Entry:
-    return pack.find()["cifar10-sprint"]
+    return packs.find()["cifar10-sprint"]
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinytorch_compete import pack, verification
+from tinytorch_compete import verification
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam
 from tinytorch_compete.judging.grader import Grader
 from tinytorch_compete.model import Answer, Cost, Evidence, Judgement, Round, Timed
-from tinytorch_compete.pack import Entry
 from tinytorch_compete.submissions import notebook
 
 Array = np.ndarray[Any, Any]
@@ -24,7 +25,7 @@ QUESTIONS = 4
 
 @pytest.fixture(scope="module")
 def entry() -> Entry:
-    return pack.find()["fast-convolution"]
+    return packs.find()["fast-convolution"]
 
 
 @pytest.fixture(scope="module")

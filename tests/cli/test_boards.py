@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from classes import NAMES, SECRET, SLUG, attempt, history
 
-from tinytorch_compete import ranking
 from tinytorch_compete.cli import tables
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.model import Verdict
-from tinytorch_compete.store import Store
+from tinytorch_compete.participants import pseudonyms
+from tinytorch_compete.results import folder as results_folder
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.util import files
 
 
@@ -109,8 +110,8 @@ def test_all_boards_are_written_and_the_final_ones_beside_them(
     public, final = (
         (graded / "leaderboard" / f"{SLUG}{k}.json").read_text() for k in ("", "-final")
     )
-    secret = files.secret(graded / "secret")
-    lovelace, curie = (ranking.handle(name, secret) for name in ("lovelace", "curie"))
+    secret = results_folder.secret(graded / "secret")
+    lovelace, curie = (pseudonyms.handle(name, secret) for name in ("lovelace", "curie"))
     assert lovelace in public
     assert lovelace not in final
     assert curie in final

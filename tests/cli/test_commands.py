@@ -20,8 +20,8 @@ from nbformat import v4
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.leaderboard import data
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.isolation import capabilities
-from tinytorch_compete.store import Store
 
 TITO = Path(sys.executable).parent / "tito"
 GOLD = """\

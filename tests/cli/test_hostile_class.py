@@ -16,7 +16,7 @@ from nbformat import v4
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.model import Result
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 
 HONEST = """\
 def predict(train_images, train_labels, images):

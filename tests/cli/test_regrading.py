@@ -14,8 +14,8 @@ from regraded import HARSH, change, diff, feedback, grade, make, points, public,
 from tinytorch_compete import shadow
 from tinytorch_compete.cli import classroom, tables
 from tinytorch_compete.model import Result
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
-from tinytorch_compete.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from coursework import GOLD, PACK, compete, nbgrader, submit
 
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 
 
 def files(folder: Path) -> dict[str, bytes]:

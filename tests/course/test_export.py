@@ -9,7 +9,7 @@ import pandas as pd
 from classes import CHALLENGE, attempt
 from coursework import GOLD, compete, nbgrader, submit
 
-from tinytorch_compete.course import export
+from tinytorch_compete.results import export
 
 # https://gradescope-autograders.readthedocs.io/en/latest/specs/
 DOCUMENTED = {"score", "execution_time", "output", "output_format", "tests", "leaderboard"}

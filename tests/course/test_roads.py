@@ -12,7 +12,7 @@ from coursework import GOLD, compete, nbgrader, submit
 from nbgrader.apps import NbGrader, NbGraderAPI
 
 from tinytorch_compete.course.gradebook import CourseGradebook
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 
 ATTACKS = Path(__file__).parents[1] / "attacks" / "notebooks"
 HALF = (

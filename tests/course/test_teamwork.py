@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from coursework import GOLD, PACK, compete, nbgrader, submit
 
-from tinytorch_compete import entrant
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.gradebook import CourseGradebook
-from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.leaderboard import data
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant
 
 ZEROS = "def predict(images):\n    return np.zeros(len(images), int)\n"
 WORD = "open sesame"
@@ -28,7 +28,7 @@ def send(
     folder = submit(course, student, answer).parent
     (folder / "timestamp.txt").write_text(f"2026-01-31 {hour:02}:00:00.000000 UTC")
     who = Entrant("target", "digits", team=team, word=word if team else "")
-    entrant.write(folder, who.shown())
+    registration.write(folder, who.shown())
     return folder
 
 

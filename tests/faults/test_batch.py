@@ -23,14 +23,13 @@ from types import SimpleNamespace
 import batch
 import pytest
 
-from tinytorch_compete import outcome, store
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.engine import local as engine
-from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading import engine, pipeline, scoring
 from tinytorch_compete.model import Limits, Verdict
+from tinytorch_compete.results import store
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.isolation import box, bubblewrap, cgroup
 from tinytorch_compete.sandbox.session import session
-from tinytorch_compete.store import Store
 
 KIB = 1024
 MEMORY = Path("/sys/fs/cgroup/memory")
@@ -275,7 +274,7 @@ def test_a_clock_that_jumps_changes_nothing_but_the_dates(
     monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * time.time()))
     backwards = iter(range(100))
     long_ago = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    monkeypatch.setattr(outcome, "_now", lambda: long_ago - dt.timedelta(next(backwards)))
+    monkeypatch.setattr(scoring, "_now", lambda: long_ago - dt.timedelta(next(backwards)))
     assert grade(root, name) == 0
     assert batch.table(root, name) == truth
     results = Store(root / name / "results.sqlite").history()

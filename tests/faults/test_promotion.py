@@ -22,7 +22,7 @@ from pathlib import Path
 from tinytorch_compete.cli import classroom
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.sandbox.fake import FakeSandbox
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 
 classroom.LocalSandbox = FakeSandbox
 what, last = sys.argv[1], int(sys.argv[2])

@@ -20,8 +20,9 @@ from tinytorch_compete.leaderboard import data, page, tables
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Metric, Result, Withdrawal
+from tinytorch_compete.participants import pseudonyms
+from tinytorch_compete.participants.roster import Entered, Roster, Team
 from tinytorch_compete.rendering import chart
-from tinytorch_compete.roster import Entered, Roster, Team
 from tinytorch_compete.sandbox.timing import noise, race
 
 
@@ -30,7 +31,7 @@ def collected(results: list[Result], **options: Any) -> Board:
     return data.collect(SLUG, CHALLENGE, latest, results, SECRET, SHARING, **options)
 
 
-ME = ranking.handle("turing", SECRET)
+ME = pseudonyms.handle("turing", SECRET)
 LOST = "instructions"
 
 
@@ -82,7 +83,7 @@ def test_a_reader_can_run_it_again_from_the_data_beside_it(
     for name in (f"{SLUG}.json", f"{SLUG}.ipynb"):
         shutil.copy(large / name, tmp_path)
     monkeypatch.chdir(tmp_path)
-    mine = ranking.handle("curie", SECRET)
+    mine = pseudonyms.handle("curie", SECRET)
     shown: list[Any] = []
     scope: dict[str, Any] = {"display": shown.append}
     for cell in nbformat.read(f"{SLUG}.ipynb", 4).cells:
@@ -234,14 +235,14 @@ def test_what_was_graded_under_other_conditions_is_counted_and_not_shown() -> No
     new = attempt("erdos", 2.0, 9)
     identity = msgspec.structs.replace(new.identity, grader_sha="newer")
     board = collected([*history(), msgspec.structs.replace(new, identity=identity)])
-    assert [a.handle for a in board.newest] == [ranking.handle("erdos", SECRET)]
+    assert [a.handle for a in board.newest] == [pseudonyms.handle("erdos", SECRET)]
     assert board.elsewhere == len(NAMES) - 1
 
 
 def test_who_reached_no_tier_is_counted_and_not_named() -> None:
     board = collected([*history(), attempt("galois", 0.01)])
     assert board.unranked == 1
-    assert ranking.handle("galois", SECRET) not in data.encode(board)
+    assert pseudonyms.handle("galois", SECRET) not in data.encode(board)
     rows = ranking.board(CHALLENGE, board.newest)
     assert tables.tiers(board, rows).groups[0][-1][2] == "1"
 
@@ -261,7 +262,7 @@ def test_who_was_withdrawn_is_in_no_part_of_the_data() -> None:
     results[-1] = msgspec.structs.replace(results[-1], withdrawal=found)
     board = collected(results)
     assert board.history
-    assert ranking.handle(NAMES[-1], SECRET) not in data.encode(board)
+    assert pseudonyms.handle(NAMES[-1], SECRET) not in data.encode(board)
 
 
 def test_where_memory_alone_decides_nothing_is_traded_for_it(tmp_path: Path) -> None:
@@ -347,7 +348,7 @@ def test_only_those_who_share_it_have_a_history_and_five_of_them_at_least() -> N
     quiet = {name: Entered("") for name in NAMES[5:]}
     board = with_roster(sharing(**quiet), history())
     assert len(board.newest) == len(NAMES)
-    assert {a.handle for a in board.history} == {ranking.handle(n, SECRET) for n in NAMES[:5]}
+    assert {a.handle for a in board.history} == {pseudonyms.handle(n, SECRET) for n in NAMES[:5]}
     assert with_roster(sharing(**quiet, turing=Entered("")), history()).history == ()
     assert with_roster(Roster(), history()).history == ()
 
@@ -357,7 +358,7 @@ def test_an_anonymous_line_has_its_rank_and_nothing_that_leads_to_another_board(
     board = with_roster(sharing(**nameless), history())
     text = data.encode(board)
     for name in nameless:
-        assert ranking.handle(name, SECRET) not in text
+        assert pseudonyms.handle(name, SECRET) not in text
     rows = {row.handle: row for row in ranking.board(CHALLENGE, board.newest)}
     assert {handle for handle in rows if " " in handle} == {"anonymous 1", "anonymous 2"}
     named = ranking.board(CHALLENGE, with_roster(SHARING, history()).newest)
@@ -369,7 +370,7 @@ def test_who_asked_not_to_be_shown_is_counted_and_nowhere_else(tmp_path: Path) -
     board = with_roster(sharing(turing=Entered("", show="nothing", progress=True)), history())
     assert board.unshown == 1
     assert len(board.newest) == len(NAMES) - 1
-    assert ranking.handle("turing", SECRET) not in data.encode(board)
+    assert pseudonyms.handle("turing", SECRET) not in data.encode(board)
     publish(board, tmp_path)
     assert "1 asked not to be shown: the ranks are without them." in outputs(tmp_path)
 

@@ -190,7 +190,7 @@ def test_the_certificate_of_a_timed_run_tells_the_references_spread_and_waiting(
 
 KILLED = """
 import os, signal, subprocess, sys
-from tinytorch_compete.sandbox import cgroup
+from tinytorch_compete.sandbox.isolation import cgroup
 
 group = cgroup.make_group(64)
 asleep = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)

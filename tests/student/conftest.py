@@ -7,9 +7,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.pack import Entry
 
 GOLD = """\
 def predict(train_images, train_labels, images):
@@ -22,7 +22,7 @@ def predict(train_images, train_labels, images):
 def entry(tmp_path: Path) -> Entry:
     """A challenge as ``new`` makes it, on the digits."""
     scaffold("mine", tmp_path / "pack")
-    return pack.load(tmp_path / "pack")[0]
+    return packs.load(tmp_path / "pack")[0]
 
 
 @pytest.fixture

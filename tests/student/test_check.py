@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import checking, desk, entrant
+from tinytorch_compete import checking, desk
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli import tables
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import parcel
 from tinytorch_compete.errors import NotebookError
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.wishes import Wishes
@@ -47,7 +48,7 @@ def test_an_answer_that_was_not_begun_is_named(entry: Entry, home: Path) -> None
 
 
 def test_a_check_asks_about_public_images_alone(entry: Entry, folder: Path) -> None:
-    plan = checking.plan(entry, entrant.read(folder))
+    plan = checking.plan(entry, registration.read(folder))
     (exam,) = plan.exams
     images, labels = exam.data.public()
     assert (exam.holdout[0] == images).all()
@@ -136,19 +137,19 @@ def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(entry: Entry, fol
     (folder / "feedback" / "old.html").write_text("")
     (folder / ".git").mkdir()
     (folder / ".git" / "config").write_text("")
-    with parcel.packed(entry, folder, folder / "mine.ipynb", entrant.read(folder)) as made:
+    with parcel.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)) as made:
         names = set(made.files)
-        sent = entrant.read(made.work.notebook.parent)
-    assert {"mine.ipynb", "tinytorch/mine.py", entrant.FILE} <= names
-    assert {name.split("/")[0] for name in names} == {"mine.ipynb", "tinytorch", entrant.FILE}
-    assert sent == entrant.Entrant("mine", "digits")
+        sent = registration.read(made.work.notebook.parent)
+    assert {"mine.ipynb", "tinytorch/mine.py", registration.FILE} <= names
+    assert {name.split("/")[0] for name in names} == {"mine.ipynb", "tinytorch", registration.FILE}
+    assert sent == registration.Entrant("mine", "digits")
 
 
 def test_a_link_in_the_folder_is_refused(entry: Entry, folder: Path) -> None:
     (folder / "passwords").symlink_to("/etc/passwd")
     with (
         pytest.raises(NotebookError, match="link"),
-        parcel.packed(entry, folder, folder / "mine.ipynb", entrant.read(folder)),
+        parcel.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
     ):
         pass
 
@@ -158,6 +159,6 @@ def test_too_much_is_refused_before_it_is_copied(entry: Entry, folder: Path) -> 
         file.truncate(70 * 2**20)
     with (
         pytest.raises(NotebookError, match=r"largest is weights\.bin"),
-        parcel.packed(entry, folder, folder / "mine.ipynb", entrant.read(folder)),
+        parcel.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
     ):
         pass

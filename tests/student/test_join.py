@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from student.conftest import write_answer
 
-from tinytorch_compete import desk, entrant
+from tinytorch_compete import desk
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.model import DatasetChoice
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
 from tinytorch_compete.wishes import Wishes
 
 
@@ -19,9 +20,9 @@ def test_joining_brings_all_that_is_needed_and_nothing_hidden(entry: Entry, home
     desk.join(entry, home, Wishes(handle="Ada Lo"))
     folder = home / "mine"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"mine.ipynb", "data", "tinytorch", "hints.md", "guide.md", entrant.FILE}
+    assert names == {"mine.ipynb", "data", "tinytorch", "hints.md", "guide.md", registration.FILE}
     assert "HIDDEN" not in (folder / "mine.ipynb").read_text()
-    assert entrant.read(folder).handle == "Ada Lo"
+    assert registration.read(folder).handle == "Ada Lo"
 
 
 def test_joining_again_changes_what_is_said_and_keeps_the_work(entry: Entry, home: Path) -> None:
@@ -29,10 +30,10 @@ def test_joining_again_changes_what_is_said_and_keeps_the_work(entry: Entry, hom
     write_answer(home / "mine")
     work = (home / "mine" / "mine.ipynb").read_bytes()
     desk.join(entry, home / "mine", Wishes(to=home / "drop"))
-    found = entrant.read(home / "mine")
+    found = registration.read(home / "mine")
     assert (found.handle, found.to) == ("Ada Lo", str(home / "drop"))
     desk.join(entry, home, Wishes(handle=""))
-    assert entrant.read(home / "mine").handle == ""
+    assert registration.read(home / "mine").handle == ""
     assert (home / "mine" / "mine.ipynb").read_bytes() == work
 
 
@@ -46,7 +47,7 @@ def test_a_folder_with_work_in_it_is_adopted(entry: Entry, home: Path) -> None:
 
 
 def test_another_challenges_folder_is_refused(entry: Entry, home: Path) -> None:
-    entrant.write(home, entrant.Entrant("other", "digits"))
+    registration.write(home, registration.Entrant("other", "digits"))
     with pytest.raises(CompeteError, match="other was joined there"):
         desk.join(entry, home, Wishes(folder=home))
 
@@ -66,7 +67,7 @@ def test_a_data_set_that_cannot_be_had_gives_way_to_the_next_and_that_is_said(
         entry, challenge=msgspec.structs.replace(entry.challenge, datasets=datasets)
     )
     panel = desk.join(both, home, Wishes(source=home / "nowhere"))
-    assert entrant.read(home / "mine").dataset == "digits"
+    assert registration.read(home / "mine").dataset == "digits"
     assert "cifar10 can't be had here now" in panel.lines[0]
     with pytest.raises(DataError):
         desk.join(both, home, Wishes(dataset="cifar10", source=home / "nowhere"))
@@ -75,7 +76,7 @@ def test_a_data_set_that_cannot_be_had_gives_way_to_the_next_and_that_is_said(
 def test_leaving_removes_the_record_and_keeps_the_work(entry: Entry, home: Path) -> None:
     desk.join(entry, home, Wishes())
     desk.leave(entry, home)
-    assert not (home / "mine" / entrant.FILE).exists()
+    assert not (home / "mine" / registration.FILE).exists()
     assert (home / "mine" / "mine.ipynb").is_file()
     with pytest.raises(CompeteError, match="mine wasn't joined here"):
         desk.leave(entry, home)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, entrant, returned, standing
+from tinytorch_compete import desk, returned, standing
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.wishes import Wishes
@@ -62,7 +63,7 @@ def test_results_show_what_came_back_what_changed_and_what_is_waiting(
     assert "Hints taken: 0." in text
     assert "feedback/" in text
     (work,) = submission.find(folder.parent.parent / "drop", "mine")
-    assert submission.sent_at(work) == entrant.read(folder).receipts[-1].sent_at
+    assert submission.sent_at(work) == registration.read(folder).receipts[-1].sent_at
 
 
 def test_the_results_command_is_the_students_own_where_an_entry_is(
@@ -136,7 +137,7 @@ def test_hints_come_one_at_a_time_and_are_counted(entry: Entry, folder: Path) ->
     assert second.markdown.startswith("# Strong")
     assert "## inner" in second.markdown
     assert third == second
-    assert entrant.read(folder).hints == 2
+    assert registration.read(folder).hints == 2
 
 
 def test_a_guide_can_be_read_by_name_or_from_inside(entry: Entry, folder: Path) -> None:

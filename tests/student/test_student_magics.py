@@ -18,9 +18,11 @@ from nbformat import v4
 from student.conftest import GOLD, write_answer
 
 import tinytorch_compete
-from tinytorch_compete import entrant, magics, pack
+from tinytorch_compete import magics
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
 from tinytorch_compete.profile import roof
 from tinytorch_compete.rendering.panel import Panel, as_html
 
@@ -28,7 +30,7 @@ from tinytorch_compete.rendering.panel import Panel, as_html
 @pytest.fixture
 def shell(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """A shell in a student's folder, where the only challenge is ``mine``."""
-    monkeypatch.setattr(pack, "find", lambda extra=(): {"mine": entry})
+    monkeypatch.setattr(packs, "find", lambda extra=(): {"mine": entry})
     monkeypatch.setattr(roof, "user_cache_path", lambda _: home.parent)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     monkeypatch.chdir(home)
@@ -82,13 +84,13 @@ def test_joining_in_a_notebook_takes_flags_and_says_which_it_had_to_guess(
 ) -> None:
     said = shown(shell, "%compete join mine --team 'Team Rocket' --word 'open sesame'")
     assert "--show handle, anonymous or nothing" in said
-    assert entrant.read(home / "mine").team == "Team Rocket"
+    assert registration.read(home / "mine").team == "Team Rocket"
     said = shown(shell, "%compete join mine --show anonymous --no-progress")
     assert "a line without a name" in said
     assert "You weren&#x27;t asked" not in said
-    assert entrant.read(home / "mine").show == "anonymous"
+    assert registration.read(home / "mine").show == "anonymous"
     shown(shell, "%compete join mine --progress --team ''")
-    found = entrant.read(home / "mine")
+    found = registration.read(home / "mine")
     assert (found.team, found.word, found.progress) == ("", "", True)
 
 
@@ -202,10 +204,10 @@ def test_interrupting_the_kernel_ends_a_check_and_leaves_nothing(
 ) -> None:
     manager, client = kernel
     start = (
-        "from tinytorch_compete import pack\n"
+        "from tinytorch_compete.challenges import packs\n"
         "from pathlib import Path\n"
-        f"found = {{e.slug: e for e in pack.load(Path({str(home.parent / 'pack')!r}))}}\n"
-        "pack.find = lambda extra=(): found\n"
+        f"found = {{e.slug: e for e in packs.load(Path({str(home.parent / 'pack')!r}))}}\n"
+        "packs.find = lambda extra=(): found\n"
         "%load_ext tinytorch_compete\n%compete join mine\n"
     )
     until(client, client.execute(start), {"status idle"})

@@ -13,15 +13,16 @@ import pytest
 from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, entrant, standing
+from tinytorch_compete import desk, standing
+from tinytorch_compete.challenges.packs import Entry, read_challenge
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
-from tinytorch_compete.entrant import Entrant
 from tinytorch_compete.errors import CompeteError, PackError, StoreError
 from tinytorch_compete.model import Dates
-from tinytorch_compete.pack import Entry, read_challenge
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.rendering.panel import Panel
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes
@@ -100,7 +101,7 @@ def test_nbgrader_lists_and_collects_what_was_sent(
     assert {"mine.ipynb", "timestamp.txt", "tinytorch/__init__.py"} <= names
     assert not names & {"hints.md", "guide.md"}
     assert not (work.notebook.parent / "data").exists()
-    (receipt,) = entrant.read(folder).receipts
+    (receipt,) = registration.read(folder).receipts
     assert submission.sent_at(work) == receipt.sent_at
     sent = {n: s for n, s in work.files().items() if not n.endswith(".txt")}
     assert submission.digest(sent) == receipt.sha256 == shown["sha256"]
@@ -116,7 +117,7 @@ def test_a_second_submission_takes_the_place_of_the_first(
     nbgrader(course, "collect", "mine", "--update")
     (work,) = submission.find(course / "submitted", "mine")
     assert "# better" in work.notebook.read_text()
-    assert len(entrant.read(folder).receipts) == 2
+    assert len(registration.read(folder).receipts) == 2
 
 
 def test_feedback_that_nbgrader_released_is_fetched_and_read(
@@ -137,7 +138,7 @@ def test_feedback_that_nbgrader_released_is_fetched_and_read(
     (panel,) = standing.panels({"mine": entry}, folder, None, None, False)
     ((sent, verdict, *_),) = panel.rows
     assert verdict == "OK"
-    assert sent == times.shown(entrant.read(folder).receipts[0].sent_at)
+    assert sent == times.shown(registration.read(folder).receipts[0].sent_at)
     assert panel.lines[-1].endswith("mine.html")
 
 
@@ -149,7 +150,7 @@ def test_what_the_exchange_refuses_is_said_and_gives_no_receipt(
     released.rmdir()
     with pytest.raises(CompeteError, match="the exchange refused: Assignment not found"):
         submit(entry, folder)
-    assert entrant.read(folder).receipts == ()
+    assert registration.read(folder).receipts == ()
 
 
 # An exchange of another kind, as ngshare's is: its parts are nbgrader's abstract ones alone.
@@ -208,7 +209,7 @@ def test_an_exchange_that_is_not_nbgraders_own_takes_it_and_gives_feedback(
     panel = submit(entry, folder)
     assert ("sent", "2026-03-02 09:00:00 UTC") in panel.rows
     names = {path.name for path in (other / "taken" / "mine").iterdir()}
-    assert {"mine.ipynb", "tinytorch", entrant.FILE} <= names
+    assert {"mine.ipynb", "tinytorch", registration.FILE} <= names
     exchange.fetch_feedback(exchange.configured(), "mine", folder)
     assert (folder / "feedback" / "2026-03-02" / "mine.html").read_text() == "well done"
 
@@ -219,7 +220,7 @@ def test_an_exchange_that_refuses_in_its_log_alone_gives_no_receipt(
     (other / "shut").touch()
     with pytest.raises(CompeteError, match="the exchange refused: the server is shut"):
         submit(entry, folder)
-    assert entrant.read(folder).receipts == ()
+    assert registration.read(folder).receipts == ()
 
 
 def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path) -> None:
@@ -230,7 +231,7 @@ def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path)
     submit(entry, folder)
     (work,) = submission.find(drop, "mine")
     assert work.student == exchange.username()
-    assert submission.sent_at(work) == entrant.read(folder).receipts[-1].sent_at
+    assert submission.sent_at(work) == registration.read(folder).receipts[-1].sent_at
     assert [path.name for path in work.notebook.parent.parent.iterdir()] == ["mine"]
 
 
@@ -243,7 +244,7 @@ def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
     def full(where: Path, _: object) -> None:
         raise StoreError(f"{where}: can't be written (No space left on device).")
 
-    monkeypatch.setattr(entrant, "write", full)
+    monkeypatch.setattr(registration, "write", full)
     with pytest.raises(StoreError, match="No space left"):
         desk.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
     assert not list(inbox.rglob("*"))
@@ -252,7 +253,7 @@ def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
 def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
     entry: Entry, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written, write = [], entrant.write
+    written, write = [], registration.write
 
     def full_at_last(where: Path, who: Entrant) -> None:
         written.append(where)
@@ -260,7 +261,7 @@ def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
             raise StoreError(f"{where}: can't be written (No space left on device).")
         write(where, who)
 
-    monkeypatch.setattr(entrant, "write", full_at_last)
+    monkeypatch.setattr(registration, "write", full_at_last)
     inbox = folder.parent / "inbox"
     inbox.mkdir()
     receipt = desk.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)

@@ -10,23 +10,24 @@ import pytest
 from student.conftest import write_answer
 from test_roster import SIZE, result, said
 
-from tinytorch_compete import desk, enrolment, entrant, standing
+from tinytorch_compete import desk, standing
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange, results
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading.pipeline import Plan
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.leaderboard import data
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration, roster_file
+from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.rendering.panel import Panel
-from tinytorch_compete.roster import Roster, enrol
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.wishes import Wishes
 
 
-def joined(entry: Entry, home: Path, **wishes: object) -> tuple[entrant.Entrant, str]:
+def joined(entry: Entry, home: Path, **wishes: object) -> tuple[registration.Entrant, str]:
     """The entry after joining, and all that was said."""
     panel = desk.join(entry, home, Wishes(**wishes))
-    return entrant.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
+    return registration.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
 
 
 def test_by_default_a_board_gets_a_pseudonym_and_nothing_of_earlier(
@@ -54,7 +55,7 @@ def test_a_word_that_was_given_is_kept_and_can_be_mended(entry: Entry, home: Pat
     assert found.word == "open sesame"
     assert "ask a member for its word" not in said
     assert joined(entry, home, word="other word")[0].team == "Rocket"
-    assert entrant.read(home / "mine").word == "other word"
+    assert registration.read(home / "mine").word == "other word"
     assert joined(entry, home, team="ROCKET")[0].word == "other word"
     assert joined(entry, home, team="Pocket")[0].word != "other word"
 
@@ -113,10 +114,10 @@ def test_a_terminal_asks_once_and_only_what_no_flag_said(
     said = capsys.readouterr().out
     assert "You can change this by joining again" in " ".join(said.split())
     assert "say one of these three words" in said
-    found = entrant.read(home / "mine")
+    found = registration.read(home / "mine")
     assert (found.show, found.handle, found.progress) == ("handle", "Ada Lo", True)
     assert run([*words, "--show", "anonymous"], "tito compete") == 0
-    assert entrant.read(home / "mine").show == "anonymous"
+    assert registration.read(home / "mine").show == "anonymous"
     assert "Your line:" not in capsys.readouterr().out
 
 
@@ -159,9 +160,9 @@ def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_no
     panel = send(entry, folder)
     assert "compete.json says of you: on the leaderboard: Rocket" in "\n".join(panel.lines)
     (work,) = submission.find(folder.parent.parent / "drop", "mine")
-    sent = (work.notebook.parent / entrant.FILE).read_text()
+    sent = (work.notebook.parent / registration.FILE).read_text()
     assert "sesame" not in sent + "\n".join(panel.lines)
-    assert entrant.read(work.notebook.parent) == found.shown()
+    assert registration.read(work.notebook.parent) == found.shown()
 
 
 def test_each_wish_changes_the_board_and_the_last_one_counts(
@@ -212,7 +213,7 @@ def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
     grade(folder)
     (line,) = board(folder).newest
     assert not line.handle.startswith(("Rocket", "Ada"))
-    one = enrolment.read(folder.parent.parent / "graded", "mine").of(exchange.username())
+    one = roster_file.read(folder.parent.parent / "graded", "mine").of(exchange.username())
     assert (one.progress, one.team) == (False, "")
 
 
@@ -220,7 +221,7 @@ def test_a_raw_record_counts_as_what_would_have_been_sent(entry: Entry, folder: 
     joined(entry, folder.parent, team="Rocket", word="open sesame")
     exchange.put(folder.parent.parent / "drop", folder)  # as nbgrader's own button does
     grade(folder)
-    known = enrolment.read(folder.parent.parent / "graded", "mine")
+    known = roster_file.read(folder.parent.parent / "graded", "mine")
     assert known.of(exchange.username()).team
     assert "sesame" not in (folder.parent.parent / "graded" / "entries" / "mine.json").read_text()
 
@@ -229,9 +230,11 @@ def test_another_challenges_entry_counts_for_nothing_here(entry: Entry, folder: 
     write_answer(folder)
     exchange.put(folder.parent.parent / "drop", folder)
     place = folder.parent.parent / "drop" / exchange.username() / "mine"
-    entrant.write(place, entrant.Entrant("other", "digits", "Ada Lo", team="Rocket", key="0" * 32))
+    registration.write(
+        place, registration.Entrant("other", "digits", "Ada Lo", team="Rocket", key="0" * 32)
+    )
     grade(folder)
-    known = enrolment.read(folder.parent.parent / "graded", "mine")
+    known = roster_file.read(folder.parent.parent / "graded", "mine")
     assert known.teams == {}
     assert known.of(exchange.username()).handle == ""
 

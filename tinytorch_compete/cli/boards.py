@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment, pack, verification
+from tinytorch_compete import verification
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.classroom import grade
 from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, say
-from tinytorch_compete.course.results import DATABASE, FEEDBACK, SECRET
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.leaderboard import data
 from tinytorch_compete.leaderboard.publish import publish
-from tinytorch_compete.pack import Entry
-from tinytorch_compete.store import Store
-from tinytorch_compete.util import files
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.results import folder as results_folder
+from tinytorch_compete.results.folder import DATABASE, FEEDBACK, SECRET
+from tinytorch_compete.results.store import Store
 
 LEADERBOARD = "leaderboard"
 
@@ -53,8 +55,8 @@ def leaderboard(
 
 def _graded(context: typer.Context, store: Store, final: bool) -> list[Entry]:
     slugs = dict.fromkeys(result.identity.challenge for result in store.latest(final=final))
-    entries = pack.find(context.obj)
-    return [pack.resolve(entries, slug) for slug in slugs]
+    entries = packs.find(context.obj)
+    return [packs.resolve(entries, slug) for slug in slugs]
 
 
 def _publish(
@@ -65,9 +67,9 @@ def _publish(
         raise CompeteError(
             f"{folder}: no {'final ' if final else ''}results for {entry.slug!r} yet; grade first."
         )
-    secret = files.secret(folder / SECRET)
+    secret = results_folder.secret(folder / SECRET)
     history = store.history(entry.slug)
-    roster = enrolment.read(folder, entry.slug)
+    roster = roster_file.read(folder, entry.slug)
     board = data.collect(entry.slug, entry.challenge, latest, history, secret, roster, final=final)
     return publish(board, folder / LEADERBOARD, html=html, me=me)
 

@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tinytorch_compete import capping, pack, verification
+from tinytorch_compete import capping, verification
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges import release as releasing
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.tables import console, download, errors, plain, table, verdict
-from tinytorch_compete.course import release as releasing
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.grading.pipeline import Plan
-from tinytorch_compete.pack import Entry
-from tinytorch_compete.ranking import format_figure
+from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.results.figures import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook, similarity, submission
 from tinytorch_compete.util.times import shown
@@ -27,12 +28,12 @@ Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The challenge, by its
 
 def entry_of(context: typer.Context, word: str) -> Entry:
     """The challenge that a word of the command line names."""
-    return pack.resolve(pack.find(context.obj), word)
+    return packs.resolve(packs.find(context.obj), word)
 
 
 def list_challenges(context: typer.Context) -> None:
     """See the available challenges."""
-    for slug, entry in pack.find(context.obj).items():
+    for slug, entry in packs.find(context.obj).items():
         facts = entry.challenge
         aliases = f" (also {', '.join(facts.aliases)})" if facts.aliases else ""
         limits = facts.limits
@@ -83,8 +84,8 @@ def verify(
     slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
 ) -> None:
     """Do the sample submissions earn what they promise?"""
-    entries = pack.find(context.obj)
-    chosen = [pack.resolve(entries, slug)] if slug else list(entries.values())
+    entries = packs.find(context.obj)
+    chosen = [packs.resolve(entries, slug)] if slug else list(entries.values())
     sandbox = LocalSandbox()
     failed = 0
     for entry in chosen:

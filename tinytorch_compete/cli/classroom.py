@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import admission, advising, enrolment
+from tinytorch_compete import advising
 from tinytorch_compete import shadow as shadows
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli import shadowing, taking_part
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Folder, Source, options
@@ -25,29 +26,24 @@ from tinytorch_compete.cli.tables import (
     say,
     verdict,
 )
-from tinytorch_compete.course.results import (
-    DATABASE,
-    FEEDBACK,
-    FOLDER,
-    SECRET,
-    feedback_path,
-    place_in_class,
-    write_feedback,
-    write_team_feedback,
-)
-from tinytorch_compete.engine.local import LocalEngine, workers_for
+from tinytorch_compete.course.results import place_in_class, write_feedback, write_team_feedback
 from tinytorch_compete.errors import CompeteError, IsolationError
-from tinytorch_compete.grading import pipeline
-from tinytorch_compete.grading.pipeline import Graded, Plan, Task
+from tinytorch_compete.grading import eligibility, pipeline
+from tinytorch_compete.grading.batch import Task, grade_class, waiting
+from tinytorch_compete.grading.engine import LocalEngine, workers_for
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result, Verdict
-from tinytorch_compete.pack import Entry
-from tinytorch_compete.roster import Roster, counted, sharing
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import Roster, counted, sharing
+from tinytorch_compete.results import folder as results_folder
+from tinytorch_compete.results.folder import DATABASE, FEEDBACK, FOLDER, SECRET, feedback_path
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.isolation import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
-from tinytorch_compete.util import files, times
+from tinytorch_compete.util import times
 
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
@@ -112,16 +108,16 @@ def grade(
     found = submission.find(submissions.resolve(), entry.slug)
     if shadow or promote:
         shadowing.check_published(results)
-    secret = files.secret(results / SECRET)
+    secret = results_folder.secret(results / SECRET)
     with download() as progress:
         plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
     if not (shadow or promote):
         _check_ready(plan, results, gradebook)
     kept = Store(results / DATABASE)
     if shadow or promote:  # what students sent since is of no grade that is published here
-        roster = enrolment.read(results, entry.slug)
+        roster = roster_file.read(results, entry.slug)
     else:
-        roster = enrolment.update(results, entry, found)
+        roster = roster_file.update(results, entry, found)
     works = _admitted(entry, found, kept, roster)
     task = advising.grade if insights else pipeline.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
@@ -181,7 +177,7 @@ def _waiting(
     plan: Plan, works: Sequence[Submission], kept: Store, gradebook: Gradebook | None
 ) -> list[Submission]:
     """The submissions without a grade, or whose grade is in no gradebook yet."""
-    todo = pipeline.waiting(plan, works, kept)
+    todo = waiting(plan, works, kept)
     slug = plan.entry.slug
     unrecorded = gradebook and [work for work in works if not gradebook.has(work, slug)]
     return [work for work in works if work in todo or work in (unrecorded or ())]
@@ -260,7 +256,7 @@ def _admitted(
     entry: Entry, found: Sequence[Submission], kept: Store, roster: Roster
 ) -> Sequence[Submission]:
     """The submissions that the challenge's dates and quota let in; says what they don't."""
-    taken = admission.admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
+    taken = eligibility.admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
     for work, why in taken.refused:
         line = f"not graded: {work.student}: {why}."
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -302,7 +298,7 @@ def _grade(
     with Progress(*columns, console=errors) as progress:
         bar = progress.add_task("", total=len(works))
         engine = LocalEngine(workers)
-        batch = pipeline.grade_class(plan, works, LocalSandbox(), engine, kept, keep, task)
+        batch = grade_class(plan, works, LocalSandbox(), engine, kept, keep, task)
         for result in batch:
             found.append(result)
             counts[str(result.verdict)] += 1

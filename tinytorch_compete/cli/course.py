@@ -9,16 +9,19 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment, pack, store, verification
+from tinytorch_compete import verification
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, download
-from tinytorch_compete.course import export as exports
 from tinytorch_compete.course import folder as courses
-from tinytorch_compete.course.results import FOLDER
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.roster import counted
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import counted
+from tinytorch_compete.results import export as exports
+from tinytorch_compete.results.folder import FOLDER
+from tinytorch_compete.results.table import harmless
 from tinytorch_compete.util import files
 
 app = typer.Typer(help="A course that uses nbgrader.", no_args_is_help=True, rich_markup_mode=None)
@@ -39,15 +42,15 @@ def init(
 ) -> None:
     """Make an nbgrader course with challenges, or add them to one."""
     context.obj = (*courses.packs(folder), *context.obj)
-    entries = pack.find(context.obj)
-    named = [pack.resolve(entries, slug).slug for slug in slugs or ()]
+    entries = packs.find(context.obj)
+    named = [packs.resolve(entries, slug).slug for slug in slugs or ()]
     before = courses.chosen(folder)
     if dataset and not named:
         raise CompeteError("name the challenges that --dataset is for.")
     wanted = dict.fromkeys([*before, *named]) or dict.fromkeys(entries)
     with download() as progress:
         found = []
-        for entry in (pack.resolve(entries, slug) for slug in wanted):
+        for entry in (packs.resolve(entries, slug) for slug in wanted):
             name = courses.dataset(folder, entry, dataset if entry.slug in named else None)
             choice = entry.choice(name)
             train, public = choice.train, choice.public
@@ -128,7 +131,7 @@ def export(
     if not (canvas or moodle or gradescope):
         raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
     challenge = entry_of(context, slug)
-    roster = enrolment.read(results, challenge.slug)
+    roster = roster_file.read(results, challenge.slug)
     latest = stored(results).latest(challenge.slug, final=final)
     if not latest:
         kind = "final results" if final else "results"
@@ -138,7 +141,7 @@ def export(
     written = []
     for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):
         if path:
-            table = store.harmless(made(facts, found))
+            table = harmless(made(facts, found))
             files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
             written.append(path)
     if gradescope:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete import ranking
-from tinytorch_compete import roster as rosters
 from tinytorch_compete.cli.tables import console, plain, table
 from tinytorch_compete.leaderboard.tables import difference
 from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.participants import pseudonyms
+from tinytorch_compete.participants import roster as rosters
+from tinytorch_compete.participants.roster import Competitor, Roster
 from tinytorch_compete.ranking import Row
-from tinytorch_compete.roster import Competitor, Roster
+from tinytorch_compete.results import conditions, figures
 from tinytorch_compete.util import stats
 
 Line = tuple[str, str]
@@ -30,9 +32,11 @@ def print_details(
         one = rosters.competitor(roster, result.identity.challenge, student, result.handle)
         rivals.append(rosters.named(result, one))
         names[one.id] = (", ".join(roster.side(student)), one)
-    alike, elsewhere = ranking.comparable(rivals)
+    alike, elsewhere = conditions.comparable(rivals)
     rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
-    ids = {ranking.handle(r.identity.student, secret, r.handle): r.identity.student for r in alike}
+    ids = {
+        pseudonyms.handle(r.identity.student, secret, r.handle): r.identity.student for r in alike
+    }
     ranked = [ids[row.handle] for row in rows if row.handle]
     for row in (row for row in rows if row.handle):
         _print(_title(row, *names[ids[row.handle]]), _standing(challenge, rows, row))
@@ -66,7 +70,7 @@ def _standing(challenge: Challenge, rows: Sequence[Row], row: Row) -> list[Line]
     lines = [("rank", place), ("tier", row.tier + missed)]
     for name, found in row.estimates.items():
         runs = f"{found.n} run" if found.n == 1 else f"{found.n} runs"
-        shown = ranking.format_estimate(ranking.declared(challenge, name), found)
+        shown = figures.format_estimate(figures.declared(challenge, name), found)
         lines.append((name, f"{shown}, {runs}"))
     return [*lines, *_next_group(challenge, rows, row), *_neighbour(challenge, own, row)]
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete.course.results import DATABASE, FOLDER
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.store import Store
+from tinytorch_compete.results.folder import DATABASE, FOLDER
+from tinytorch_compete.results.store import Store
 
 Folder = Annotated[Path, typer.Option("--results", help="The folder of results and feedback.")]
 Source = Annotated[Path | None, typer.Option("--data", help="A folder that has the data set.")]

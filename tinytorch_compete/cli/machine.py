@@ -13,7 +13,7 @@ import typer
 
 from tinytorch_compete.cli.roofline import show
 from tinytorch_compete.cli.tables import console, table
-from tinytorch_compete.engine.local import workers_for
+from tinytorch_compete.grading.engine import workers_for
 from tinytorch_compete.model import Limits
 from tinytorch_compete.sandbox.isolation import capabilities
 

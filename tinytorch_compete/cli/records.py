@@ -9,17 +9,17 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete import audit as auditing
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Folder, Source, stored
 from tinytorch_compete.cli.tables import console, print_results, table
-from tinytorch_compete.course.results import FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import Result
+from tinytorch_compete.results.folder import FOLDER, SECRET
+from tinytorch_compete.results.folder import secret as read_secret
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import submission
-from tinytorch_compete.util import files
 
 
 def audit(
@@ -98,7 +98,7 @@ def _rerun(
         raise StoreError(f"{folder / SECRET}: not there; results come out again under it alone.")
     able = auditing.candidates([*kept.latest(), *kept.latest(final=True)])
     drawn = random.SystemRandom().sample(able, min(wanted, len(able)))
-    secret, entries = files.secret(folder / SECRET), pack.find(context.obj)
+    secret, entries = read_secret(folder / SECRET), packs.find(context.obj)
     console.print(f"Grading {len(drawn)} of {len(able)} results again; no row is added.")
     recounts = []
     for found in auditing.rerun(entries, secret, drawn, root, LocalSandbox(), source=source):

@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import audit, causes, enrolment, moves, ranking, shadow
+from tinytorch_compete import audit, causes, moves, shadow
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.boards import LEADERBOARD
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Final, Folder, options, stored
 from tinytorch_compete.cli.showing import write_table
 from tinytorch_compete.cli.tables import console, say, table
-from tinytorch_compete.course.results import FOLDER, SECRET, name
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.leaderboard import data
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.moves import Move
-from tinytorch_compete.pack import Entry
-from tinytorch_compete.util import files
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.results import conditions
+from tinytorch_compete.results.folder import FOLDER, SECRET, name
+from tinytorch_compete.results.folder import secret as read_secret
 
 
 def diff(
@@ -41,7 +43,7 @@ def diff(
         )
     before = shadow.standing(stored(results), entry.slug, final)
     old = _published_facts(entry, results, final)
-    secret, known = files.secret(results / SECRET), enrolment.read(results, entry.slug)
+    secret, known = read_secret(results / SECRET), roster_file.read(results, entry.slug)
     found = moves.compare(old, entry.challenge, before, after, secret, known)
     if csv:
         write_table(moves.frame(found), csv, None)
@@ -88,7 +90,7 @@ def _print(found: Sequence[Move], before: dict[str, Result], after: dict[str, Re
 
 
 def _conditions(one: Result, two: Result) -> list[str]:
-    return audit.changed(*(ranking.conditions(result.identity) for result in (one, two)))
+    return audit.changed(*(conditions.conditions(result.identity) for result in (one, two)))
 
 
 def _row(move: Move) -> list[str]:

@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinytorch_compete import enrolment, ranking, shadow
+from tinytorch_compete import shadow
 from tinytorch_compete.cli.folder import options, stored
 from tinytorch_compete.cli.tables import print_results, say
-from tinytorch_compete.course.results import SECRET
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading.pipeline import Plan
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result, Verdict
-from tinytorch_compete.roster import Roster
-from tinytorch_compete.store import Store
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import Roster
+from tinytorch_compete.results import conditions
+from tinytorch_compete.results.folder import SECRET
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.submissions.submission import Submission
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def grade(
     slug, final = plan.entry.slug, plan.final
     place = shadow.folder(root, slug, final)
     kept, copies = shadow.begin(place), shadow.Copies(place) if gradebook else None
-    enrolment.write(place, slug, roster)
+    roster_file.write(place, slug, roster)
     wanted = shadow.eligible(works, shadow.standing(published, slug, final))
     new = batch(wanted, kept, place, copies)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
@@ -56,7 +58,7 @@ def promote(
     wanted = shadow.eligible(works, shadow.standing(kept, slug, final))
     count = shadow.promote(plan, wanted, root, kept, gradebook)
     stay = shadow.standing(kept, slug, final).values()
-    others = [r for r in stay if ranking.conditions(r.identity) != plan.conditions]
+    others = [r for r in stay if conditions.conditions(r.identity) != plan.conditions]
     say(f"{count} grades are published; the old ones stay in the history.")
     if others:
         names = shadow.named([result.identity.student for result in others])

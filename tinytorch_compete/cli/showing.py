@@ -9,16 +9,18 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from tinytorch_compete import enrolment, entrant, pack, store
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.details import print_details
 from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, print_flags, print_results
-from tinytorch_compete.course.results import DATABASE, FOLDER, SECRET
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Result
-from tinytorch_compete.roster import Roster, counted
+from tinytorch_compete.participants import registration, roster_file
+from tinytorch_compete.participants.roster import Roster, counted
+from tinytorch_compete.results import folder, table
+from tinytorch_compete.results.folder import DATABASE, FOLDER, SECRET
 from tinytorch_compete.util import files
 
 NOTHING = (
@@ -46,7 +48,7 @@ def results(
 ) -> None:
     """Show the results table, or write it to a file; in a student's folder, the student's own."""
     if not (results / DATABASE).is_file():
-        if entrant.find(Path()):
+        if registration.find(Path()):
             student.own_results(context, slug, came, detailed)
             return
         if results == Path(FOLDER):
@@ -61,20 +63,20 @@ def results(
     if not found:
         kind = "final results" if final else "results"
         raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
-    rosters = {r.identity.challenge: enrolment.read(results, r.identity.challenge) for r in found}
+    rosters = {r.identity.challenge: roster_file.read(results, r.identity.challenge) for r in found}
     counting = found if history else _counting(found, rosters)
-    write_table(store.frame(counting), csv, parquet)
+    write_table(table.frame(counting), csv, parquet)
     if csv or parquet:
         return
-    entries = pack.find(context.obj)
+    entries = packs.find(context.obj)
     for name, roster in rosters.items():
         console.print(f"[bold]{name}[/bold]")
         own = [result for result in found if result.identity.challenge == name]
-        challenge = pack.resolve(entries, name).challenge
+        challenge = packs.resolve(entries, name).challenge
         if flags:
             print_flags(own)
         elif detailed:
-            print_details(challenge, own, files.secret(results / SECRET), roster)
+            print_details(challenge, own, folder.secret(results / SECRET), roster)
         else:
             print_results(challenge, [r for r in counting if r.identity.challenge == name])
 
@@ -91,6 +93,6 @@ def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Re
 def write_table(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
     """Write a table to the files that are named; raises ``StoreError``."""
     if csv:
-        files.write_text(csv, store.harmless(frame).to_csv(index=False))
+        files.write_text(csv, table.harmless(frame).to_csv(index=False))
     if parquet:
         files.write_bytes(parquet, frame.to_parquet(index=False))

@@ -10,10 +10,11 @@ import msgspec
 import typer
 from rich.markdown import Markdown
 
-from tinytorch_compete import desk, pack, standing
+from tinytorch_compete import desk, standing
+from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.tables import console, download, errors, plain, seconds, table
-from tinytorch_compete.entrant import Shown
+from tinytorch_compete.participants.registration import Shown
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.wishes import Wishes
@@ -116,7 +117,7 @@ def check(context: typer.Context, path: Notebook = None, challenge: Challenge = 
     try:
         with seconds("running it in a sandbox; Ctrl-C stops it") as running, download() as progress:
             panel = desk.check(
-                pack.find(context.obj), Path(), challenge, path, sandbox, progress, running
+                packs.find(context.obj), Path(), challenge, path, sandbox, progress, running
             )
     except KeyboardInterrupt:
         errors.print("Stopped; nothing was sent or kept.")
@@ -139,7 +140,7 @@ def submit(
         show(panel)
         return yes or not sys.stdin.isatty() or typer.confirm("Send it?", default=True)
 
-    receipt = desk.submit(pack.find(context.obj), Path(), challenge, path, to, agreed)
+    receipt = desk.submit(packs.find(context.obj), Path(), challenge, path, to, agreed)
     if receipt is None:
         console.print("Nothing was sent.")
         raise typer.Exit(1)
@@ -167,18 +168,18 @@ def own_results(
     context: typer.Context, slug: str | None, came: Path | None, detailed: bool
 ) -> None:
     """Show a student's own results; see ``results``."""
-    for panel in standing.panels(pack.find(context.obj), Path(), slug, came, detailed):
+    for panel in standing.panels(packs.find(context.obj), Path(), slug, came, detailed):
         show(panel)
 
 
 def hint(context: typer.Context, slug: Own = None) -> None:
     """See one more hint, the mildest first."""
-    show(desk.hint(pack.find(context.obj), Path(), slug))
+    show(desk.hint(packs.find(context.obj), Path(), slug))
 
 
 def guide(context: typer.Context, slug: Guided = None) -> None:
     """Read the guide of a challenge, or the one to insights."""
-    show(desk.guide(pack.find(context.obj), Path(), slug))
+    show(desk.guide(packs.find(context.obj), Path(), slug))
 
 
 def leave(context: typer.Context, slug: Slug) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytorch_compete.model import Challenge, Metric, Result
-from tinytorch_compete.ranking import format_figure
+from tinytorch_compete.results.figures import format_figure
 
 console = Console()
 errors = Console(stderr=True)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import enrolment
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.tables import console, errors, table
-from tinytorch_compete.course.results import FOLDER
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.roster import Entered, Roster, private
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import Entered, Roster, private
+from tinytorch_compete.results.folder import FOLDER
 
 
 def entries(
@@ -27,12 +27,12 @@ def entries(
 ) -> None:
     """Show who takes part, in which team, and what each one shares."""
     entry = entry_of(context, slug)
-    roster = enrolment.read(results, entry.slug)
+    roster = roster_file.read(results, entry.slug)
     if hide is not None:
         if hide not in roster.entered:
             raise CompeteError(f"{results}: {hide!r} has sent nothing for {entry.slug!r}.")
         roster = private(roster, hide)
-        enrolment.write(results, entry.slug, roster)
+        roster_file.write(results, entry.slug, roster)
     rows = [
         (name, one.handle, _team(roster, one), one.show, "yes" if one.progress else "no")
         for name, one in sorted(roster.entered.items())

@@ -16,20 +16,23 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import distribution, enrolment, feedback, pack, roster
+from tinytorch_compete import distribution, feedback
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.course import folder, plain, results, teamwork
 from tinytorch_compete.course.graded import add_checksums, graded_notebook
 from tinytorch_compete.course.teamwork import Places
-from tinytorch_compete.engine.local import LocalEngine
 from tinytorch_compete.errors import Fault, PackError
-from tinytorch_compete.grading import pipeline
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading import batch
+from tinytorch_compete.grading.engine import LocalEngine
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Verdict
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import roster, roster_file
+from tinytorch_compete.results.folder import DATABASE, FOLDER, SECRET, feedback_path, secret
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.store import Store
 from tinytorch_compete.submissions import submission
-from tinytorch_compete.util import files
 
 # nbgrader can be told to wait for ever; a sandbox can't.
 UNLIMITED_S = 3600
@@ -48,7 +51,7 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
         help="The data set of each challenge; its first one if it isn't named here.",
     ).tag(config=True)
     results = Unicode(
-        results.FOLDER, help="The folder of results, absolute or from the course's folder."
+        FOLDER, help="The folder of results, absolute or from the course's folder."
     ).tag(config=True)
     class_figures = Bool(
         False, help="Whether feedback says where its figures stand in the class, without names."
@@ -59,8 +62,8 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
 
     def entries(self, root: Path) -> dict[str, Entry]:
         """The challenges of the course in that folder; raises ``PackError``."""
-        found = pack.find(root / name for name in self.packs)
-        return {slug: pack.resolve(found, slug) for slug in self.challenges}
+        found = packs.find(root / name for name in self.packs)
+        return {slug: packs.resolve(found, slug) for slug in self.challenges}
 
     def place(self, root: Path) -> Path:
         """The folder of results of the course in that folder."""
@@ -130,7 +133,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         plan, graded, section = self._grade(converter.coursedir, facts)
         checksums = released(facts["db_url"], plan)
         place = CompeteCourse(parent=self).place(Path(converter.coursedir.root))
-        known = enrolment.read(place, facts["assignment"])
+        known = roster_file.read(place, facts["assignment"])
         made = add_checksums(graded_notebook(plan, graded, known), checksums)
         feedback.with_class(made, section)
         if known.teams:
@@ -167,8 +170,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         """The graded copy with the points of the student's team; its other members get them now."""
         slug = plan.entry.slug
         place = CompeteCourse(parent=self).place(Path(coursedir.root))
-        known = enrolment.read(place, slug)
-        kept = Store(place / results.DATABASE)
+        known = roster_file.read(place, slug)
+        kept = Store(place / DATABASE)
         latest = kept.latest(slug)
         kept.close()
         where = places(coursedir, slug)
@@ -186,7 +189,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         plan = _plan(entry, place, dataset, entry.challenge_sha(), entry.grader_sha())
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
-        known = enrolment.update(place, entry, submission.find(Path(path).parent.parent, slug))
+        known = roster_file.update(place, entry, submission.find(Path(path).parent.parent, slug))
         if said := submission.misnamed(work, slug):
             self.log.warning(f"{work.student}: {said}")
         made: list[Graded] = []
@@ -195,9 +198,9 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             results.write_feedback(plan, graded, place)
             made.append(graded)
 
-        kept = Store(place / results.DATABASE)
+        kept = Store(place / DATABASE)
         # In a thread of an engine: formgrader calls this from inside an event loop.
-        list(pipeline.grade_class(plan, [work], LocalSandbox(), LocalEngine(1), kept, keep))
+        list(batch.grade_class(plan, [work], LocalSandbox(), LocalEngine(1), kept, keep))
         latest = kept.latest(slug) if course.class_figures else []
         kept.close()
         result = made[0].result
@@ -206,7 +209,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         if not course.class_figures:
             return plan, made[0], ""
         path, others = (
-            results.feedback_path(place, result.identity),
+            feedback_path(place, result.identity),
             roster.sharing(known, slug, latest),
         )
         results.place_in_class(entry.challenge, result, others, path, allowed=True)
@@ -233,7 +236,7 @@ def _whose(facts: dict[str, str]) -> tuple[str, str]:
 @functools.lru_cache(maxsize=4)
 def _plan(entry: Entry, place: Path, dataset: str | None, *_: str) -> Plan:
     """The plan of one challenge, made once as long as its files are the same."""
-    return Plan(entry, files.secret(place / results.SECRET), dataset=dataset)
+    return Plan(entry, secret(place / SECRET), dataset=dataset)
 
 
 def released(db_url: str, plan: Plan) -> dict[str, str]:

@@ -12,11 +12,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.release import STARTER
 from tinytorch_compete.course import config
-from tinytorch_compete.course.release import STARTER
 from tinytorch_compete.datasets import Dataset
 from tinytorch_compete.errors import PackError, StoreError
-from tinytorch_compete.pack import Entry
 from tinytorch_compete.submissions import notebook
 from tinytorch_compete.util.files import DATA
 

@@ -15,14 +15,15 @@ from nbgrader.apps import NbGrader
 from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import SAWarning
 
-from tinytorch_compete import enrolment
 from tinytorch_compete.course import config, folder, teamwork
 from tinytorch_compete.course.autograde import CompeteCourse, Ready, places, released
 from tinytorch_compete.course.graded import graded_notebook
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
-from tinytorch_compete.roster import Roster
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.submissions.submission import Submission
 
 
@@ -96,7 +97,7 @@ class CourseGradebook:
         """
         if graded.result.points is not None:
             student = graded.result.identity.student
-            known = enrolment.read(self.results, plan.entry.slug)
+            known = roster_file.read(self.results, plan.entry.slug)
             self.take(plan, student, graded_notebook(plan, graded, known))
 
     def take(self, plan: Plan, student: str, made: NotebookNode) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode, v4
 
+from tinytorch_compete.challenges.release import student_version
 from tinytorch_compete.course import results
-from tinytorch_compete.course.release import student_version
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.grading.pipeline import Graded, Plan
-from tinytorch_compete.roster import Roster
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.submissions import notebook
 
 # nbgrader's pages leave no room between the cells of a table. Where a page takes no style sheet

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import entrant
-from tinytorch_compete.course.release import student_version
-from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.release import student_version
 from tinytorch_compete.errors import NotebookError, StoreError
 from tinytorch_compete.model import MIB
-from tinytorch_compete.pack import Entry
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.submissions import notebook, submission
 from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submission
 
 # What stays at home: what the course gave or gave back, and the student's own record.
-LEFT = {"hints.md", "guide.md", "feedback", entrant.FILE}
+LEFT = {"hints.md", "guide.md", "feedback", registration.FILE}
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ def packed(entry: Entry, folder: Path, path: Path, who: Entrant) -> Iterator[Par
             for name in beside:
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, made / name)
-            entrant.write(made, who.shown())
+            registration.write(made, who.shown())
             work = Submission("you", made / f"{entry.slug}.ipynb", made)
             yield Parcel(
                 work,

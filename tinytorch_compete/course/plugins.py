@@ -10,12 +10,14 @@ import pandas as pd
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins import ExportPlugin, ExtractorPlugin
 
-from tinytorch_compete import enrolment, store
-from tinytorch_compete.course import results, zips
+from tinytorch_compete.course import zips
 from tinytorch_compete.course.autograde import CompeteCourse
 from tinytorch_compete.errors import NotebookError
-from tinytorch_compete.roster import counted
-from tinytorch_compete.store import Store
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import counted
+from tinytorch_compete.results.folder import DATABASE
+from tinytorch_compete.results.store import Store
+from tinytorch_compete.results.table import frame, harmless
 
 
 class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]
@@ -55,23 +57,23 @@ class ResultsExport(ExportPlugin):  # type: ignore[misc]
         """Write the table as CSV to the file that ``--to`` names, or ``results.csv``."""
         root = Path(self.parent.coursedir.root)
         folder = CompeteCourse(parent=self).place(root)
-        latest = Store(folder / results.DATABASE).latest()
+        latest = Store(folder / DATABASE).latest()
         names = dict.fromkeys(result.identity.challenge for result in latest)
         chosen = [
             result
             for name in names
             for result in counted(
-                enrolment.read(folder, name), (r for r in latest if r.identity.challenge == name)
+                roster_file.read(folder, name), (r for r in latest if r.identity.challenge == name)
             )
             if result.identity.student in (self.student or [result.identity.student])
             and result.identity.challenge in (self.assignment or [result.identity.challenge])
         ]
-        table = store.frame(chosen)
+        table = frame(chosen)
         rows = [_score(gradebook, r.identity.challenge, r.identity.student) for r in chosen]
         scores = pd.DataFrame(rows, columns=["score", "late_submission_penalty"])
         place = self.to or "results.csv"
         self.log.info("Exporting the results table to %s", place)
-        store.harmless(pd.concat([table, scores], axis=1)).to_csv(place, index=False)
+        harmless(pd.concat([table, scores], axis=1)).to_csv(place, index=False)
 
 
 def _score(gradebook: Gradebook, slug: str, student: str) -> tuple[float | None, float | None]:

@@ -9,15 +9,17 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import distribution, enrolment, feedback, returned, roster
+from tinytorch_compete import distribution, feedback, returned
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading.pipeline import Graded, Plan
-from tinytorch_compete.model import Challenge, Identity, Result
-from tinytorch_compete.roster import Roster
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.participants import roster, roster_file
+from tinytorch_compete.participants.roster import Roster
+from tinytorch_compete.results.folder import feedback_path
 from tinytorch_compete.util import files
 
 SENT = "This is its result, which a teammate sent."
-FOLDER, DATABASE, SECRET, FEEDBACK = "graded", "results.sqlite", "secret", "feedback"
 
 
 def feedback_of(
@@ -38,7 +40,7 @@ def feedback_of(
 def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
     """Write a student's feedback notebook below a folder of results; raises ``StoreError``."""
     identity = graded.result.identity
-    known = enrolment.read(folder, identity.challenge)
+    known = roster_file.read(folder, identity.challenge)
     made = feedback_of(plan, graded, graded.run.notebook if graded.run else None, known)
     write_notebook(feedback_path(folder, identity), made)
 
@@ -46,17 +48,6 @@ def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
 def write_notebook(path: Path, made: NotebookNode, mode: int = 0o644) -> None:
     """Write a notebook whole or not at all; raises ``StoreError``."""
     files.write_text(path, nbformat.writes(made) + "\n", mode=mode)
-
-
-def feedback_path(folder: Path, identity: Identity) -> Path:
-    """Where the feedback on a piece of work stands below a folder of results."""
-    file = f"{name(identity.challenge, identity.final)}.ipynb"
-    return folder / FEEDBACK / identity.student / file
-
-
-def name(slug: str, final: bool) -> str:
-    """What the files of a challenge are called; those of its final grading stand beside them."""
-    return f"{slug}-final" if final else slug
 
 
 def place_in_class(

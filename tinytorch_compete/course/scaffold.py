@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode, v4
 
+from tinytorch_compete.challenges.packs import GRADERS, NOTEBOOKS
 from tinytorch_compete.errors import PackError
-from tinytorch_compete.pack import GRADERS, NOTEBOOKS
 from tinytorch_compete.util import files
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -52,8 +52,8 @@ at = 0.97
 GRADER = '''\
 """Grade {slug}: what a probe is handed, and what its answer is worth."""
 
-from tinytorch_compete import metrics
 from tinytorch_compete.errors import EvidenceError
+from tinytorch_compete.judging import metrics
 from tinytorch_compete.model import CellJudgement, Inputs, Judgement
 
 

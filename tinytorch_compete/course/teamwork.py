@@ -12,13 +12,15 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Grade, Gradebook, MissingEntry
 
-from tinytorch_compete import feedback, returned, roster
+from tinytorch_compete import feedback, returned
 from tinytorch_compete.course import results
 from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading.pipeline import Graded, Plan
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
-from tinytorch_compete.roster import Roster
+from tinytorch_compete.participants import roster
+from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.submissions import notebook
 from tinytorch_compete.submissions.submission import TIMESTAMP
 from tinytorch_compete.util import files

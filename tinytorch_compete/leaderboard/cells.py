@@ -6,12 +6,13 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.model import Challenge
-from tinytorch_compete.ranking import FEWEST, format_figure
+from tinytorch_compete.results.figures import FEWEST, format_figure
 from tinytorch_compete.util.stats import CONFIDENCE
 
 LOAD = """\
 from tinytorch_compete import ranking
 from tinytorch_compete.leaderboard import data, pictures, tables
+from tinytorch_compete.results.figures import FEWEST
 
 ME = {me!r}  # your handle, such as "swift-heron-042", to see where you are
 
@@ -20,7 +21,7 @@ CHALLENGE = BOARD.challenge
 rows = ranking.board(CHALLENGE, BOARD.newest)  # order, tie groups, intervals: from raw samples
 me = data.find(rows, ME)
 ranked = [row for row in rows if not row.withdrawn]
-large = len(ranked) >= ranking.FEWEST\
+large = len(ranked) >= FEWEST\
 """
 
 SUMMARY = """\
@@ -58,7 +59,7 @@ DISTRIBUTION = """\
 if large:
     display(pictures.distribution(CHALLENGE, ranked, me))
 else:
-    print(f"Fewer than {ranking.FEWEST} submissions are ranked: a picture would show who is who.")
+    print(f"Fewer than {FEWEST} submissions are ranked: a picture would show who is who.")
 display(tables.tiers(BOARD, rows))\
 """
 
@@ -70,7 +71,7 @@ elif BOARD.history:
 if BOARD.history:
     display(tables.records(BOARD))
 else:
-    print(f"Who was when where is not shown for fewer than {ranking.FEWEST} who share it.")\
+    print(f"Who was when where is not shown for fewer than {FEWEST} who share it.")\
 """
 
 GROUPS = """\
@@ -82,7 +83,7 @@ if not groups:
 if BOARD.findings:
     display(tables.findings(BOARD))
 else:
-    print(f"What code wastes is told of tiers with {ranking.FEWEST} or more that were looked at.")\
+    print(f"What code wastes is told of tiers with {FEWEST} or more that were looked at.")\
 """
 
 NOISE = """\

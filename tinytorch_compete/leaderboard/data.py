@@ -11,11 +11,14 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete import ranking
-from tinytorch_compete import roster as rosters
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Challenge, Result
-from tinytorch_compete.ranking import FEWEST, Attempt, Row
-from tinytorch_compete.roster import Competitor, Roster
+from tinytorch_compete.participants import pseudonyms
+from tinytorch_compete.participants import roster as rosters
+from tinytorch_compete.participants.roster import Competitor, Roster
+from tinytorch_compete.ranking import Attempt, Row
+from tinytorch_compete.results import conditions as results_conditions
+from tinytorch_compete.results.figures import FEWEST
 
 
 class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,13 +78,15 @@ def collect(
     """
     competing = _owned(slug, roster, rosters.competing(roster, latest))
     shown = [(one, result) for one, result in competing if one.show != "nothing"]
-    alike, elsewhere = ranking.comparable([rosters.named(result, one) for one, result in shown])
+    alike, elsewhere = results_conditions.comparable(
+        [rosters.named(result, one) for one, result in shown]
+    )
     newest = ranking.published(challenge, alike, secret)
-    conditions = {ranking.conditions(result.identity) for result in alike}
+    conditions = {results_conditions.conditions(result.identity) for result in alike}
     shared = [
         rosters.named(result, one)
         for one, result in _owned(slug, roster, history)
-        if one.progress and ranking.conditions(result.identity) in conditions
+        if one.progress and results_conditions.conditions(result.identity) in conditions
     ]
     gone = {result.identity.student for result in alike if result.withdrawal}
     shared = [result for result in shared if result.identity.student not in gone]
@@ -89,7 +94,7 @@ def collect(
     sharing = {attempt.handle for attempt in before if not attempt.withdrawn}
     ranked = sum(not attempt.withdrawn for attempt in newest)
     large = min(ranked, len(sharing)) >= FEWEST
-    nameless = {ranking.handle(one.id, secret) for one, _ in shown if one.show == "anonymous"}
+    nameless = {pseudonyms.handle(one.id, secret) for one, _ in shown if one.show == "anonymous"}
     return Board(
         slug=slug,
         challenge=challenge,

@@ -17,6 +17,7 @@ from tinytorch_compete.leaderboard.tables import letter
 from tinytorch_compete.model import Challenge, Metric
 from tinytorch_compete.ranking import Attempt, Row
 from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
+from tinytorch_compete.results.figures import declared, format_figure
 from tinytorch_compete.util import stats
 
 MEMORY = "peak_mib"
@@ -37,7 +38,7 @@ def trade(challenge: Challenge) -> tuple[str, ...]:
 
 def pareto(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Picture:
     """Each submission by memory and the first figure beside it, with the front drawn."""
-    across, up = (ranking.declared(challenge, name) for name in trade(challenge))
+    across, up = (declared(challenge, name) for name in trade(challenge))
     shown = [row for row in rows if {across.name, up.name} <= row.estimates.keys()]
     best = ranking.front(challenge, [row.samples for row in shown], (across.name, up.name))
     places = [(row.estimates[across.name].value, row.estimates[up.name].value) for row in shown]
@@ -76,7 +77,7 @@ def _columns(places: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 def _front_in_words(
     across: Metric, up: Metric, on: Sequence[tuple[float, float, str]], n: int
 ) -> str:
-    figures = ranking.format_figure
+    figures = format_figure
     named = [f"{name} ({figures(up, y)}, {figures(across, x)})" for x, y, name in on[:NAMED]]
     more = f" and {len(on) - NAMED} more" if len(on) > NAMED else ""
     return (
@@ -147,7 +148,7 @@ def progress(challenge: Challenge, history: Sequence[Attempt]) -> Picture:
         _tiers(axes, "y", challenge, (min(_all(own)), max(_all(own))))
         axes.margins(y=0.12)
         _scaled(axes, "y", metric)
-        first, last = (ranking.format_figure(metric, value) for value in (best[0], best[-1]))
+        first, last = (format_figure(metric, value) for value in (best[0], best[-1]))
         return (
             f"The best {metric.name} went from {first} on {days[0]:%Y-%m-%d} to {last} by "
             f"{days[-1]:%Y-%m-%d}; {len(own)} handles, {len(history)} graded submissions."
@@ -199,14 +200,14 @@ def distribution(challenge: Challenge, rows: Sequence[Row], me: Row | None = Non
         axes.margins(y=0.3)
         _scaled(axes, "x", metric)
         _tiers(axes, "x", challenge, (edges[0], edges[-1]))
-        middle = ranking.format_figure(metric, float(np.median(values)))
+        middle = format_figure(metric, float(np.median(values)))
         said = f"The median {metric.name} of {len(values)} submissions is {middle}."
         if me is None or metric.name not in me.estimates:
             return said
         mine = me.estimates[metric.name].value
         _pointer(axes, mine)
         behind = sum(metric.sign * value > metric.sign * mine for value in values)
-        yours = ranking.format_figure(metric, mine)
+        yours = format_figure(metric, mine)
         return f"{said} Yours is {yours}, better than that of {behind}."
 
     title = f"How many reached which {metric.name}"

@@ -13,6 +13,7 @@ from tinytorch_compete import ranking
 from tinytorch_compete.leaderboard.data import Board
 from tinytorch_compete.model import Challenge, Metric
 from tinytorch_compete.ranking import Row
+from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.timing import noise
 from tinytorch_compete.util import stats
 
@@ -86,7 +87,7 @@ def ranked(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> 
 
     A figure that no row has, such as one that the machine can't count, has no column.
     """
-    names = [n for n in ranking.columns(challenge) if any(n in row.estimates for row in rows)]
+    names = [n for n in figures.columns(challenge) if any(n in row.estimates for row in rows)]
     head = ["rank", "handle", "tier", *(heading(challenge, name) for name in names), "runs"]
     head += ["requirements"] if challenge.requires else []
     for division in dict.fromkeys(row.division for row in rows):
@@ -124,14 +125,14 @@ def shown_handle(row: Row, me: Row | None) -> str:
 
 def heading(challenge: Challenge, name: str) -> str:
     """A figure's name with its unit."""
-    unit = ranking.declared(challenge, name).unit
+    unit = figures.declared(challenge, name).unit
     return name if unit.startswith("share") else f"{name} ({unit})"
 
 
 def figure(challenge: Challenge, row: Row, name: str) -> str:
     """A row's estimate with its interval, without the unit, which is in the heading."""
-    metric, found = ranking.declared(challenge, name), row.estimates.get(name)
-    shown = ranking.format_estimate(metric, found) if found else ""
+    metric, found = figures.declared(challenge, name), row.estimates.get(name)
+    shown = figures.format_estimate(metric, found) if found else ""
     return shown.replace(f" {metric.unit}", "")
 
 
@@ -165,7 +166,7 @@ def tiers(board: Board, rows: Sequence[Row]) -> Table:
     counts = [(t.name, t.at, sum(row.tier == t.name for row in live)) for t in challenge.tiers]
     total = len(live) + board.unranked
     found = [
-        [name, f"{first.name} {ranking.format_figure(first, at)}", f"{n}", f"{n / total:.0%}"]
+        [name, f"{first.name} {figures.format_figure(first, at)}", f"{n}", f"{n / total:.0%}"]
         for name, at, n in reversed(counts)
         if total
     ]
@@ -212,12 +213,12 @@ def differences(challenge: Challenge, rows: Sequence[Row]) -> Iterator[Table]:
 def _differences(
     challenge: Challenge, first: Sequence[Row], last: Sequence[Row]
 ) -> Iterator[Cells]:
-    for name in ranking.columns(challenge):
-        metric = ranking.declared(challenge, name)
+    for name in figures.columns(challenge):
+        metric = figures.declared(challenge, name)
         means = [_mean(metric, group) for group in (first, last)]
         one, other = means
         if one is not None and other is not None:
-            shown = [ranking.format_figure(metric, value) for value in (one, other)]
+            shown = [figures.format_figure(metric, value) for value in (one, other)]
             yield [name, *shown, difference(metric, one, other)]
 
 
@@ -233,7 +234,7 @@ def difference(metric: Metric, one: float, other: float) -> str:
         return f"{ratio - 1:.1%}" if ratio < 2 else f"{ratio:.3g} times"
     if metric.unit.startswith("share"):
         return f"{abs(one - other) * 100:.1f} points"
-    return ranking.format_figure(metric, abs(one - other))
+    return figures.format_figure(metric, abs(one - other))
 
 
 def findings(board: Board) -> Table:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from tinytorch_compete.model import Challenge, Run
 from tinytorch_compete.util.frameworks import FRAMEWORKS
 
 # What an answer has no need of, by module, by name and by what it says in a string.
@@ -66,12 +65,7 @@ MAX_NUMBERS = 150
 MAX_SOURCE = 256 * 1024  # a tree takes up to 200 times as much memory as its source
 MAX_FILE = 64 * 1024
 PLAIN = {".cfg", ".ini", ".ipynb", ".md", ".py", ".rst", ".toml", ".txt", ".yaml", ".yml"}
-# More than this share above its cores' whole time is no rounding.
-BUSY = 1.25
 NAMED = 3
-# Runs of one submission that differ by more are no noise; on a busy machine one of the samples,
-# which trains until its time is over, came to 21 points.
-APART_RATIO, APART_SHARE = 2.0, 0.3
 
 
 def read(sources: Mapping[str, str], files: Mapping[str, int]) -> tuple[str, ...]:
@@ -95,40 +89,6 @@ def read(sources: Mapping[str, str], files: Mapping[str, int]) -> tuple[str, ...
         elif size > MAX_FILE and not name.endswith((".py", ".ipynb")):
             found.setdefault("comes with a large file", []).append(name)
     return tuple(f"{reason[:1].upper()}{reason[1:]}: {_some(at)}." for reason, at in found.items())
-
-
-def figures(challenge: Challenge, tier: str, run: Run) -> tuple[str, ...]:
-    """What there is to look at in a run's figures, a sentence each."""
-    found = []
-    least = {level.name: level.least_cpu_s for level in challenge.tiers}.get(tier, 0.0)
-    if run.cpu_s < least:
-        found.append(
-            f"Reached {tier} with {run.cpu_s:.1f} s of CPU; a training that does takes at least "
-            f"{least:g} s. Was the model brought along?"
-        )
-    threads = challenge.limits.threads
-    if run.wall_s > 1 and run.cpu_s > BUSY * threads * run.wall_s:
-        cores = run.cpu_s / run.wall_s
-        found.append(f"Kept {cores:.1f} cores busy, where {threads} is the challenge's width.")
-    return tuple(found)
-
-
-def spread(challenge: Challenge, samples: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
-    """What there is to look at between a submission's runs: one far off the others.
-
-    A run that is bad on purpose widens the interval, and so ties its submission with better ones.
-    """
-    found = []
-    for metric in (challenge.metric(name) for name in challenge.rank):
-        values = samples.get(metric.name, ())
-        if len(values) < 2:
-            continue
-        low, high = min(values), max(values)
-        if metric.scale == "log" and high > APART_RATIO * low > 0:
-            found.append(f"Its runs differ by a factor of {high / low:.1f} in {metric.name}.")
-        elif metric.unit.startswith("share") and high - low > APART_SHARE:
-            found.append(f"Its runs differ by {(high - low) * 100:.0f} points in {metric.name}.")
-    return tuple(found)
 
 
 def _tree(text: str) -> ast.Module | None:

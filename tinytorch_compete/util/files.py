@@ -59,19 +59,3 @@ def copy_sent(folder: Path, place: Path) -> None:
         return [name for name in names if not is_sent(Path(where, name), folder)]
 
     shutil.copytree(folder, place, symlinks=True, dirs_exist_ok=True, ignore=left_out)
-
-
-def secret(path: Path) -> bytes:
-    """The course's secret of 32 bytes from a file that only its owner can read, made at first use.
-
-    Raises ``StoreError`` if the file holds anything else or can't be made.
-    """
-    try:
-        if not path.exists():
-            write_text(path, os.urandom(32).hex() + "\n", mode=0o600, replace=False)
-        found = bytes.fromhex(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: the secret can't be read ({error}).") from None
-    if len(found) != 32:
-        raise StoreError(f"{path}: not a secret of 32 bytes; restore it, or regrade without it.")
-    return found

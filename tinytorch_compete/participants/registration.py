@@ -12,9 +12,9 @@ from typing import Literal
 
 import msgspec
 
-from tinytorch_compete import team
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import MIB
+from tinytorch_compete.participants import teams
 from tinytorch_compete.util import files
 
 FILE = "compete.json"
@@ -64,7 +64,7 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if name:
                 check_handle(name)
         if self.word:
-            team.check_word(self.word)
+            teams.check_word(self.word)
         if self.key and not KEY.fullmatch(self.key):
             raise ValueError("a key is 32 hexadecimal digits")
 
@@ -77,7 +77,7 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         The invite word itself stays at home.
         """
-        key = team.key(self.challenge, self.team, self.word) if self.word else self.key
+        key = teams.key(self.challenge, self.team, self.word) if self.word else self.key
         return Entrant(
             self.challenge,
             self.dataset,
@@ -92,7 +92,7 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def check_handle(handle: str) -> str:
     """The handle, composed; raises ``ValueError`` unless it is short, plain and shows as it is."""
     composed = unicodedata.normalize("NFC", handle)
-    shows = HANDLE.fullmatch(composed) and team.alike(composed)
+    shows = HANDLE.fullmatch(composed) and teams.alike(composed)
     if len(composed) > MAX_HANDLE or not shows:
         raise ValueError(
             f"a handle is, as a team's name, 2 to {MAX_HANDLE} letters and digits, with single "

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import entrant
-from tinytorch_compete.entrant import Entrant
+from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.pack import Entry
-from tinytorch_compete.roster import Arrival, Roster, enrol
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.participants.roster import Arrival, Roster, enrol
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util import files
@@ -23,7 +23,7 @@ FOLDER = "entries"
 def who(work: Submission) -> Entrant | None:
     """The entry that came with a submission; ``None`` if there is none that one can read."""
     with contextlib.suppress(CompeteError):
-        return entrant.read(work.notebook.parent)
+        return registration.read(work.notebook.parent)
     return None
 
 

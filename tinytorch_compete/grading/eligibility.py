@@ -9,7 +9,7 @@ import msgspec
 
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Dates, Result
-from tinytorch_compete.roster import NEVER, Roster
+from tinytorch_compete.participants.roster import NEVER, Roster
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util.times import in_utc, shown

@@ -15,7 +15,7 @@ from tinytorch_compete.errors import PackError
 from tinytorch_compete.model import Challenge, DatasetChoice
 from tinytorch_compete.submissions import notebook
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 ENTRY_POINTS = "tinytorch_compete.packs"
 NOTEBOOKS, GRADERS = "challenge_notebooks", "graders"
 

@@ -13,8 +13,8 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from tinytorch_compete.challenges.packs import PACKAGE, Entry
 from tinytorch_compete.errors import PackError, StoreError
-from tinytorch_compete.pack import PACKAGE, Entry
 
 STARTER = PACKAGE / "reference" / "tinytorch"
 

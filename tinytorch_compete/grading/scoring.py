@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import functools
-import importlib.metadata
 import math
-import platform
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import psutil
 
-from tinytorch_compete import ranking
 from tinytorch_compete.errors import Fault
+from tinytorch_compete.grading.provenance import machine, versions
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.model import CellResult, Challenge, Identity, Judgement, Result, Run, Verdict
-from tinytorch_compete.submissions import flags as flagging
+from tinytorch_compete.results.figures import declared
 from tinytorch_compete.util import stats, text
-
-RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -43,7 +36,7 @@ def trial(
     first = figures.get(challenge.rank[0])
     tier = "" if first is None else tiers.tier(challenge, first)
     clocks = (flag for answer in run.answers.values() for flag in answer.flags)
-    flags = (*run.flags, *flagging.figures(challenge, tier, run), *clocks)
+    flags = (*run.flags, *figure_flags(challenge, tier, run), *clocks)
     return Trial(run, cells, figures, tier, flags)
 
 
@@ -87,7 +80,7 @@ def result(
         runs=len(trials),
         samples=samples,
         noise=_worst(trials),
-        flags=tuple(dict.fromkeys([*_flags(trials), *flagging.spread(challenge, samples), *seen])),
+        flags=tuple(dict.fromkeys([*_flags(trials), *spread_flags(challenge, samples), *seen])),
         machine=machine(),
     )
 
@@ -106,7 +99,7 @@ def _samples(trials: Sequence[Trial]) -> dict[str, tuple[float, ...]]:
 
 
 def _mean(challenge: Challenge, name: str, values: Sequence[float]) -> float:
-    return stats.estimate(values, ranking.declared(challenge, name).scale).value
+    return stats.estimate(values, declared(challenge, name).scale).value
 
 
 def _mean_cells(trials: Sequence[Trial]) -> tuple[CellResult, ...]:
@@ -192,26 +185,46 @@ def _failure(name: str, run: Run) -> str:
     return own.message
 
 
-@functools.cache
-def versions() -> Mapping[str, str]:
-    """The versions that a result depends on, by package."""
-    found = {name: importlib.metadata.version(name) for name in RECORDED}
-    return {"python": platform.python_version(), **found}
-
-
-@functools.cache
-def machine() -> str:
-    """The processor, the number of cores and the system, in one line."""
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    return f"{_processor()}, {cores} cores, {platform.system()} {platform.machine()}"
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-        return next(names, platform.machine())
-    return platform.processor() or platform.machine()
-
-
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+# More than this share above its cores' whole time is no rounding.
+BUSY = 1.25
+# Runs of one submission that differ by more are no noise; on a busy machine one of the samples,
+# which trains until its time is over, came to 21 points.
+APART_RATIO, APART_SHARE = 2.0, 0.3
+
+
+def figure_flags(challenge: Challenge, tier: str, run: Run) -> tuple[str, ...]:
+    """What there is to look at in a run's figures, a sentence each."""
+    found = []
+    least = {level.name: level.least_cpu_s for level in challenge.tiers}.get(tier, 0.0)
+    if run.cpu_s < least:
+        found.append(
+            f"Reached {tier} with {run.cpu_s:.1f} s of CPU; a training that does takes at least "
+            f"{least:g} s. Was the model brought along?"
+        )
+    threads = challenge.limits.threads
+    if run.wall_s > 1 and run.cpu_s > BUSY * threads * run.wall_s:
+        cores = run.cpu_s / run.wall_s
+        found.append(f"Kept {cores:.1f} cores busy, where {threads} is the challenge's width.")
+    return tuple(found)
+
+
+def spread_flags(challenge: Challenge, samples: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """What there is to look at between a submission's runs: one far off the others.
+
+    A run that is bad on purpose widens the interval, and so ties its submission with better ones.
+    """
+    found = []
+    for metric in (challenge.metric(name) for name in challenge.rank):
+        values = samples.get(metric.name, ())
+        if len(values) < 2:
+            continue
+        low, high = min(values), max(values)
+        if metric.scale == "log" and high > APART_RATIO * low > 0:
+            found.append(f"Its runs differ by a factor of {high / low:.1f} in {metric.name}.")
+        elif metric.unit.startswith("share") and high - low > APART_SHARE:
+            found.append(f"Its runs differ by {(high - low) * 100:.0f} points in {metric.name}.")
+    return tuple(found)

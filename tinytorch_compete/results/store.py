@@ -16,13 +16,13 @@ import sqlalchemy as sa
 
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Identity, Result, Verdict, Withdrawal
+from tinytorch_compete.results.table import frame
 
 # Format 2 has withdrawals, whose rows stand among the results. Format 1 has none and is read as it
 # is; the first row that is added to it makes it format 2, which an older package refuses.
 VERSION = 2
 WITHDRAWN = "WITHDRAWN"  # in the column of verdicts: the row is a withdrawal
 BUSY_S = 30
-FORMULA = tuple("=+-@\t\r")
 DAMAGED = (
     "the file is damaged: a row holds what no grading wrote. It was left as it is; restore it from "
     "a copy, or name another folder and grade anew."
@@ -306,51 +306,3 @@ def _agrees(row: sa.Row[tuple[object, ...]]) -> bool:
 def key(result: Result) -> tuple[Identity, dt.datetime]:
     """What tells gradings apart: the work and its conditions, and when it was graded."""
     return result.identity, result.graded_at
-
-
-def frame(results: Sequence[Result]) -> pd.DataFrame:
-    """The results as a table, one row each; a metric's column is named after it.
-
-    Units: ``peak_mib`` and ``baseline_mib`` in MiB, ``wall_s`` and ``cpu_s`` in seconds; those of
-    metrics are declared in ``challenge.toml``. ``points`` is missing for a fault, and for a result
-    that was withdrawn, whose reason is in ``withdrawn``; the other figures stay as they were.
-    """
-    return pd.DataFrame([_row(result) for result in results])
-
-
-def harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """A copy in which no text is a formula to a spreadsheet: a quote stands before ``= + - @``."""
-    return table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in FORMULA else v)
-
-
-def _row(result: Result) -> dict[str, object]:
-    identity, withdrawal = result.identity, result.withdrawal
-    return {
-        "student": identity.student,
-        "challenge": identity.challenge,
-        "dataset": identity.dataset,
-        "final": identity.final,
-        "verdict": str(result.verdict),
-        "points": None if withdrawal else result.points,
-        "max_points": result.max_points,
-        "tier": result.tier,
-        "division": result.division,
-        **result.metrics,
-        "peak_mib": result.peak_mib,
-        "baseline_mib": result.baseline_mib,
-        "wall_s": result.wall_s,
-        "cpu_s": result.cpu_s,
-        "message": result.message,
-        "flags": " ".join(result.flags),
-        "findings": " ".join(result.findings or ()),
-        "memory_cap_mib": identity.limits.memory_mib,
-        "sandbox": " + ".join(result.layers),
-        **{f"version_{name}": version for name, version in result.versions.items()},
-        "challenge_sha": identity.challenge_sha,
-        "grader_sha": identity.grader_sha,
-        "submission_sha": identity.submission_sha,
-        "seed_sha": identity.seed_sha,
-        "graded_at": result.graded_at,
-        "withdrawn": withdrawal.reason if withdrawal else "",
-        "withdrawn_at": withdrawal.withdrawn_at if withdrawal else None,
-    }

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from tinytorch_compete import ranking
-from tinytorch_compete.entrant import Entrant, Shown
 from tinytorch_compete.model import Result, Verdict
-from tinytorch_compete.team import alike
+from tinytorch_compete.participants import pseudonyms
+from tinytorch_compete.participants.registration import Entrant, Shown
+from tinytorch_compete.participants.teams import alike
 
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 PRIVACY: Sequence[Shown] = ("handle", "anonymous", "nothing")  # from the least to the most
@@ -175,7 +175,7 @@ def competitor(roster: Roster, slug: str, student: str, chosen: str = "") -> Com
 def shown_name(roster: Roster, slug: str, student: str, secret: bytes, chosen: str = "") -> str:
     """What a student's line on the board is called, as feedback may say it; empty if it may not."""
     one = competitor(roster, slug, student, chosen)
-    return ranking.handle(one.id, secret, one.name) if one.show == "handle" else ""
+    return pseudonyms.handle(one.id, secret, one.name) if one.show == "handle" else ""
 
 
 def counted(roster: Roster, latest: Iterable[Result]) -> list[Result]:

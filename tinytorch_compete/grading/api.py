@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinytorch_compete import pack
+from tinytorch_compete.challenges import packs as known
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import pipeline
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission as submissions
@@ -23,12 +24,12 @@ def grade(
     secret: bytes | None = None,
 ) -> Result:
     """See ``tinytorch_compete.grade``."""
-    entry = pack.resolve(pack.find(packs), challenge)
+    entry = known.resolve(known.find(packs), challenge)
     place = Path(submission).resolve()
     if not place.exists():
         raise NotebookError(f"{submission}: no such notebook or folder.")
     work = (
         submissions.at(place, entry.slug) if place.is_dir() else Submission(place.stem, place, None)
     )
-    plan = pipeline.Plan(entry, secret or os.urandom(32))
+    plan = Plan(entry, secret or os.urandom(32))
     return pipeline.grade(plan, work, LocalSandbox()).result

@@ -1,0 +1,1 @@
+"""Challenge packs on disk and their release."""

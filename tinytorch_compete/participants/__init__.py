@@ -1,0 +1,1 @@
+"""Who takes part: registrations, teams, the roster, pseudonyms."""

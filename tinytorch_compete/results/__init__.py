@@ -1,0 +1,1 @@
+"""The results store, the results folder, tables, figures, and exports."""
