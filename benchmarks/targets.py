@@ -22,6 +22,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.errors import EvidenceError, NotebookError, PackError, StoreError
+from tinytorch_compete.feedback import outputs
 from tinytorch_compete.model import Answer, Inputs
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.session.channel import Channel
@@ -50,7 +51,7 @@ def a_notebook(data: bytes) -> None:
         path.write_bytes(data)
         with contextlib.suppress(NotebookError):
             read = notebook.read(path)
-            nbformat.validate(notebook.with_plain_outputs(notebook.without_hidden_tests(read)))
+            nbformat.validate(outputs.with_plain_outputs(outputs.without_hidden_tests(read)))
             made = notebook.assemble(master(), read).notebook
             nbformat.validate(made)
             assert [cell.source for cell in made.cells if not notebook.is_solution(cell)] == [
@@ -127,7 +128,7 @@ def messages(data: bytes) -> None:
             client.keep_reply(0, message)
             with contextlib.suppress(*UNINTELLIGIBLE):  # the session ends the run for these
                 client.process_message(message, cell, 0)
-    nbformat.validate(notebook.with_plain_outputs(client.nb))
+    nbformat.validate(outputs.with_plain_outputs(client.nb))
 
 
 def a_challenge(data: bytes) -> None:

@@ -10,21 +10,22 @@ import nbformat
 import pytest
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import advising, feedback
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.errors import EvidenceError, Fault
+from tinytorch_compete.feedback import notebook as feedback_notebook
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.batch import grade_class, waiting
 from tinytorch_compete.grading.engine import LocalEngine
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Advice, Answer, LineCost, Profile, Run, Verdict
-from tinytorch_compete.profile import taking
+from tinytorch_compete.profiling import run
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.suggestions import suggest
 
 WIDE = """\
 def predict(train_images, train_labels, images):
@@ -85,7 +86,7 @@ def profiler(
     sandbox, notebook, limits, inputs, files, data, reference, cap_mib
 ) -> tuple[Profile, None]:
     """A profile in which each line of the answer costs the same."""
-    sources = taking.texts(notebook, files)
+    sources = run.texts(notebook, files)
     lines = [
         LineCost(name, number, 1, 1.0, 50.0, 50.0)
         for name, text in sources.items()
@@ -95,7 +96,7 @@ def profiler(
 
 
 def advise(plan: Plan, work: Submission, sandbox: FakeSandbox, profiler=profiler) -> Advice:
-    return advising.advise(
+    return suggest.advise(
         plan, work, pipeline.grade(plan, work, sandbox), sandbox, profiler=profiler
     )
 
@@ -125,7 +126,7 @@ def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_pat
     work = submit(tmp_path, WIDE)
     graded = pipeline.grade(plan, work, sandbox)
     sandbox.runs = 1  # 2 is the first run as it was, 3 the change, 4 the change again, 5 as it was
-    found = advising.advise(plan, work, graded, sandbox, profiler=profiler).insights
+    found = suggest.advise(plan, work, graded, sandbox, profiler=profiler).insights
     assert sandbox.runs >= 5
     assert FOUND not in [insight.name for insight in found]
 
@@ -147,7 +148,7 @@ def test_a_gain_beside_a_rise_of_the_other_cost_is_looked_at_again(
     sandbox = Busy({NARROW: 60.0}, 100.0)
     found = advise(plan, submit(tmp_path, WIDE), sandbox).insights
     assert (FOUND in [insight.name for insight in found]) is shown
-    assert sandbox.changed == (3 if shown else advising.MOST_PAIRS)
+    assert sandbox.changed == (3 if shown else suggest.MOST_PAIRS)
 
 
 def test_a_change_of_the_answers_is_not_shown(plan: Plan, tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_file_beside_the_notebook_is_changed_in_a_copy(plan: Plan, tmp_path: P
 def test_no_more_changes_are_tried_once_time_is_up(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advising, "TRYING_S", 0.0)
+    monkeypatch.setattr(suggest, "TRYING_S", 0.0)
     found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
     assert [insight.trial for insight in found if insight.name == FOUND] == [None]
 
@@ -200,10 +201,10 @@ def test_our_own_fault_is_one_line_and_changes_no_grade(
     sandbox = FakeSandbox()
     work = submit(tmp_path, WIDE)
     graded = pipeline.grade(plan, work, sandbox)
-    advice = advising.advise(plan, work, graded, sandbox, profiler=breaks)
+    advice = suggest.advise(plan, work, graded, sandbox, profiler=breaks)
     assert advice.profile is None
     assert "our fault" in advice.note
-    made = feedback.make(plan.challenge, graded.result, graded.run.notebook, advice=advice)
+    made = feedback_notebook.make(plan.challenge, graded.result, graded.run.notebook, advice=advice)
     assert "our fault" in made.cells[-1].source
     assert f"{graded.result.points:g} of 10 points" in made.cells[0].source
 
@@ -248,7 +249,7 @@ def test_a_kernel_that_was_killed_at_the_cap_is_told_what_it_needs(
     # no MemoryError comes of memory that is shared: the run is killed when it is touched
     shared = "import mmap\nblock = mmap.mmap(-1, 400 << 20)\nfor at in range(0, 400, 4):\n"
     shared += "    block.seek(at << 20)\n    block.write(bytes([1]) * (4 << 20))\n"
-    graded = advising.grade(plan, submit(tmp_path, shared + WIDE), LocalSandbox())
+    graded = suggest.grade(plan, submit(tmp_path, shared + WIDE), LocalSandbox())
     assert graded.result.verdict == Verdict.OVER_MEMORY
     assert "MemoryError" not in graded.result.message
     assert graded.advice is not None and graded.advice.autopsy is not None
@@ -281,7 +282,7 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
 
     def task(plan: Plan, work: Submission, sandbox: FakeSandbox) -> Graded:
         graded = pipeline.grade(plan, work, sandbox)
-        advice = advising.advise(plan, work, graded, sandbox, profiler=profiler)
+        advice = suggest.advise(plan, work, graded, sandbox, profiler=profiler)
         return msgspec.structs.replace(graded, advice=advice)
 
     def batch(sandbox: FakeSandbox) -> None:
@@ -301,7 +302,7 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
 @pytest.fixture(scope="module")
 def burst(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Graded:
     """A submission with an array of 110 MiB that could be half as large, for real."""
-    return advising.grade(plan, submit(tmp_path_factory.mktemp("real"), BURST), LocalSandbox())
+    return suggest.grade(plan, submit(tmp_path_factory.mktemp("real"), BURST), LocalSandbox())
 
 
 def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) -> None:
@@ -315,7 +316,9 @@ def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) ->
 
 def test_feedback_with_advice_gives_nothing_hidden_away(plan: Plan, burst: Graded) -> None:
     assert burst.run is not None
-    made = feedback.make(plan.challenge, burst.result, burst.run.notebook, advice=burst.advice)
+    made = feedback_notebook.make(
+        plan.challenge, burst.result, burst.run.notebook, advice=burst.advice
+    )
     text = nbformat.writes(made)
     for hidden in ("compete_probe", "compete_profil", "HIDDEN", "probe.", "a secret"):
         assert hidden not in text

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 from classes import CHALLENGE, LEVELS, NAMES, SLUG, attempt
 
-from tinytorch_compete import distribution, feedback
-from tinytorch_compete.course import results
+from tinytorch_compete.feedback import class_position, notebook, writer
 from tinytorch_compete.model import Result, Verdict, Withdrawal
 from tinytorch_compete.rendering.markdown import GAP
 from tinytorch_compete.results import folder
@@ -16,7 +15,7 @@ CLASS = [attempt(name, level) for name, level in zip(NAMES, LEVELS, strict=True)
 
 
 def words(mine: Result, latest: list[Result] = CLASS) -> str:
-    return distribution.section(CHALLENGE, mine, latest).replace(GAP, "")
+    return class_position.section(CHALLENGE, mine, latest).replace(GAP, "")
 
 
 def line(name: str, mine: Result, latest: list[Result] = CLASS) -> str:
@@ -91,13 +90,13 @@ def test_the_order_of_the_results_changes_nothing() -> None:
 
 
 def test_a_feedback_file_gains_and_loses_its_place_and_nothing_else(tmp_path) -> None:
-    made = feedback.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
+    made = notebook.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
     path = folder.feedback_path(tmp_path, CLASS[0].identity)
-    results.write_notebook(path, made)
+    writer.write_notebook(path, made)
     before = path.read_bytes()
 
     def place(result: Result, allowed: bool) -> bytes:
-        results.place_in_class(CHALLENGE, result, CLASS, path, allowed)
+        writer.place_in_class(CHALLENGE, result, CLASS, path, allowed)
         return path.read_bytes()
 
     placed = place(CLASS[0], True)

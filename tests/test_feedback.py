@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 from classes import CHALLENGE, attempt
 
-from tinytorch_compete import feedback
+from tinytorch_compete.feedback import notebook
 from tinytorch_compete.model import Advice, Profile, Result, Verdict
 from tinytorch_compete.rendering.markdown import GAP
 
 
 def summary(result: Result) -> str:
-    made = feedback.make(CHALLENGE, result, None)
+    made = notebook.make(CHALLENGE, result, None)
     text: str = made.cells[0].source
     return text.replace(GAP, "")
 
@@ -32,8 +32,8 @@ def test_figures_of_a_tier_that_a_stopped_run_lost_are_explained() -> None:
 
 def test_the_summary_promises_what_is_at_the_end_and_nothing_else() -> None:
     def promised(advice: Advice) -> bool:
-        made = feedback.make(CHALLENGE, attempt("ada", 2.0), None, advice=advice)
-        return feedback.AT_THE_END in made.cells[0].source
+        made = notebook.make(CHALLENGE, attempt("ada", 2.0), None, advice=advice)
+        return notebook.AT_THE_END in made.cells[0].source
 
     assert promised(Advice(Profile((), {}, ())))
     assert not promised(Advice(note="No line has figures: the kernel ended."))

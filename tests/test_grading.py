@@ -12,14 +12,15 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from tinytorch_compete import feedback, ranking
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.feedback import notebook
 from tinytorch_compete.grading import batch, pipeline
 from tinytorch_compete.grading.engine import LocalEngine
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
@@ -82,7 +83,7 @@ def test_flags_are_for_staff_and_change_nothing(plan: Plan, tmp_path: Path) -> N
         honest.message,
     )
     assert graded.run is not None
-    shown = nbformat.writes(feedback.make(plan.entry.challenge, result, graded.run.notebook))
+    shown = nbformat.writes(notebook.make(plan.entry.challenge, result, graded.run.notebook))
     assert "Calls C" not in shown
     attempts = ranking.published(plan.entry.challenge, [honest, result], SECRET)
     board = ranking.board(plan.entry.challenge, attempts)
@@ -327,7 +328,7 @@ def test_a_student_without_a_plain_name_is_one_clear_error(tmp_path: Path, name:
 def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) -> None:
     answer = GOLD + "print('<script>x</script>')\n"
     graded = pipeline.grade(plan, submit(tmp_path, "zoe-99", answer), FakeSandbox())
-    made = feedback.make(plan.entry.challenge, graded.result, graded.run.notebook, surplus=2)
+    made = notebook.make(plan.entry.challenge, graded.result, graded.run.notebook, surplus=2)
     text = nbformat.writes(made)
     for hidden in ("compete_probe", "BEGIN HIDDEN", "probe.send", "zoe-99"):
         assert hidden not in text
@@ -344,7 +345,7 @@ def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) ->
 def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
     nasty = "raise ValueError('<img src=x onerror=alert(1)> [a](http://b) `c` $d$ \\x1b]0;t\\x07')"
     graded = pipeline.grade(plan, submit(tmp_path, "eve", nasty), FakeSandbox())
-    made = feedback.make(plan.entry.challenge, graded.result, graded.run.notebook)
+    made = notebook.make(plan.entry.challenge, graded.result, graded.run.notebook)
     ours = "".join(c.source for c in made.cells if c.metadata.get("tinytorch_compete"))
     assert "ValueError" in ours
     for sign in ("<img", "](http", "`c`", "$d$", "\x1b", "http://"):
@@ -353,6 +354,6 @@ def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
 
 def test_a_fault_is_told_to_the_student_as_ours(plan: Plan, tmp_path: Path) -> None:
     graded = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox(faults=99))
-    made = feedback.make(plan.entry.challenge, graded.result, None)
+    made = notebook.make(plan.entry.challenge, graded.result, None)
     assert "not scored" in made.cells[0].source
     assert "our fault, not yours" in made.cells[0].source

@@ -12,8 +12,8 @@ from IPython.utils.capture import capture_output
 
 from tinytorch_compete import magics
 from tinytorch_compete.errors import DataError
-from tinytorch_compete.profile import roof
-from tinytorch_compete.profile.roof import Rate, Roof
+from tinytorch_compete.profiling import roofline
+from tinytorch_compete.profiling.roofline import Rate, Roof
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_functions_of_earlier_cells_are_in_the_profile(shell: InteractiveShell) 
 def test_a_cells_lines_are_explained_once_the_machine_is_measured(
     shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(roof, "user_cache_path", lambda _: tmp_path)
+    monkeypatch.setattr(roofline, "user_cache_path", lambda _: tmp_path)
     slow, fast = Rate(1.0, 1.0, 1.0), Rate(1e15, 1e15, 1e15)  # any machine is at this roof
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    roof.keep(Roof(roof.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
+    roofline.keep(Roof(roofline.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
     text = "import numpy as np\na = np.ones((300, 300))\nfor _ in range(20):\n    b = a @ a"
     with capture_output() as captured:
         shell.run_cell(f"%%compete_profile\n{text}")

@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import Fault, NotebookError
+from tinytorch_compete.feedback import outputs
 from tinytorch_compete.submissions import notebook
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and so on").decode()
@@ -99,7 +100,7 @@ def test_nbgrader_metadata_of_any_shape_is_survived() -> None:
 def test_hidden_tests_and_what_they_printed_are_taken_out() -> None:
     run = master()
     run.cells[-1].outputs = [v4.new_output("stream", text="secret = 1")]
-    shown = notebook.without_hidden_tests(run)
+    shown = outputs.without_hidden_tests(run)
     assert "secret" not in nbformat.writes(shown)
     assert shown.cells[-1].source == "# 2 points"
 
@@ -113,7 +114,7 @@ def test_outputs_are_text_and_pictures_only() -> None:
         v4.new_output("display_data", {"image/png": '"><script>x</script>'}),
         v4.new_output("display_data", {"image/png": "aaaa"}),
     ]
-    shown = notebook.with_plain_outputs(run)
+    shown = outputs.with_plain_outputs(run)
     assert [dict(output.data) for output in shown.cells[0].outputs] == [
         {"text/plain": "table"},
         {"image/png": PNG},
@@ -124,7 +125,7 @@ def test_pieces_of_a_stream_are_joined() -> None:
     run = student(v4.new_code_cell("1"))
     pieces = [("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stdout", "d")]
     run.cells[0].outputs = [v4.new_output("stream", name=n, text=t) for n, t in pieces]
-    shown = notebook.with_plain_outputs(run)
+    shown = outputs.with_plain_outputs(run)
     found = [(output.name, output.text) for output in shown.cells[0].outputs]
     assert found == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
 

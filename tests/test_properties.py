@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from nbformat import v4
 from test_notebook import master
 
-from tinytorch_compete import feedback
 from tinytorch_compete.errors import EvidenceError, NotebookError
+from tinytorch_compete.feedback import notebook as feedback_notebook
 from tinytorch_compete.sandbox.session.evidence import parse_npy, parse_sizes
 from tinytorch_compete.submissions import notebook
 
@@ -111,7 +111,7 @@ def test_any_document_is_a_notebook_or_one_clear_error(document: object) -> None
 
 @given(st.text())
 def test_escaped_text_is_one_line_without_markup(text: str) -> None:
-    shown = feedback.escape(text)
+    shown = feedback_notebook.escape(text)
     assert not set(shown) & set("<>`*_[]$\n\r\x1b")
     nbformat.validate(v4.new_notebook(cells=[v4.new_markdown_cell(shown)]))
 

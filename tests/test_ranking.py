@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 from test_store import result as stored
 
-from tinytorch_compete import ranking
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.judging import tiers
+from tinytorch_compete.leaderboard import ranking
+from tinytorch_compete.leaderboard.ranking import Row
 from tinytorch_compete.model import Challenge, Requirement, Result, Verdict, Withdrawal
 from tinytorch_compete.participants import pseudonyms
-from tinytorch_compete.ranking import Row
 from tinytorch_compete.results import conditions, figures
 from tinytorch_compete.util import stats
 

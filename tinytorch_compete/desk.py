@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete import checking
-from tinytorch_compete.advice import guide as insights_guide
 from tinytorch_compete.challenges import packs, release
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.course import exchange, parcel
@@ -24,6 +23,7 @@ from tinytorch_compete.participants.registration import Entrant, Receipt
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.suggestions import guide as insights_guide
 from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes, about, invitation
 from tinytorch_compete.wishes import wanted as _wanted

@@ -19,19 +19,20 @@ from typing import Any, NoReturn, get_args
 import msgspec
 from IPython.display import HTML, Markdown, display
 
-from tinytorch_compete import desk, profiling, ranking, returned, standing
+from tinytorch_compete import desk, standing
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.errors import CompeteError, DataError
+from tinytorch_compete.feedback import record
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
-from tinytorch_compete.leaderboard import data as boards
-from tinytorch_compete.leaderboard import tables
+from tinytorch_compete.leaderboard import board as boards
+from tinytorch_compete.leaderboard import ranking, tables
 from tinytorch_compete.model import Profile
 from tinytorch_compete.participants import registration
-from tinytorch_compete.profile import reasons, scaling
-from tinytorch_compete.profile.operations import watched
-from tinytorch_compete.profile.page import fragment
-from tinytorch_compete.profile.report import parse
+from tinytorch_compete.profiling import bottlenecks, notebook, scaling
+from tinytorch_compete.profiling.html import fragment
+from tinytorch_compete.profiling.operations import watched
+from tinytorch_compete.profiling.report import parse
 from tinytorch_compete.rendering.panel import Panel, as_html, error_html
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.wishes import Wishes
@@ -46,7 +47,7 @@ def load_ipython_extension(shell: Any) -> None:
     def compete_profile(_: str, cell: str) -> None:
         """Run a cell and show what its lines, and what they called, cost."""
         found = profile_cell(shell, cell)
-        display(HTML(fragment(found, reasons.here(found))))
+        display(HTML(fragment(found, bottlenecks.here(found))))
 
     def compete_scaling(line: str) -> scaling.Scaling:
         """Call a function with sizes, as in ``%compete_scaling f 100 200 400``; see ``scaling``."""
@@ -180,7 +181,7 @@ class Student:
             raise CompeteError("which notebook? Name it: %compete profile NOTEBOOK.ipynb")
         with _sandboxed() as show_html:
             plan = _plan(path, said)
-            found = profiling.take(path, plan, LocalSandbox())
+            found = notebook.take(path, plan, LocalSandbox())
             failed = error_html(found.failure) if found.failure else ""
             show_html(fragment(found.profile, found.reasons) + failed)
 
@@ -218,7 +219,7 @@ class Student:
         rows = ranking.board(board.challenge, board.newest)
         told = []
         if folder := registration.find(Path()).get(board.slug):
-            told = returned.history(folder / "feedback", board.slug)
+            told = record.history(folder / "feedback", board.slug)
         own = told[-1][1].handle if told else ""
         me = next((row for row in rows if own and row.handle == own), None)
         for table in tables.ranked(board.challenge, rows, me):
@@ -289,7 +290,7 @@ def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
     dataset, data = said.dataset, _path(said.data)
     if who and who.challenge == entry.slug:
         dataset, data = dataset or who.dataset, data or _path(who.source)
-    return profiling.plan(entry, dataset, data)
+    return notebook.plan(entry, dataset, data)
 
 
 def show(panel: Panel) -> None:

@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 import pandas as pd
 
-from tinytorch_compete import causes, ranking
+from tinytorch_compete import causes
+from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.participants import pseudonyms, roster
 from tinytorch_compete.participants.roster import Roster

@@ -6,17 +6,17 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinytorch_compete import returned
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.feedback import record
+from tinytorch_compete.feedback.record import Returned
 from tinytorch_compete.model import Challenge
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
-from tinytorch_compete.returned import Returned
 from tinytorch_compete.util import files, times
 
 
@@ -47,16 +47,16 @@ def panels(
 
 def _keep(folder: Path, slug: str, came: Path) -> None:
     """Copy the feedback for this student out of the course's folder, each result once."""
-    known = {told.graded_at for _, told in returned.history(folder / "feedback", slug)}
+    known = {told.graded_at for _, told in record.history(folder / "feedback", slug)}
     for path in sorted((came / exchange.username()).glob("*.ipynb")):
-        told = returned.read(path)
+        told = record.read(path)
         if told and told.challenge == slug and told.graded_at not in known:
             name = f"{told.graded_at:%Y-%m-%d-%H%M%S}-{path.name}"
             files.write_text(folder / "feedback" / name, path.read_text("utf-8"))
 
 
 def _own(entry: Entry, folder: Path, who: Entrant, detailed: bool) -> Panel:
-    told = returned.history(folder / "feedback", entry.slug)
+    told = record.history(folder / "feedback", entry.slug)
     answered = {result.submitted_at for _, result in told}
     rows = [_row(entry.challenge, result) for _, result in told]
     rows += [

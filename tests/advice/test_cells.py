@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tinytorch_compete.advice.cells import make
+from tinytorch_compete.feedback.suggestion_cells import make
 from tinytorch_compete.insights import find
 from tinytorch_compete.model import (
     Advice,

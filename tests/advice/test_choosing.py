@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tinytorch_compete import insights
-from tinytorch_compete.advice import choosing
 from tinytorch_compete.model import Insight, Trial, Verdict
+from tinytorch_compete.suggestions import selection
 
 PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
 
@@ -19,12 +19,12 @@ def insight(before: float, after: float, diff: str = "", name: str = "float64") 
 
 def test_the_largest_measured_gain_comes_first_and_what_was_not_tried_last() -> None:
     small, large = insight(100, 90, name="small"), insight(100, 20, name="large")
-    assert choosing.ordered([PLAIN, small, large]) == (large, small, PLAIN)
+    assert selection.ordered([PLAIN, small, large]) == (large, small, PLAIN)
 
 
 def test_what_is_not_tried_keeps_the_order_of_its_cost() -> None:
     second = msgspec.structs.replace(PLAIN, name="second")
-    assert choosing.ordered([PLAIN, second]) == (PLAIN, second)
+    assert selection.ordered([PLAIN, second]) == (PLAIN, second)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_stopped_a_run_comes_before_what_it_could_learn(
         msgspec.structs.replace(PLAIN, name=name)
         for name in ("unshuffled", "loop-over-pixels", "whole-dataset")
     ]
-    assert [insight.name for insight in choosing.ordered(found, verdict)] == names
+    assert [insight.name for insight in selection.ordered(found, verdict)] == names
 
 
 def test_every_kind_about_memory_is_one_that_there_is() -> None:
@@ -53,7 +53,7 @@ def test_only_what_can_be_changed_is_a_candidate_and_no_more_than_asked_for() ->
     source = "import numpy as np\nx = np.ones((9, 2**17))\ny = np.zeros((9, 2**17))\n"
     both = [msgspec.structs.replace(PLAIN, lines=(line,)) for line in (2, 3)]
     by_hand = msgspec.structs.replace(PLAIN, name="whole-dataset")
-    found = choosing.candidates([by_hand, *both], {"cell:a": source}, 1)
+    found = selection.candidates([by_hand, *both], {"cell:a": source}, 1)
     assert len(found) == 1
     assert found[0][0].name == "float64"
     assert "float32" in found[0][1]
@@ -62,12 +62,12 @@ def test_only_what_can_be_changed_is_a_candidate_and_no_more_than_asked_for() ->
 def test_the_smallest_change_is_the_one_with_the_fewest_lines() -> None:
     head = "--- a\n+++ b\n"
     one, two = insight(9, 8, head + "-x\n+y\n"), insight(9, 8, head + "-x\n-z\n+y\n")
-    assert choosing.smallest_first([two, PLAIN, one]) == [one, two]
+    assert selection.smallest_first([two, PLAIN, one]) == [one, two]
 
 
 def test_of_two_trials_the_least_of_each_figure_counts() -> None:
     one, other = Trial(2.0, 1.0, 50.0, 40.0, True), Trial(1.9, 1.1, 51.0, 39.0, False)
-    assert choosing.lowest(one, other) == Trial(1.9, 1.0, 50.0, 39.0, False)
+    assert selection.lowest(one, other) == Trial(1.9, 1.0, 50.0, 39.0, False)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_of_two_trials_the_least_of_each_figure_counts() -> None:
     ],
 )
 def test_a_gain_is_said_in_what_was_gained(trial: Trial, words: str) -> None:
-    assert choosing.gained(trial) == words
+    assert selection.gained(trial) == words
 
 
 def test_a_place_names_the_source_and_a_few_of_its_lines() -> None:
-    assert choosing.where(PLAIN) == "Cell a, line 2"
+    assert selection.where(PLAIN) == "Cell a, line 2"
     many = msgspec.structs.replace(PLAIN, source="tinytorch/nn.py", lines=tuple(range(1, 9)))
-    assert choosing.where(many) == "tinytorch/nn.py, lines 1, 2, 3, 4, 5, 6 …"
+    assert selection.where(many) == "tinytorch/nn.py, lines 1, 2, 3, 4, 5, 6 …"

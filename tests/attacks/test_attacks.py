@@ -17,17 +17,18 @@ import pytest
 import table
 from nbformat import v4
 
-from tinytorch_compete import feedback, insights
-from tinytorch_compete.advice import cells
+from tinytorch_compete import insights
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli import tables
 from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.feedback import notebook as feedback_notebook
+from tinytorch_compete.feedback import suggestion_cells
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Advice, Autopsy, LineCost, Profile, Verdict
-from tinytorch_compete.profile import taking
-from tinytorch_compete.profile.report import lines_of
+from tinytorch_compete.profiling import run
+from tinytorch_compete.profiling.report import lines_of
 from tinytorch_compete.results.table import FORMULA, frame, harmless
 from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -141,7 +142,7 @@ def test_advice_that_quotes_an_attack_only_shows_it(path: Path, plans: dict[str,
         made = notebook.assemble(master, notebook.read(path)).notebook
     except NotebookError:
         return  # no advice on what can't be read
-    sources = taking.texts(made, None)
+    sources = run.texts(made, None)
     costs = tuple(
         LineCost(name, number, 1, 1.0, 50.0, 50.0)
         for name, text in sources.items()
@@ -149,7 +150,7 @@ def test_advice_that_quotes_an_attack_only_shows_it(path: Path, plans: dict[str,
     )
     found = tuple(insights.find(sources))
     advice = Advice(Profile(("a", "b"), sources, costs), found, Autopsy("predict", 9, 99.0, True))
-    shown = "".join(text for _, text in cells.make(advice))
+    shown = "".join(text for _, text in suggestion_cells.make(advice))
     for sign in ("<script", "<img", "](", "javascript:", "\x1b"):
         assert sign not in shown
     shown.encode()
@@ -194,7 +195,7 @@ def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
     """Nothing of it runs, leaks or can't be written in feedback, table, file or terminal."""
     result = graded.result
     executed = graded.run.notebook if graded.run else None
-    shown = nbformat.writes(feedback.make(plan.entry.challenge, result, executed))
+    shown = nbformat.writes(feedback_notebook.make(plan.entry.challenge, result, executed))
     assert "BEGIN HIDDEN" not in shown
     assert "<script" not in shown
     assert not any(flag in shown for flag in result.flags)

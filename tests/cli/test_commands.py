@@ -19,7 +19,7 @@ import pytest
 from nbformat import v4
 
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.leaderboard import data
+from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.isolation import capabilities
 
@@ -145,7 +145,7 @@ def test_a_later_finding_withdraws_a_result_until_it_is_graded_again(
     assert (nobody.returncode, "'zoe' has no result" in nobody.stderr) == (1, True)
 
     assert tito(*compete, "leaderboard", "mine", cwd=tmp_path).returncode == 0
-    newest = data.read(tmp_path / "graded" / "leaderboard" / "mine.json").newest
+    newest = boards.read(tmp_path / "graded" / "leaderboard" / "mine.json").newest
     assert len(newest) == 3
     assert [a.withdrawn for a in newest if not a.handle] == [True]
     board = (tmp_path / "graded" / "leaderboard" / "mine.ipynb").read_text()

@@ -14,13 +14,13 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from tinytorch_compete import profiling
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.cli.tables import console
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Profile
-from tinytorch_compete.profile import roof
-from tinytorch_compete.profile.roof import Rate, Roof
+from tinytorch_compete.profiling import notebook as profiling_notebook
+from tinytorch_compete.profiling import roofline
+from tinytorch_compete.profiling.roofline import Rate, Roof
 
 CELL = "from helper import make\nkept = make(64)\nprint('</script>')"
 HELPER = "def make(mib):\n    return bytearray(mib << 20)\n"
@@ -37,7 +37,7 @@ def notebook(tmp_path: Path) -> Path:
 def test_a_notebook_of_no_challenge_is_profiled_whole(
     notebook: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roof, "user_cache_path", lambda _: notebook.parent)
+    monkeypatch.setattr(roofline, "user_cache_path", lambda _: notebook.parent)
     page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
     assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
     shown = capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_a_notebook_of_no_challenge_is_profiled_whole(
 def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
     notebook: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roof, "user_cache_path", lambda _: notebook.parent)
+    monkeypatch.setattr(roofline, "user_cache_path", lambda _: notebook.parent)
     text = "import numpy as np\na = np.ones((600, 600))\nfor _ in range(20):\n    b = a @ a\n"
     notebook.write_text(nbformat.writes(v4.new_notebook(cells=[v4.new_code_cell(text)])))
     assert run(["profile", str(notebook)], "t") == 0
@@ -60,7 +60,7 @@ def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
     slow = Rate(1.0, 1.0, 1.0)  # so that any machine is at its roof
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     fast = Rate(1e15, 1e15, 1e15)
-    roof.keep(Roof(roof.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
+    roofline.keep(Roof(roofline.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
     page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
     assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
     shown = capsys.readouterr().out
@@ -171,8 +171,8 @@ def test_an_editors_lock_in_the_framework_is_left_out_and_a_pipe_is_one_sentence
     framework.mkdir()
     (framework / "tensor.py").write_text("x = 1\n")
     (framework / ".#tensor.py").symlink_to("ada@host.1234:1700000000")
-    profiling.code_beside(notebook, made)
+    profiling_notebook.code_beside(notebook, made)
     assert [path.name for path in (made / "tinytorch").iterdir()] == ["tensor.py"]
     os.mkfifo(framework / "pipe.py")
     with pytest.raises(StoreError, match=r"pipe\.py: can't be copied \(.*named pipe"):
-        profiling.code_beside(notebook, tmp_path_factory.mktemp("again"))
+        profiling_notebook.code_beside(notebook, tmp_path_factory.mktemp("again"))

@@ -9,8 +9,8 @@ import pytest
 
 from tinytorch_compete.cli import roofline
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.profile import roof
-from tinytorch_compete.profile.roof import Rate, Roof
+from tinytorch_compete.profiling import roofline as profiling_roofline
+from tinytorch_compete.profiling.roofline import Rate, Roof
 
 ROOF = Roof(
     "lab, a CPU, numpy 2",
@@ -26,14 +26,14 @@ ROOF = Roof(
 
 @pytest.fixture(autouse=True)
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(roof, "user_cache_path", lambda _: tmp_path)
-    monkeypatch.setattr(roof, "machine", lambda: ROOF.machine)
+    monkeypatch.setattr(profiling_roofline, "user_cache_path", lambda _: tmp_path)
+    monkeypatch.setattr(profiling_roofline, "machine", lambda: ROOF.machine)
 
 
 def test_the_roof_is_shown_with_its_ridge_and_its_noise(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(roof, "measure", lambda: ROOF)
+    monkeypatch.setattr(profiling_roofline, "measure", lambda: ROOF)
     assert run(["doctor", "--roofline"], "t") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "8.0 flop/byte in float32, 4.0 in float64" in shown
@@ -43,7 +43,7 @@ def test_the_roof_is_shown_with_its_ridge_and_its_noise(
 
 def test_a_machine_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
-    monkeypatch.setattr(roof, "measure", lambda: measured.append(1) or ROOF)
+    monkeypatch.setattr(profiling_roofline, "measure", lambda: measured.append(1) or ROOF)
     assert run(["doctor", "--roofline"], "t") == run(["doctor", "--roofline"], "t") == 0
     assert measured == [1]
 

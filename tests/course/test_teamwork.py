@@ -13,7 +13,7 @@ from coursework import GOLD, PACK, compete, nbgrader, submit
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.gradebook import CourseGradebook
-from tinytorch_compete.leaderboard import data
+from tinytorch_compete.leaderboard import board
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Entrant
 
@@ -111,7 +111,7 @@ def test_sheets_and_tables_have_the_teams_points_and_the_board_one_line(
     table = pd.read_csv(handed_in / "t.csv").set_index("student")
     assert table["points"].to_dict() == {"ada": 10, "bob": 10, "mallory": 0, "zoe": 0}
     assert compete("leaderboard", "target", "--results", graded) == 0
-    (line,) = data.read(graded / "leaderboard" / "target.json").newest
+    (line,) = board.read(graded / "leaderboard" / "target.json").newest
     assert line.handle.startswith("Rocket-")
     capsys.readouterr()
     assert compete("results", "target", "--results", graded, "--detailed") == 0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tinytorch_compete import insights
-from tinytorch_compete.advice import guide
 from tinytorch_compete.insights import DETECTORS
+from tinytorch_compete.suggestions import guide
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "insights.md").read_text()
 SECTIONS = dict(

@@ -14,10 +14,10 @@ import nbformat
 import pytest
 from classes import CHALLENGE, MONDAY, NAMES, SECRET, SHARING, SLUG, attempt, history
 
-from tinytorch_compete import ranking
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.leaderboard import data, page, tables
-from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.leaderboard import board as boards
+from tinytorch_compete.leaderboard import html, ranking, tables
+from tinytorch_compete.leaderboard.board import Board
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Metric, Result, Withdrawal
 from tinytorch_compete.participants import pseudonyms
@@ -28,7 +28,7 @@ from tinytorch_compete.sandbox.timing import noise, race
 
 def collected(results: list[Result], **options: Any) -> Board:
     latest = list({result.identity.student: result for result in results}.values())
-    return data.collect(SLUG, CHALLENGE, latest, results, SECRET, SHARING, **options)
+    return boards.collect(SLUG, CHALLENGE, latest, results, SECRET, SHARING, **options)
 
 
 ME = pseudonyms.handle("turing", SECRET)
@@ -70,7 +70,7 @@ def test_all_cells_were_run_and_none_failed(large: Path) -> None:
 def test_ranks_from_the_exported_data_are_the_boards(large: Path) -> None:
     results = history()[len(NAMES) :]
     expected = ranking.board(CHALLENGE, ranking.published(CHALLENGE, results, SECRET))
-    exported = data.read(large / f"{SLUG}.json")
+    exported = boards.read(large / f"{SLUG}.json")
     assert ranking.board(exported.challenge, exported.newest) == expected
     assert len({row.rank for row in expected}) > 2
     shown = re.findall(r'<td>(\d+)=?</td><th scope="row">([a-z0-9-]+)', outputs(large))
@@ -109,7 +109,7 @@ def test_no_name_and_no_time_of_day_is_in_any_file(large: Path, small: Path) -> 
 
 
 def test_a_small_class_shows_nobodys_history_and_no_distribution(small: Path) -> None:
-    exported = data.read(small / f"{SLUG}.json")
+    exported = boards.read(small / f"{SLUG}.json")
     assert exported.history == ()
     assert {attempt.day for attempt in exported.newest} == {None}
     shown = outputs(small)
@@ -136,13 +136,13 @@ def test_what_the_code_wastes_is_counted_by_tier() -> None:
     assert (seen.tier, seen.looked, seen.kinds) == ("expert", 9, {"float64": 5, "threads": 5})
     shown = repr(tables.findings(board))
     assert "expert (of 9)" in shown and "float64  5" in shown
-    assert not [name for name in NAMES if name in data.encode(board)]
+    assert not [name for name in NAMES if name in boards.encode(board)]
 
 
 def test_findings_of_fewer_than_the_least_are_in_no_file() -> None:
     four = collected([*found(("float64",), 4), *found(None, 10)[4:]])
     assert four.findings == ()
-    assert "float64" not in data.encode(four)
+    assert "float64" not in boards.encode(four)
     five = found(("float64",), 5)
     assert collected(five).findings
     gone = Withdrawal(five[4].identity, "d", "why", MONDAY)
@@ -205,7 +205,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("theme", [chart.COLOURS, page.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("theme", [chart.COLOURS, html.DARK], ids=["light", "dark"])
 def test_words_and_marks_stand_out_in_both_themes(theme: dict[str, str]) -> None:
     assert theme.keys() == chart.COLOURS.keys()
     paper = luminance(theme["paper"])
@@ -242,7 +242,7 @@ def test_what_was_graded_under_other_conditions_is_counted_and_not_shown() -> No
 def test_who_reached_no_tier_is_counted_and_not_named() -> None:
     board = collected([*history(), attempt("galois", 0.01)])
     assert board.unranked == 1
-    assert pseudonyms.handle("galois", SECRET) not in data.encode(board)
+    assert pseudonyms.handle("galois", SECRET) not in boards.encode(board)
     rows = ranking.board(CHALLENGE, board.newest)
     assert tables.tiers(board, rows).groups[0][-1][2] == "1"
 
@@ -262,7 +262,7 @@ def test_who_was_withdrawn_is_in_no_part_of_the_data() -> None:
     results[-1] = msgspec.structs.replace(results[-1], withdrawal=found)
     board = collected(results)
     assert board.history
-    assert pseudonyms.handle(NAMES[-1], SECRET) not in data.encode(board)
+    assert pseudonyms.handle(NAMES[-1], SECRET) not in boards.encode(board)
 
 
 def test_where_memory_alone_decides_nothing_is_traded_for_it(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_where_memory_alone_decides_nothing_is_traded_for_it(tmp_path: Path) -> 
     )
     results = [msgspec.structs.replace(r, tier=memory.tiers[0].name) for r in history()]
     latest = list({result.identity.student: result for result in results}.values())
-    board = data.collect(SLUG, memory, latest, results, SECRET, SHARING)
+    board = boards.collect(SLUG, memory, latest, results, SECRET, SHARING)
     publish(board, tmp_path)
     assert "there is nothing to trade it for" in outputs(tmp_path)
 
@@ -323,12 +323,12 @@ def test_data_that_is_none_is_said(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(StoreError, match="not the data of a leaderboard"):
-        data.read(path)
+        boards.read(path)
 
 
 def test_data_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="must lie beside the notebook"):
-        data.read(tmp_path / "x.json")
+        boards.read(tmp_path / "x.json")
 
 
 def test_letters_go_on_after_z() -> None:
@@ -341,7 +341,7 @@ def sharing(**changes: Entered) -> Roster:
 
 def with_roster(known: Roster, results: list[Result]) -> Board:
     latest = list({result.identity.student: result for result in results}.values())
-    return data.collect(SLUG, CHALLENGE, latest, results, SECRET, known)
+    return boards.collect(SLUG, CHALLENGE, latest, results, SECRET, known)
 
 
 def test_only_those_who_share_it_have_a_history_and_five_of_them_at_least() -> None:
@@ -356,7 +356,7 @@ def test_only_those_who_share_it_have_a_history_and_five_of_them_at_least() -> N
 def test_an_anonymous_line_has_its_rank_and_nothing_that_leads_to_another_board() -> None:
     nameless = {name: Entered("", show="anonymous", progress=True) for name in ("turing", "curie")}
     board = with_roster(sharing(**nameless), history())
-    text = data.encode(board)
+    text = boards.encode(board)
     for name in nameless:
         assert pseudonyms.handle(name, SECRET) not in text
     rows = {row.handle: row for row in ranking.board(CHALLENGE, board.newest)}
@@ -370,7 +370,7 @@ def test_who_asked_not_to_be_shown_is_counted_and_nowhere_else(tmp_path: Path) -
     board = with_roster(sharing(turing=Entered("", show="nothing", progress=True)), history())
     assert board.unshown == 1
     assert len(board.newest) == len(NAMES) - 1
-    assert pseudonyms.handle("turing", SECRET) not in data.encode(board)
+    assert pseudonyms.handle("turing", SECRET) not in boards.encode(board)
     publish(board, tmp_path)
     assert "1 asked not to be shown: the ranks are without them." in outputs(tmp_path)
 

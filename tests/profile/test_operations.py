@@ -10,7 +10,7 @@ from profile_truth import FILE
 
 from tinytorch_compete.kernel.compete_profiling.operands import LOOKS
 from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
-from tinytorch_compete.profile.operations import watched, work
+from tinytorch_compete.profiling.operations import watched, work
 
 F4, F8 = "<f4", "<f8"
 ARRAYS = {

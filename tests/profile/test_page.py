@@ -7,9 +7,9 @@ import re
 import msgspec
 
 from tinytorch_compete.model import CellCost, LineCost, Profile, Reason
-from tinytorch_compete.profile import view
-from tinytorch_compete.profile.page import fragment, page
-from tinytorch_compete.profile.table import markdown
+from tinytorch_compete.profiling import view
+from tinytorch_compete.profiling.html import fragment, page
+from tinytorch_compete.profiling.markdown import markdown
 
 NASTY = "x = '</td><script>alert(1)</script>|`*_[a](http://b)'"
 TEXT = "\n".join(["def f():", *(f"    a{n} = {n}" for n in range(20)), f"    {NASTY}", "f()"])

@@ -7,8 +7,8 @@ import datetime
 import msgspec
 
 from tinytorch_compete.model import CellCost, LineCost, Operands, Profile, Reason
-from tinytorch_compete.profile.reasons import reasons
-from tinytorch_compete.profile.roof import Rate, Roof
+from tinytorch_compete.profiling.bottlenecks import reasons
+from tinytorch_compete.profiling.roofline import Rate, Roof
 
 
 def rate(median: float) -> Rate:

@@ -9,7 +9,7 @@ import pytest
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Held, Moment, Step
-from tinytorch_compete.profile.report import parse
+from tinytorch_compete.profiling.report import parse
 
 TEXTS = {"cell:c0": "a = 1\nb = 2", "tinytorch/__init__.py": "c = 3"}
 ROW = [0, 1, 1, 0.5, 1.0, 2.0, False]

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tinytorch_compete.profile import roof
-from tinytorch_compete.profile.roof import Rate, Roof
+from tinytorch_compete.profiling import roofline
+from tinytorch_compete.profiling.roofline import Rate, Roof
 
 
 def rate(median: float) -> Rate:
@@ -18,21 +18,22 @@ def rate(median: float) -> Rate:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Roof:
-    monkeypatch.setattr(roof, "user_cache_path", lambda _: tmp_path)
+    monkeypatch.setattr(roofline, "user_cache_path", lambda _: tmp_path)
     ticks = itertools.count()
-    return roof.measure(lambda: float(next(ticks)), elements=1000, side=10)
+    return roofline.measure(lambda: float(next(ticks)), elements=1000, side=10)
 
 
 def test_rates_are_units_by_the_clock(made: Roof) -> None:
     assert made.bandwidth.median == 3 * 8 * 1000  # of Copy and Add the better
     assert made.fresh.median == 8 * 1000
     assert made.float32.median == made.float64.median == 2 * 10**3
-    assert made.call_s == pytest.approx(1 / roof.CALLS)
+    assert made.call_s == pytest.approx(1 / roofline.CALLS)
     assert made.bandwidth.spread == 0
 
 
 def test_a_roof_is_that_of_memory_up_to_the_ridge_and_flat_beyond() -> None:
-    found = Roof("m", msgspec.json.decode('"2020-01-01T00:00:00Z"', type=roof.datetime.datetime),
+    measured_at = msgspec.json.decode('"2020-01-01T00:00:00Z"', type=roofline.datetime.datetime)
+    found = Roof("m", measured_at,
                  rate(10.0), rate(1.0), rate(80.0), rate(40.0), 1e-6, 2**25)  # fmt: skip
     assert found.ridge("float32") == 8
     assert found.ridge("float64") == 4
@@ -42,14 +43,14 @@ def test_a_roof_is_that_of_memory_up_to_the_ridge_and_flat_beyond() -> None:
 
 
 def test_a_roof_is_kept_for_this_machine_alone(made: Roof, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert roof.kept() is None
-    roof.keep(made)
-    assert roof.kept() == made
-    monkeypatch.setattr(roof, "machine", lambda: "another one")
-    assert roof.kept() is None
+    assert roofline.kept() is None
+    roofline.keep(made)
+    assert roofline.kept() == made
+    monkeypatch.setattr(roofline, "machine", lambda: "another one")
+    assert roofline.kept() is None
 
 
 def test_a_damaged_file_is_measured_anew(made: Roof) -> None:
-    roof.keep(made)
-    roof.place().write_text('{"machine": 1')
-    assert roof.kept() is None
+    roofline.keep(made)
+    roofline.place().write_text('{"machine": 1')
+    assert roofline.kept() is None

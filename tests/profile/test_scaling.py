@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tinytorch_compete.errors import DataError
-from tinytorch_compete.profile import scaling
+from tinytorch_compete.profiling import scaling
 from tinytorch_compete.util.stats import leading
 
 SIZES = [100, 200, 400, 800, 1600]

@@ -10,8 +10,8 @@ from notebooks import make_notebook
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Inputs, Limits, Profile
-from tinytorch_compete.profile import view
-from tinytorch_compete.profile.taking import run, take
+from tinytorch_compete.profiling import view
+from tinytorch_compete.profiling.run import run, take
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, returned, standing
+from tinytorch_compete import desk, standing
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.feedback import record
 from tinytorch_compete.participants import registration
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.submissions import submission
@@ -94,7 +95,7 @@ def test_a_damaged_entry_in_a_submission_leaves_a_pseudonym(entry: Entry, folder
     top = folder.parent.parent
     words = ["--pack", str(top / "pack"), "grade", "mine", str(top / "drop")]
     assert run([*words, "--results", str(top / "graded")], "tito compete") == 0
-    ((_, told),) = returned.history(top / "graded" / "feedback", "mine")
+    ((_, told),) = record.history(top / "graded" / "feedback", "mine")
     assert told.verdict == "OK"
     assert "<" not in told.handle
 
@@ -115,17 +116,17 @@ def test_an_entry_is_no_reason_to_look_unless_it_says_more_than_it_must(
 def test_feedback_that_is_not_ours_tells_of_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.html"
     path.write_text(f"<p>x</p><!-- tinytorch-compete {text} -->")
-    assert returned.read(path) is None
-    assert returned.history(tmp_path, "mine") == []
+    assert record.read(path) is None
+    assert record.history(tmp_path, "mine") == []
 
 
 def test_a_result_is_read_from_a_page_as_from_a_notebook(entry: Entry, folder: Path) -> None:
     send_and_grade(entry, folder, GOLD)
-    ((path, told),) = returned.history(folder.parent.parent / "graded" / "feedback", "mine")
+    ((path, told),) = record.history(folder.parent.parent / "graded" / "feedback", "mine")
     page = folder / "feedback" / "2026" / "mine.html"
     page.parent.mkdir(parents=True)
     page.write_text(path.read_text())
-    assert returned.history(folder / "feedback", "mine") == [(page, told)]
+    assert record.history(folder / "feedback", "mine") == [(page, told)]
     assert told.graded_at.tzinfo is dt.UTC
 
 

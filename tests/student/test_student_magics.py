@@ -23,7 +23,7 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.participants import registration
-from tinytorch_compete.profile import roof
+from tinytorch_compete.profiling import roofline
 from tinytorch_compete.rendering.panel import Panel, as_html
 
 
@@ -31,7 +31,7 @@ from tinytorch_compete.rendering.panel import Panel, as_html
 def shell(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """A shell in a student's folder, where the only challenge is ``mine``."""
     monkeypatch.setattr(packs, "find", lambda extra=(): {"mine": entry})
-    monkeypatch.setattr(roof, "user_cache_path", lambda _: home.parent)
+    monkeypatch.setattr(roofline, "user_cache_path", lambda _: home.parent)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     monkeypatch.chdir(home)
     made = InteractiveShell.instance()

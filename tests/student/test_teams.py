@@ -13,10 +13,11 @@ from test_roster import SIZE, result, said
 from tinytorch_compete import desk, standing
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course import exchange, results
+from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.feedback import writer
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.leaderboard import data
+from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.rendering.panel import Panel
@@ -148,9 +149,9 @@ def grade(folder: Path) -> None:
     assert staff(folder, "grade", "mine", str(folder.parent.parent / "drop"), "--no-insights") == 0
 
 
-def board(folder: Path) -> data.Board:
+def board(folder: Path) -> boards.Board:
     assert staff(folder, "leaderboard", "mine") == 0
-    return data.read(folder.parent.parent / "graded" / "leaderboard" / "mine.json")
+    return boards.read(folder.parent.parent / "graded" / "leaderboard" / "mine.json")
 
 
 def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_not(
@@ -259,8 +260,8 @@ def test_who_left_a_team_and_has_nothing_graded_is_told_of_no_team_result(
 ) -> None:
     plan, folder = Plan(entry, b"s" * 32), tmp_path / "graded"
     known = enrol(Roster(), [said("ada", "Rocket"), said("bob", "Rocket")], SIZE)
-    results.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
+    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
     assert [path.name for path in folder.rglob("*.ipynb")] == ["mine-team.ipynb"]
     known = enrol(known, [said("bob", hours=7)], SIZE)
-    results.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
+    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
     assert list(folder.rglob("*.ipynb")) == []

@@ -15,7 +15,7 @@ from tinytorch_compete.cli.classroom import grade
 from tinytorch_compete.cli.folder import Final, Folder, stored
 from tinytorch_compete.cli.tables import console, say
 from tinytorch_compete.errors import CompeteError
-from tinytorch_compete.leaderboard import data
+from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.results import folder as results_folder
@@ -70,7 +70,9 @@ def _publish(
     secret = results_folder.secret(folder / SECRET)
     history = store.history(entry.slug)
     roster = roster_file.read(folder, entry.slug)
-    board = data.collect(entry.slug, entry.challenge, latest, history, secret, roster, final=final)
+    board = boards.collect(
+        entry.slug, entry.challenge, latest, history, secret, roster, final=final
+    )
     return publish(board, folder / LEADERBOARD, html=html, me=me)
 
 

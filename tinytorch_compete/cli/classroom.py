@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import advising
 from tinytorch_compete import shadow as shadows
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli import shadowing, taking_part
@@ -26,8 +25,8 @@ from tinytorch_compete.cli.tables import (
     say,
     verdict,
 )
-from tinytorch_compete.course.results import place_in_class, write_feedback, write_team_feedback
 from tinytorch_compete.errors import CompeteError, IsolationError
+from tinytorch_compete.feedback.writer import place_in_class, write_feedback, write_team_feedback
 from tinytorch_compete.grading import eligibility, pipeline
 from tinytorch_compete.grading.batch import Task, grade_class, waiting
 from tinytorch_compete.grading.engine import LocalEngine, workers_for
@@ -43,6 +42,7 @@ from tinytorch_compete.sandbox.isolation import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.suggestions import suggest
 from tinytorch_compete.util import times
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def grade(
     else:
         roster = roster_file.update(results, entry, found)
     works = _admitted(entry, found, kept, roster)
-    task = advising.grade if insights else pipeline.grade
+    task = suggest.grade if insights else pipeline.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
         shadows.check_whole(plan, found, results, kept)

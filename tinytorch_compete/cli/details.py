@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from tinytorch_compete import ranking
 from tinytorch_compete.cli.tables import console, plain, table
+from tinytorch_compete.leaderboard import ranking
+from tinytorch_compete.leaderboard.ranking import Row
 from tinytorch_compete.leaderboard.tables import difference
 from tinytorch_compete.model import Challenge, Metric, Result
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.participants import roster as rosters
 from tinytorch_compete.participants.roster import Competitor, Roster
-from tinytorch_compete.ranking import Row
 from tinytorch_compete.results import conditions, figures
 from tinytorch_compete.util import stats
 

@@ -10,14 +10,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete import profiling
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain, table
-from tinytorch_compete.profile import page, view
-from tinytorch_compete.profile.reasons import TITLE, UNMEASURED
-from tinytorch_compete.profile.table import bar
-from tinytorch_compete.profile.view import Row, Section
-from tinytorch_compete.profiling import Portrait
+from tinytorch_compete.profiling import html as profiling_html
+from tinytorch_compete.profiling import notebook, view
+from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED
+from tinytorch_compete.profiling.markdown import bar
+from tinytorch_compete.profiling.notebook import Portrait
+from tinytorch_compete.profiling.view import Row, Section
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.util import files
 
@@ -48,13 +48,15 @@ def profile(
     if slug is not None:
         entry = entry_of(context, slug)
         with download() as progress:
-            plan = profiling.plan(entry, dataset, data, progress)
-    found = profiling.take(path, plan, LocalSandbox())
+            plan = notebook.plan(entry, dataset, data, progress)
+    found = notebook.take(path, plan, LocalSandbox())
     _show(found)
     if html:
-        files.write_text(html, page.page(found.profile, f"Profile of {path.name}", found.reasons))
+        files.write_text(
+            html, profiling_html.page(found.profile, f"Profile of {path.name}", found.reasons)
+        )
     if json:
-        files.write_text(json, profiling.as_json(found))
+        files.write_text(json, notebook.as_json(found))
 
 
 def _show(found: Portrait) -> None:

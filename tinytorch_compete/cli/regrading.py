@@ -16,7 +16,7 @@ from tinytorch_compete.cli.folder import Final, Folder, options, stored
 from tinytorch_compete.cli.showing import write_table
 from tinytorch_compete.cli.tables import console, say, table
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.leaderboard import data
+from tinytorch_compete.leaderboard import board
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.moves import Move
 from tinytorch_compete.participants import roster_file
@@ -59,7 +59,7 @@ def _published_facts(entry: Entry, folder: Path, final: bool) -> Challenge:
     """The facts of the leaderboard that was written last; today's if there is none."""
     try:
         path = folder / LEADERBOARD / f"{name(entry.slug, final)}.json"
-        return data.read(path).challenge
+        return board.read(path).challenge
     except StoreError:
         return entry.challenge
 

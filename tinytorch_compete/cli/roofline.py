@@ -8,8 +8,8 @@ from rich.progress import Progress
 from rich.text import Text
 
 from tinytorch_compete.cli.tables import console, errors, table
-from tinytorch_compete.profile import roof
-from tinytorch_compete.profile.roof import Rate, Roof
+from tinytorch_compete.profiling import roofline
+from tinytorch_compete.profiling.roofline import Rate, Roof
 
 LEAST, MOST = -4, 10  # intensities of the picture: from 2**-4 to 2**10 flop/byte
 COLUMN = 4  # characters for each doubling of the intensity
@@ -20,12 +20,12 @@ MARKS = {"float32": "●", "float64": "○"}
 
 def show() -> None:
     """Print this machine's roof, measured now if it wasn't before."""
-    found = roof.kept()
+    found = roofline.kept()
     if found is None:
         with Progress(console=errors, transient=True) as progress:
             progress.add_task("measuring one core", total=None)
-            found = roof.measure()
-        roof.keep(found)
+            found = roofline.measure()
+        roofline.keep(found)
     console.print(_figures(found))
     console.print()
     console.print("\n".join(picture(found)), markup=False, highlight=False)
@@ -78,6 +78,6 @@ def _words(found: Roof) -> list[str]:
         f"\nRidge points: {ridges[0]:.1f} flop/byte in float32, {ridges[1]:.1f} in float64. Code "
         "that does less for each byte it moves waits for memory; code that does more, for "
         "arithmetic.",
-        f"{found.machine}; {found.measured_at:%Y-%m-%d %H:%M} UTC, kept in {roof.place()}. "
+        f"{found.machine}; {found.measured_at:%Y-%m-%d %H:%M} UTC, kept in {roofline.place()}. "
         "Delete that file to measure again.",
     ]

@@ -11,16 +11,17 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from tinytorch_compete import advising, profiling
-from tinytorch_compete.advice import cells, choosing
 from tinytorch_compete.cli.challenges import entry_of
 from tinytorch_compete.cli.tables import console, download, plain
+from tinytorch_compete.feedback import suggestion_cells
 from tinytorch_compete.model import Advice, Autopsy, Insight, Moment, Profile
-from tinytorch_compete.profile import view
-from tinytorch_compete.profile.report import lines_of
+from tinytorch_compete.profiling import notebook as profiling_notebook
+from tinytorch_compete.profiling import view
+from tinytorch_compete.profiling.report import lines_of
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook
 from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.suggestions import selection, suggest
 
 LONGEST = 60  # characters of a line of code in a sentence
 
@@ -39,10 +40,10 @@ def insights(
     notebook.read(path)
     entry = entry_of(context, slug)
     with download() as progress:
-        plan = profiling.plan(entry, dataset, data, progress)
+        plan = profiling_notebook.plan(entry, dataset, data, progress)
     with tempfile.TemporaryDirectory() as folder:
-        work = Submission("you", path, profiling.code_beside(path, Path(folder)))
-        graded = advising.grade(plan, work, LocalSandbox())
+        work = Submission("you", path, profiling_notebook.code_beside(path, Path(folder)))
+        graded = suggest.grade(plan, work, LocalSandbox())
     if graded.result.message:  # findings are of code that may not have run to its end
         said = f"{graded.result.verdict}: {graded.result.message}"
         console.print(plain(said), markup=False, highlight=False)
@@ -52,15 +53,15 @@ def insights(
 
 def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
     if advice.autopsy:
-        _say(f"Out of memory. {cells.autopsy_text(advice.autopsy)}", "bold")
+        _say(f"Out of memory. {suggestion_cells.autopsy_text(advice.autopsy)}", "bold")
         if advice.profile and advice.profile.moment:
             _held(advice.autopsy, advice.profile, advice.profile.moment)
         if fits := advice.autopsy.fits:
             number = advice.insights.index(fits) + 1
-            _say(f"It fits with one change: {choosing.where(fits)}, number {number} here.", "bold")
+            _say(f"It fits with one change: {selection.where(fits)}, number {number} here.", "bold")
     if advice.note:
         _say(advice.note, "yellow")
-    shown = advice.insights if everything else advice.insights[: choosing.AT_FIRST]
+    shown = advice.insights if everything else advice.insights[: selection.AT_FIRST]
     for number, insight in enumerate(shown, 1):
         _print(number, insight, more, diff)
     if left := len(advice.insights) - len(shown):
@@ -73,20 +74,20 @@ def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
 
 def _held(autopsy: Autopsy, profile: Profile, moment: Moment) -> None:
     """What was alive when the cap was passed, by the lines that had made it."""
-    held = cells.largest_held(autopsy, moment)
-    when = cells.when_held(autopsy, moment)
-    _say(f"{when} The lines that had made them:" if held else cells.ELSEWHERE)
+    held = suggestion_cells.largest_held(autopsy, moment)
+    when = suggestion_cells.when_held(autopsy, moment)
+    _say(f"{when} The lines that had made them:" if held else suggestion_cells.ELSEWHERE)
     for row in held:
         text = lines_of(profile.sources.get(row.source, ""))[row.line - 1].strip()
         text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
         _say(f"  {view.mib(row.mib)} MiB: {view.title(row.source)}, line {row.line}: {text}")
-    if steps := cells.where_then(moment):
+    if steps := suggestion_cells.where_then(moment):
         _say(f"Your code was then on {steps}.")
 
 
 def _print(number: int, insight: Insight, more: bool, diff: bool) -> None:
-    head = choosing.gained(insight.trial) if insight.trial else "not tried"
-    title = Text(f"{number}. {plain(choosing.where(insight))}: ", "bold")
+    head = selection.gained(insight.trial) if insight.trial else "not tried"
+    title = Text(f"{number}. {plain(selection.where(insight))}: ", "bold")
     console.print(title.append(head, "green" if insight.trial else "dim"))
     _say(insight.look)
     if more:

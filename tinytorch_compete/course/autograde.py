@@ -16,13 +16,13 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from tinytorch_compete import distribution, feedback
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.course import folder, plain, results, teamwork
+from tinytorch_compete.course import folder, plain, teamwork
 from tinytorch_compete.course.graded import add_checksums, graded_notebook
 from tinytorch_compete.course.teamwork import Places
 from tinytorch_compete.errors import Fault, PackError
+from tinytorch_compete.feedback import class_position, notebook, writer
 from tinytorch_compete.grading import batch
 from tinytorch_compete.grading.engine import LocalEngine
 from tinytorch_compete.grading.pipeline import Graded
@@ -135,7 +135,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         place = CompeteCourse(parent=self).place(Path(converter.coursedir.root))
         known = roster_file.read(place, facts["assignment"])
         made = add_checksums(graded_notebook(plan, graded, known), checksums)
-        feedback.with_class(made, section)
+        notebook.with_class(made, section)
         if known.teams:
             made = self._level(made, plan, converter.coursedir, facts["student"], checksums)
         return made, resources
@@ -195,7 +195,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         made: list[Graded] = []
 
         def keep(graded: Graded) -> None:
-            results.write_feedback(plan, graded, place)
+            writer.write_feedback(plan, graded, place)
             made.append(graded)
 
         kept = Store(place / DATABASE)
@@ -212,8 +212,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             feedback_path(place, result.identity),
             roster.sharing(known, slug, latest),
         )
-        results.place_in_class(entry.challenge, result, others, path, allowed=True)
-        return plan, made[0], distribution.section(entry.challenge, result, others)
+        writer.place_in_class(entry.challenge, result, others, path, allowed=True)
+        return plan, made[0], class_position.section(entry.challenge, result, others)
 
 
 def places(coursedir: CourseDirectory, slug: str) -> Places:

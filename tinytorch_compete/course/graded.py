@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.challenges.release import student_version
-from tinytorch_compete.course import results
 from tinytorch_compete.errors import Fault
+from tinytorch_compete.feedback import writer
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.participants.roster import Roster
@@ -34,7 +34,7 @@ def graded_notebook(plan: Plan, graded: Graded, known: Roster) -> NotebookNode:
     if graded.result.points is None:
         raise Fault(graded.result.message)
     executed = graded.run.notebook if graded.run else student_version(plan.master)
-    made = results.feedback_of(plan, graded, executed, known)
+    made = writer.feedback_of(plan, graded, executed, known)
     made.cells[0].source += f"\n\n{STYLE}"
     earned = {cell.grade_id: cell for cell in graded.result.cells}
     for cell in made.cells:

@@ -12,10 +12,10 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Grade, Gradebook, MissingEntry
 
-from tinytorch_compete import feedback, returned
-from tinytorch_compete.course import results
 from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
 from tinytorch_compete.errors import StoreError
+from tinytorch_compete.feedback import notebook as feedback_notebook
+from tinytorch_compete.feedback import record, writer
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
@@ -49,8 +49,8 @@ def mark(copy: NotebookNode, plan: Plan, result: Result, own: bool, known: Roste
         if (name := notebook.grade_id(cell)) in earned:
             score(cell, earned[name], plan.points[name])
     if not own:
-        feedback.with_class(copy, "")
-        first = results.team_feedback(plan, result, known).cells[0]
+        feedback_notebook.with_class(copy, "")
+        first = writer.team_feedback(plan, result, known).cells[0]
         first.id, first.metadata["tinytorch_compete"] = CELL, {"feedback": CELL}
         copy.cells.insert(0, first)
     return copy
@@ -103,7 +103,7 @@ def points(plan: Plan, result: Result) -> dict[str, float]:
 
 
 def _is_final(copy: Path) -> bool:
-    told = returned.read(copy)
+    told = record.read(copy)
     return told is not None and told.final
 
 
@@ -122,7 +122,7 @@ def _keep(path: Path, text: str, submitted: Path) -> None:
 
 def _take_back(gradebook: Gradebook, plan: Plan, student: str, path: Path) -> None:
     """Remove the row and the copy of who left a team and had its points alone."""
-    told = returned.read(path)
+    told = record.read(path)
     if told is None or told.final != plan.final or _has_own(path):
         return
     with contextlib.suppress(MissingEntry):  # removed by a call that was ended here

@@ -6,9 +6,9 @@
 
 from tinytorch_compete.insights.finder import find
 from tinytorch_compete.insights.finding import Facts
+from tinytorch_compete.insights.registry import ABOUT_LEARNING, ABOUT_MEMORY, DETECTORS
 from tinytorch_compete.insights.rewriting.changes import diff, rewrite
-from tinytorch_compete.insights.table import ABOUT_LEARNING, ABOUT_MEMORY, DETECTORS
-from tinytorch_compete.insights.trying import (
+from tinytorch_compete.insights.trials import (
     Measurement,
     equal,
     gain,

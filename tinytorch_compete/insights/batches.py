@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.arrays import ELEMENTWISE, REDUCTIONS
+from tinytorch_compete.insights.dtype_inference import ELEMENTWISE, REDUCTIONS
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.steps import descends, takes_step
+from tinytorch_compete.insights.optimiser_steps import descends, takes_step
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     arguments,

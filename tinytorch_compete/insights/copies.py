@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.arrays import dtype, dtype_named, is_fresh
+from tinytorch_compete.insights.dtype_inference import dtype, dtype_named, is_fresh
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (

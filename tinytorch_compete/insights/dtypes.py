@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.arrays import creates_double, dtype, dtype_named
+from tinytorch_compete.insights.dtype_inference import creates_double, dtype, dtype_named
 from tinytorch_compete.insights.finding import Facts, Finding
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping
 
 from tinytorch_compete.insights.finding import Detector, Facts, Finding
-from tinytorch_compete.insights.table import DETECTORS
+from tinytorch_compete.insights.registry import DETECTORS
 from tinytorch_compete.model import Insight, Profile
 from tinytorch_compete.source.code import Code, read
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.steps import descends
+from tinytorch_compete.insights.optimiser_steps import descends
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     assignments,

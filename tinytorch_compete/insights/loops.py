@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.nests import is_product, kind, nests
+from tinytorch_compete.insights.loop_nests import is_product, kind, nests
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import shown
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.arrays import REDUCTIONS, dtype, is_fresh, passes
+from tinytorch_compete.insights.dtype_inference import REDUCTIONS, dtype, is_fresh, passes
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.steps import factors, taken_off
+from tinytorch_compete.insights.optimiser_steps import factors, taken_off
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import dotted, line, method, names, number, shown
 

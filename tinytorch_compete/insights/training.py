@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tinytorch_compete.insights.batches import trains
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.steps import descends, takes_step
+from tinytorch_compete.insights.optimiser_steps import descends, takes_step
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     assignments,

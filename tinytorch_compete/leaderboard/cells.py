@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.leaderboard.board import Board
 from tinytorch_compete.model import Challenge
 from tinytorch_compete.results.figures import FEWEST, format_figure
 from tinytorch_compete.util.stats import CONFIDENCE
 
 LOAD = """\
-from tinytorch_compete import ranking
-from tinytorch_compete.leaderboard import data, pictures, tables
+from tinytorch_compete.leaderboard import board, charts, ranking, tables
 from tinytorch_compete.results.figures import FEWEST
 
 ME = {me!r}  # your handle, such as "swift-heron-042", to see where you are
 
-BOARD = data.read("{name}.json")
+BOARD = board.read("{name}.json")
 CHALLENGE = BOARD.challenge
 rows = ranking.board(CHALLENGE, BOARD.newest)  # order, tie groups, intervals: from raw samples
-me = data.find(rows, ME)
+me = board.find(rows, ME)
 ranked = [row for row in rows if not row.withdrawn]
 large = len(ranked) >= FEWEST\
 """
@@ -46,18 +45,18 @@ for table in tables.ranked(CHALLENGE, rows, me):
 """
 
 PARETO = """\
-if len(pictures.trade(CHALLENGE)) < 2:
+if len(charts.trade(CHALLENGE)) < 2:
     print("Memory alone decides here: there is nothing to trade it for.")
 elif ranked:
-    display(pictures.pareto(CHALLENGE, ranked, me))
-    display(tables.front(CHALLENGE, ranked, pictures.trade(CHALLENGE)))
+    display(charts.pareto(CHALLENGE, ranked, me))
+    display(tables.front(CHALLENGE, ranked, charts.trade(CHALLENGE)))
 else:
     print("Nobody is ranked yet.")\
 """
 
 DISTRIBUTION = """\
 if large:
-    display(pictures.distribution(CHALLENGE, ranked, me))
+    display(charts.distribution(CHALLENGE, ranked, me))
 else:
     print(f"Fewer than {FEWEST} submissions are ranked: a picture would show who is who.")
 display(tables.tiers(BOARD, rows))\
@@ -65,7 +64,7 @@ display(tables.tiers(BOARD, rows))\
 
 PROGRESS = """\
 if len({attempt.day for attempt in BOARD.history}) > 1:
-    display(pictures.progress(CHALLENGE, BOARD.history))
+    display(charts.progress(CHALLENGE, BOARD.history))
 elif BOARD.history:
     print("All were graded on one day: there is no progress to show yet.")
 if BOARD.history:

@@ -15,10 +15,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import ranking
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.leaderboard import cells, data, page
-from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.leaderboard import board as boards
+from tinytorch_compete.leaderboard import cells, ranking
+from tinytorch_compete.leaderboard import html as leaderboard_html
+from tinytorch_compete.leaderboard.board import Board
 from tinytorch_compete.util import files
 
 EXECUTION_S = 300
@@ -31,9 +32,9 @@ def publish(board: Board, folder: Path, *, html: bool = False, me: str = "") -> 
     the notebook first. Raises ``StoreError`` if they can't be written or nobody has that handle,
     and ``Fault`` if the notebook can't be executed.
     """
-    data.find(ranking.board(board.challenge, board.newest), me)
+    boards.find(ranking.board(board.challenge, board.newest), me)
     table = folder / f"{board.name}.json"
-    files.write_text(table, data.encode(board))
+    files.write_text(table, boards.encode(board))
     notebook = v4.new_notebook(
         cells=cells.cells(board, me),
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -45,7 +46,7 @@ def publish(board: Board, folder: Path, *, html: bool = False, me: str = "") -> 
     if html:
         written.append(folder / f"{board.name}.html")
         title = f"{board.challenge.title}: {'final' if board.final else 'public'} leaderboard"
-        files.write_text(written[-1], page.page(notebook, title))
+        files.write_text(written[-1], leaderboard_html.page(notebook, title))
     return written
 
 

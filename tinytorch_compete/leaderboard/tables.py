@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tinytorch_compete import ranking
-from tinytorch_compete.leaderboard.data import Board
+from tinytorch_compete.leaderboard import ranking
+from tinytorch_compete.leaderboard.board import Board
+from tinytorch_compete.leaderboard.ranking import Row
 from tinytorch_compete.model import Challenge, Metric
-from tinytorch_compete.ranking import Row
 from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.timing import noise
 from tinytorch_compete.util import stats

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import copy
-import itertools
 import json
-import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +14,10 @@ from nbformat import NotebookNode, v4, validator
 
 from tinytorch_compete.errors import Fault, NotebookError
 from tinytorch_compete.model import MIB
-from tinytorch_compete.sandbox.contract import KEPT_MEDIA
 from tinytorch_compete.util.text import clean
 
 MAX_NOTEBOOK_MIB = 20
 MAX_CELLS = 2000
-BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"  # nbgrader's marks
 # What a student says to this package from a notebook; nothing is lost if it isn't run.
 OURS = ("%load_ext tinytorch_compete", "%compete")
 
@@ -196,81 +190,3 @@ def _kernel_metadata() -> dict[str, Any]:
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
     }
-
-
-def without_hidden_tests(notebook: NotebookNode) -> NotebookNode:
-    """A copy without the hidden part of any cell, and without what such a cell printed."""
-    notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        shown = _without_hidden(cell.source)
-        if shown != cell.source:
-            cell.source = shown.rstrip("\n")
-            if cell.cell_type == "code":
-                cell.outputs = []
-    return notebook
-
-
-def _without_hidden(source: str) -> str:
-    """A text without what stands between the marks; a mark that no other ends hides nothing."""
-    kept: list[str] = []
-    held: list[str] = []
-    for line in source.split("\n"):
-        start = line.lstrip(" \t")
-        if held or start.startswith(BEGIN_HIDDEN):
-            held.append(line)
-            if start.startswith(END_HIDDEN):
-                held.clear()
-        else:
-            kept.append(line)
-    return "\n".join([*kept, *held])
-
-
-def with_plain_outputs(notebook: NotebookNode) -> NotebookNode:
-    """A copy in which outputs are text, tracebacks and PNG pictures: nothing that runs or links."""
-    notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = list(_joined(list(_plain(cell.outputs))))
-            cell.execution_count = None
-    return notebook
-
-
-def _is_png(text: Any) -> bool:
-    """Whether a text is a PNG picture in base 64, and nothing that would leave its attribute."""
-    try:
-        data = base64.b64decode(re.sub(r"\s", "", text), validate=True)
-    except (TypeError, ValueError):
-        return False
-    return data.startswith(b"\x89PNG\r\n\x1a\n")
-
-
-def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
-    """The outputs with neighbouring pieces of one stream put together."""
-    kinds = lambda output: (output.get("output_type"), output.get("name"))  # noqa: E731
-    for (kind, name), group in itertools.groupby(outputs, kinds):
-        if kind == "stream":
-            text = "".join(str(output.get("text")) for output in group)
-            yield v4.new_output("stream", name=str(name), text=text)
-        else:
-            yield from group
-
-
-def _plain(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
-    for output in outputs:
-        kind = output.get("output_type")
-        if kind in ("display_data", "execute_result"):
-            data = {key: output.data[key] for key in KEPT_MEDIA if key in output.get("data", {})}
-            if not _is_png(data.get("image/png")):
-                data.pop("image/png", None)
-            if data:
-                yield v4.new_output("display_data", data)
-        elif kind == "error":
-            yield v4.new_output(
-                "error",
-                ename=str(output.get("ename")),
-                evalue=str(output.get("evalue")),
-                traceback=[str(line) for line in output.get("traceback", [])],
-            )
-        elif kind == "stream":
-            name = "stderr" if output.get("name") == "stderr" else "stdout"
-            yield v4.new_output("stream", name=name, text=str(output.get("text")))

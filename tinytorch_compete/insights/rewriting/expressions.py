@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from tinytorch_compete.insights import copies, dtypes, graph, losses
-from tinytorch_compete.insights.arrays import creates_double, dtype
+from tinytorch_compete.insights.dtype_inference import creates_double, dtype
 from tinytorch_compete.insights.rewriting import edits
 from tinytorch_compete.insights.rewriting.edits import Edit
 from tinytorch_compete.source.code import Code

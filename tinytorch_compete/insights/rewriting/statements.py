@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tinytorch_compete.insights import hygiene, memory
+from tinytorch_compete.insights import memory, repeated_work
 from tinytorch_compete.insights.rewriting import edits
 from tinytorch_compete.insights.rewriting.edits import Edit
 from tinytorch_compete.source.code import Code
@@ -20,7 +20,7 @@ def loop_constant(code: Code, lines: set[int]) -> Iterator[Edit]:
         if not isinstance(loop, (ast.For, ast.While)):
             continue
         done: list[ast.stmt] = []
-        for node in hygiene.constants(code, loop):
+        for node in repeated_work.constants(code, loop):
             statement = code.statement(node)
             if line(node) in lines and statement not in done:
                 done.append(statement)
@@ -70,7 +70,7 @@ def print_hot_loop(code: Code, lines: set[int]) -> Iterator[Edit]:
         if isinstance(node, ast.Call) and node.lineno in lines and dotted(node.func) == "print":
             statement = code.statement(node)
             loops = code.loops(node)
-            if loops and hygiene.printed(code, node) and statement in loops[0].body:
+            if loops and repeated_work.printed(code, node) and statement in loops[0].body:
                 yield from _moved_out(code, loops[0], [statement])
 
 

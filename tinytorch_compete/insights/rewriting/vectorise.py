@@ -6,7 +6,7 @@ import ast
 import copy
 from collections.abc import Iterator, Sequence
 
-from tinytorch_compete.insights.arrays import ELEMENTWISE
+from tinytorch_compete.insights.dtype_inference import ELEMENTWISE
 from tinytorch_compete.insights.rewriting import edits
 from tinytorch_compete.insights.rewriting.edits import Edit
 from tinytorch_compete.source.code import Code

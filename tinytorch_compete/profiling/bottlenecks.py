@@ -23,9 +23,9 @@ from __future__ import annotations
 import math
 
 from tinytorch_compete.model import LineCost, Operands, Profile, Reason
-from tinytorch_compete.profile import operations, roof, view
-from tinytorch_compete.profile.operations import Work
-from tinytorch_compete.profile.roof import Precision, Roof
+from tinytorch_compete.profiling import operations, roofline, view
+from tinytorch_compete.profiling.operations import Work
+from tinytorch_compete.profiling.roofline import Precision, Roof
 from tinytorch_compete.source.code import read
 
 MOSTLY_CALLS = 0.5
@@ -41,7 +41,7 @@ TITLE = "Why the hottest lines cost what they cost"
 
 def here(profile: Profile) -> tuple[Reason, ...] | None:
     """The reasons under the roof of this machine; ``None`` if it wasn't measured."""
-    measured = roof.kept()
+    measured = roofline.kept()
     return None if measured is None else tuple(reasons(profile, measured))
 
 

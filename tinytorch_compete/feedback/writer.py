@@ -9,8 +9,8 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete import distribution, feedback, returned
 from tinytorch_compete.errors import StoreError
+from tinytorch_compete.feedback import class_position, notebook, record
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Challenge, Result
@@ -34,7 +34,7 @@ def feedback_of(
     surplus = graded.assembly.surplus if graded.assembly else 0
     handle = roster.shown_name(known, slug, student, plan.secret, result.handle)
     note = roster.note(known, student)
-    return feedback.make(plan.challenge, result, executed, surplus, handle, graded.advice, note)
+    return notebook.make(plan.challenge, result, executed, surplus, handle, graded.advice, note)
 
 
 def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
@@ -58,15 +58,15 @@ def place_in_class(
     A file that tells of another result, such as of a fault since, loses what it said of the class;
     one of the other grading, public or final, stays as it is. Raises ``StoreError``.
     """
-    told = returned.read(path)
+    told = record.read(path)
     if told is None or told.final != result.identity.final:
         return
-    if not (allowed or feedback.CLASS_TITLE in path.read_text("utf-8")):
+    if not (allowed or notebook.CLASS_TITLE in path.read_text("utf-8")):
         return
     same = told.graded_at == result.graded_at
-    section = distribution.section(challenge, result, latest) if allowed and same else ""
+    section = class_position.section(challenge, result, latest) if allowed and same else ""
     made = nbformat.read(path, 4)
-    if feedback.with_class(made, section):
+    if notebook.with_class(made, section):
         write_notebook(path, made, path.stat().st_mode & 0o777)
 
 
@@ -92,7 +92,7 @@ def team_feedback(plan: Plan, result: Result, known: Roster) -> NotebookNode:
     """What a student is told of a teammate's result that counts: the summary alone."""
     slug, student = result.identity.challenge, result.identity.student
     handle = roster.shown_name(known, slug, student, plan.secret)
-    return feedback.make(
+    return notebook.make(
         plan.challenge, result, None, handle=handle, note=f"{roster.note(known, student)} {SENT}"
     )
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import ranking
 from tinytorch_compete.errors import StoreError
+from tinytorch_compete.leaderboard import ranking
+from tinytorch_compete.leaderboard.ranking import Attempt, Row
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.participants import roster as rosters
 from tinytorch_compete.participants.roster import Competitor, Roster
-from tinytorch_compete.ranking import Attempt, Row
 from tinytorch_compete.results import conditions as results_conditions
 from tinytorch_compete.results.figures import FEWEST
 

@@ -20,7 +20,6 @@ import psutil
 from nbformat import NotebookNode
 
 from tinytorch_compete import insights
-from tinytorch_compete.advice import choosing
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.pipeline import Graded
@@ -37,10 +36,12 @@ from tinytorch_compete.model import (
     Trial,
     Verdict,
 )
-from tinytorch_compete.profile import reasons, taking
+from tinytorch_compete.profiling import bottlenecks
+from tinytorch_compete.profiling import run as profiling_run
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions.notebook import grade_id
 from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.suggestions import selection
 from tinytorch_compete.util.files import copy_sent
 
 MOST_TRIED = 6
@@ -64,7 +65,7 @@ class Bench:
     @property
     def sources(self) -> dict[str, str]:
         """The student's sources, by the names that a profile gives them."""
-        return taking.texts(self.notebook, self.work.folder)
+        return profiling_run.texts(self.notebook, self.work.folder)
 
     def run(self, source: str = "", changed: str = "") -> Run:
         """Run it once, without a profiler; with ``source`` changed if one is named."""
@@ -72,7 +73,7 @@ class Bench:
             return self.sandbox.run(
                 notebook,
                 self.limits,
-                taking.once(self.plan.inputs[0]),
+                profiling_run.once(self.plan.inputs[0]),
                 files=files,
                 data=self.plan.exams[0].data.folder,
                 reference=self.plan.reference,
@@ -107,7 +108,7 @@ def advise(
     work: Submission,
     graded: Graded,
     sandbox: Sandbox,
-    profiler: Profiler = taking.run,
+    profiler: Profiler = profiling_run.run,
 ) -> Advice:
     """The advice on one graded submission; what fails on our side is one line of it.
 
@@ -131,14 +132,14 @@ def _advice(bench: Bench, graded: Graded, profiler: Profiler) -> Advice:
     found = insights.find(
         profile or bench.sources, Facts(_outputs(graded.run), bench.limits.threads)
     )
-    candidates = choosing.candidates(found, bench.sources, MOST_TRIED)
+    candidates = selection.candidates(found, bench.sources, MOST_TRIED)
     over = verdict == Verdict.OVER_MEMORY
     before = bench.run() if over or (profile and candidates) else None
     tried = _tried(bench, before, candidates) if before and _ended(before) else {}
     left = (i for i in (tried.get(i, i) for i in found) if i is not None)
-    kept = choosing.ordered(left, verdict)
+    kept = selection.ordered(left, verdict)
     autopsy = _autopsy(bench, graded, before, kept) if over and before else None
-    explained = (reasons.here(profile) if profile else None) or ()
+    explained = (bottlenecks.here(profile) if profile else None) or ()
     return Advice(profile, kept, autopsy, note, explained)
 
 
@@ -157,7 +158,7 @@ def _profile(bench: Bench, profiler: Profiler, verdict: Verdict) -> tuple[Profil
     """The profile, or why there is none."""
     limits = bench.limits
     if verdict == Verdict.OVER_TIME:  # profiling has its own surcharge, which is larger
-        limits = msgspec.structs.replace(limits, wall_s=limits.wall_s / taking.SLOWER)
+        limits = msgspec.structs.replace(limits, wall_s=limits.wall_s / profiling_run.SLOWER)
     exam, plan = bench.plan.inputs[0], bench.plan
     where = (bench.work.folder, plan.exams[0].data.folder, plan.reference)
     cap_mib = plan.limits.memory_mib if verdict == Verdict.OVER_MEMORY else 0
@@ -198,7 +199,7 @@ def _trial(bench: Bench, before: Run, source: str, changed: str) -> Trial:
         if not gained or (pair > 1 and worth_showing(trial)):
             break
         after = bench.run(source, changed)
-        trial = choosing.lowest(trial, _compared(bench.run(), after))
+        trial = selection.lowest(trial, _compared(bench.run(), after))
     return trial
 
 
@@ -212,7 +213,7 @@ def _autopsy(bench: Bench, graded: Graded, before: Run, found: tuple[Insight, ..
     cap_mib, room_mib = graded.result.identity.limits.memory_mib, bench.limits.memory_mib
     more = before.verdict == Verdict.OVER_MEMORY
     need_mib = 0.0 if room_mib == cap_mib else room_mib if more else before.peak_mib
-    fits = next((i for i in choosing.smallest_first(found) if _fits(bench, before, i)), None)
+    fits = next((i for i in selection.smallest_first(found) if _fits(bench, before, i)), None)
     helped = sum(insight.trial is not None for insight in found)
     return Autopsy(_reached(graded.run), cap_mib, need_mib, more, helped, fits)
 

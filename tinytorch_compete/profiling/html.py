@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from tinytorch_compete.model import Profile, Reason
-from tinytorch_compete.profile import view
-from tinytorch_compete.profile.reasons import TITLE, UNMEASURED
-from tinytorch_compete.profile.view import Row, Section
+from tinytorch_compete.profiling import view
+from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED
+from tinytorch_compete.profiling.view import Row, Section
 
 HOTTEST = 5  # lines of each list at the top
 FACTS = (

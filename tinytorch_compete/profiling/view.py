@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import msgspec
 
 from tinytorch_compete.model import CellCost, LineCost, Profile
-from tinytorch_compete.profile.report import lines_of
+from tinytorch_compete.profiling.report import lines_of
 
 HOT = 0.02  # of the run's time or of its highest peak: below both a line isn't hot
 CONTEXT = 1  # lines shown around a hot one

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tinytorch_compete.insights import outputs
 from tinytorch_compete.insights.finding import Facts, Finding
-from tinytorch_compete.insights.steps import descends, factors, taken_off
+from tinytorch_compete.insights.optimiser_steps import descends, factors, taken_off
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     arguments,

@@ -12,8 +12,8 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import CellCost, Inputs, Limits, Profile, Run, Timed
-from tinytorch_compete.profile.operations import watched
-from tinytorch_compete.profile.report import parse
+from tinytorch_compete.profiling.operations import watched
+from tinytorch_compete.profiling.report import parse
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions.notebook import grade_id, is_grading
 from tinytorch_compete.util.files import is_sent

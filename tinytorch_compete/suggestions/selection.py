@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from tinytorch_compete import insights
 from tinytorch_compete.insights import gain
 from tinytorch_compete.model import Insight, Profile, Trial, Verdict
-from tinytorch_compete.profile import view
+from tinytorch_compete.profiling import view
 
 AT_FIRST = 3
 

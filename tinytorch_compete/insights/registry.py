@@ -9,11 +9,11 @@ from tinytorch_compete.insights import (
     datasets,
     dtypes,
     graph,
-    hygiene,
+    learning_dynamics,
     loops,
     losses,
     memory,
-    pace,
+    repeated_work,
     training,
 )
 from tinytorch_compete.insights.finding import Detector
@@ -58,14 +58,14 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("unread-cache", backward.unread_cache),
     Detector("revisiting-backward", backward.revisiting_backward),
     Detector("gradients-kept", graph.gradients_kept, LEARNING),
-    Detector("loop-constant", hygiene.loop_constant),
-    Detector("print-hot-loop", hygiene.print_hot_loop),
-    Detector("threads", hygiene.threads),
+    Detector("loop-constant", repeated_work.loop_constant),
+    Detector("print-hot-loop", repeated_work.print_hot_loop),
+    Detector("threads", repeated_work.threads),
     Detector("one-hot", losses.one_hot),
     Detector("exp-shift", losses.exp_shift, LEARNING),
     Detector("evaluate-often", training.evaluate_often),
     Detector("unshuffled", training.unshuffled, LEARNING),
-    Detector("learning-rate", pace.learning_rate, LEARNING),
-    Detector("dead-relu", pace.dead_relu, LEARNING),
+    Detector("learning-rate", learning_dynamics.learning_rate, LEARNING),
+    Detector("dead-relu", learning_dynamics.dead_relu, LEARNING),
 )
 ABOUT_LEARNING = frozenset(one.name for one in DETECTORS if one.about == LEARNING)

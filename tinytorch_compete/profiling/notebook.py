@@ -17,7 +17,8 @@ from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Inputs, Limits, Profile, Reason, Timed, Verdict
-from tinytorch_compete.profile import reasons, taking, view
+from tinytorch_compete.profiling import bottlenecks, view
+from tinytorch_compete.profiling import run as profiling_run
 from tinytorch_compete.sandbox import interruptible
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import notebook
@@ -70,10 +71,10 @@ def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> Portrait:
             made = notebook.assemble(plan.master, found).notebook
             limits, inputs = plan.limits, plan.inputs[0]
         profile, run = interruptible.apart(
-            lambda: taking.run(sandbox, made, limits, inputs, code, where), sandbox
+            lambda: profiling_run.run(sandbox, made, limits, inputs, code, where), sandbox
         )
     failure = "" if run.verdict == Verdict.OK else _failure(profile, run.message)
-    return Portrait(profile, reasons.here(profile), failure)
+    return Portrait(profile, bottlenecks.here(profile), failure)
 
 
 def _failure(profile: Profile, message: str) -> str:

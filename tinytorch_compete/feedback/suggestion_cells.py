@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tinytorch_compete.advice import choosing
 from tinytorch_compete.model import Advice, Autopsy, Held, Insight, Moment, Profile, Reason, Step
-from tinytorch_compete.profile import table, view
-from tinytorch_compete.profile.reasons import TITLE
-from tinytorch_compete.profile.report import lines_of
+from tinytorch_compete.profiling import markdown, view
+from tinytorch_compete.profiling.bottlenecks import TITLE
+from tinytorch_compete.profiling.report import lines_of
 from tinytorch_compete.rendering.markdown import escape, fence, row_of, sentence
+from tinytorch_compete.suggestions import selection
 
 LARGEST, DEEPEST = 5, 3
 SUGGESTIONS = "suggestions"  # the cell on what to try
@@ -47,7 +47,7 @@ def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
     if profile is None:
         parts.append(UNSEEN)
     elif moment is None:  # this machine's backend sees no blocks
-        rows = choosing.largest(profile, LARGEST)
+        rows = selection.largest(profile, LARGEST)
         if rows:
             parts += ["These lines held the most while they ran, largest first:", _peaks(rows)]
         if max((row.peak_mib for _, row in rows), default=0.0) < autopsy.need_mib / 2:
@@ -122,8 +122,8 @@ def _most(moment: Moment, count: int) -> list[Held]:
 def _way_out(autopsy: Autopsy) -> str:
     if autopsy.fits and autopsy.fits.trial:
         return (
-            f"**It fits with one change:** {escape(choosing.where(autopsy.fits))}, "
-            f"{choosing.gained(autopsy.fits.trial)}. With it your code ran to its end under the "
+            f"**It fits with one change:** {escape(selection.where(autopsy.fits))}, "
+            f"{selection.gained(autopsy.fits.trial)}. With it your code ran to its end under the "
             "cap. Which change that is stands below, under *What to try*."
         )
     if autopsy.helped:
@@ -135,16 +135,16 @@ def _table(profile: Profile, held: Sequence[Held]) -> str:
     lines = [row_of(["where", "line", "MiB"]), "|---|---|---:|"]
     for row in held:
         text = lines_of(profile.sources.get(row.source, ""))[row.line - 1]
-        where = table.place(row.source, row.line)
-        lines.append(row_of([where, table.code(text), view.mib(row.mib)]))
+        where = markdown.place(row.source, row.line)
+        lines.append(row_of([where, markdown.code(text), view.mib(row.mib)]))
     return "\n".join(lines)
 
 
 def _peaks(rows: Sequence[tuple[str, view.Row]]) -> str:
     lines = [row_of(["where", "line", "peak MiB"]), "|---|---|---:|"]
     for source, row in rows:
-        where = table.place(source, row.number)
-        lines.append(row_of([where, table.code(row.text), view.mib(row.peak_mib)]))
+        where = markdown.place(source, row.number)
+        lines.append(row_of([where, markdown.code(row.text), view.mib(row.peak_mib)]))
     return "\n".join(lines)
 
 
@@ -161,7 +161,7 @@ def _profile(advice: Advice) -> str:
             "called. Peak is above what was held when the line began; net is what it left behind, "
             "summed over its hits. ~ marks estimates. This was a run of its own, which is slower "
             f"than a plain one and ranks nobody. {view.untimed(profile)}".rstrip(),
-            table.markdown(profile),
+            markdown.markdown(profile),
             *_reasons(advice.reasons),
             *_timeline(profile),
             *(() if advice.autopsy else _makers(profile)),
@@ -219,8 +219,8 @@ def _curve(profile: Profile, top: float) -> str:
 
 
 def _suggestions(found: Sequence[Insight]) -> str:
-    found = choosing.ordered(found)[:MOST]
-    first, rest = found[: choosing.AT_FIRST], found[choosing.AT_FIRST :]
+    found = selection.ordered(found)[:MOST]
+    first, rest = found[: selection.AT_FIRST], found[selection.AT_FIRST :]
     parts = ["## What to try", _lead(found), *(_one(insight) for insight in first)]
     if rest:
         inside = "\n\n".join(_one(insight) for insight in rest)
@@ -238,9 +238,9 @@ def _lead(found: Sequence[Insight]) -> str:
 
 
 def _one(insight: Insight) -> str:
-    head = choosing.gained(insight.trial) if insight.trial else "not tried"
+    head = selection.gained(insight.trial) if insight.trial else "not tried"
     parts = [
-        f"### {escape(choosing.where(insight))}: {head}",
+        f"### {escape(selection.where(insight))}: {head}",
         sentence(insight.look),
         _folded(
             "why, and what to change",

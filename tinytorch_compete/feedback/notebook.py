@@ -5,8 +5,7 @@ from __future__ import annotations
 import nbformat
 from nbformat import NotebookNode, v4
 
-from tinytorch_compete import returned
-from tinytorch_compete.advice import cells as advice_cells
+from tinytorch_compete.feedback import outputs, record, suggestion_cells
 from tinytorch_compete.model import Advice, CellResult, Challenge, Result, Verdict
 from tinytorch_compete.rendering.markdown import escape, row_of
 from tinytorch_compete.results import figures
@@ -53,11 +52,11 @@ def make(
     """
     shown = v4.new_notebook()
     if executed is not None:
-        shown = notebook.with_plain_outputs(notebook.without_hidden_tests(executed))
+        shown = outputs.with_plain_outputs(outputs.without_hidden_tests(executed))
     by_id = {cell.grade_id: cell for cell in result.cells}
-    about = list(advice_cells.make(advice)) if advice else []
+    about = list(suggestion_cells.make(advice)) if advice else []
     cells = [_cell("summary", _summary(challenge, result, surplus, handle, note))]
-    cells[0].source += f"\n\n{AT_THE_END}" if advice_cells.SUGGESTIONS in dict(about) else ""
+    cells[0].source += f"\n\n{AT_THE_END}" if suggestion_cells.SUGGESTIONS in dict(about) else ""
     for cell in shown.cells:
         cells.append(cell)
         name = notebook.grade_id(cell)
@@ -106,7 +105,7 @@ def _summary(challenge: Challenge, result: Result, surplus: int, handle: str, no
             "",
             f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells.",
         ]
-    return "\n".join([*lines, "", returned.line(result, handle, note)])
+    return "\n".join([*lines, "", record.line(result, handle, note)])
 
 
 def _score(result: Result) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tinytorch_compete.profile.shapes import Array, Value, einsum, matmul, reduced, result, viewed
+from tinytorch_compete.profiling.shapes import Array, Value, einsum, matmul, reduced, result, viewed
 from tinytorch_compete.source.code import Code, read
 from tinytorch_compete.source.syntax import dotted
 

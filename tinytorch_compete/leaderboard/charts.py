@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from tinytorch_compete import ranking
+from tinytorch_compete.leaderboard import ranking
+from tinytorch_compete.leaderboard.ranking import Attempt, Row
 from tinytorch_compete.leaderboard.tables import letter
 from tinytorch_compete.model import Challenge, Metric
-from tinytorch_compete.ranking import Attempt, Row
 from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
 from tinytorch_compete.results.figures import declared, format_figure
 from tinytorch_compete.util import stats

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tinytorch_compete.model import Profile
-from tinytorch_compete.profile import view
-from tinytorch_compete.profile.view import Row
+from tinytorch_compete.profiling import view
+from tinytorch_compete.profiling.view import Row
 from tinytorch_compete.rendering.markdown import row_of
 
 FULL, WIDTH = "█", 8

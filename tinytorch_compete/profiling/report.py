@@ -19,7 +19,7 @@ from tinytorch_compete.model import (
     Profile,
     Step,
 )
-from tinytorch_compete.profile.operations import MOST_PATHS, watched
+from tinytorch_compete.profiling.operations import MOST_PATHS, watched
 
 MAX_LINES = 20_000
 MAX_SOURCES = 1000

@@ -1,0 +1,1 @@
+"""Profile a graded submission, try fixes in the sandbox, choose what to show."""
