@@ -10,8 +10,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from tinytorch_compete import magics
 from tinytorch_compete.errors import DataError
+from tinytorch_compete.jupyter import magics
 from tinytorch_compete.profiling import roofline
 from tinytorch_compete.profiling.roofline import Rate, Roof
 

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import checking, desk
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli import tables
 from tinytorch_compete.cli.app import run
@@ -20,13 +19,15 @@ from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.participants import registration
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
+from tinytorch_compete.student import check as student_check
+from tinytorch_compete.student import workspace
 from tinytorch_compete.wishes import Wishes
 
 
 @pytest.fixture
 def folder(entry: Entry, home: Path) -> Path:
     """A folder in which the challenge was joined and solved."""
-    desk.join(entry, home, Wishes())
+    workspace.join(entry, home, Wishes())
     write_answer(home / "mine")
     return home / "mine"
 
@@ -34,21 +35,21 @@ def folder(entry: Entry, home: Path) -> Path:
 def test_a_good_answer_is_told_its_points_and_what_was_not_checked(
     entry: Entry, folder: Path
 ) -> None:
-    panel = desk.check({"mine": entry}, folder, None, None, FakeSandbox())
+    panel = workspace.check({"mine": entry}, folder, None, None, FakeSandbox())
     assert "OK" in panel.title
     assert "public images" in panel.title
     assert any(line.startswith("Not checked: the hidden images") for line in panel.lines)
 
 
 def test_an_answer_that_was_not_begun_is_named(entry: Entry, home: Path) -> None:
-    desk.join(entry, home, Wishes())
-    panel = desk.check({"mine": entry}, home, "mine", None, FakeSandbox())
+    workspace.join(entry, home, Wishes())
+    panel = workspace.check({"mine": entry}, home, "mine", None, FakeSandbox())
     assert "ERROR, 0 of 10 points" in panel.title
     assert "Answer cells that are as you got them: predict." in panel.lines
 
 
 def test_a_check_asks_about_public_images_alone(entry: Entry, folder: Path) -> None:
-    plan = checking.plan(entry, registration.read(folder))
+    plan = student_check.plan(entry, registration.read(folder))
     (exam,) = plan.exams
     images, labels = exam.data.public()
     assert (exam.holdout[0] == images).all()
@@ -61,7 +62,7 @@ def test_it_runs_in_a_real_sandbox_under_the_challenges_own_caps(
     entry: Entry, folder: Path, real_sandbox: Sandbox
 ) -> None:
     write_answer(folder, GOLD.replace("    means", "    held = np.ones(10**9)\n    means"))
-    panel = desk.check({"mine": entry}, folder, None, None, real_sandbox)
+    panel = workspace.check({"mine": entry}, folder, None, None, real_sandbox)
     assert "OVER_MEMORY" in panel.title
 
 
@@ -77,7 +78,7 @@ def test_an_interruption_ends_the_run_and_leaves_nothing(
     started = time.monotonic()
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        desk.check({"mine": entry}, folder, None, None, walled_sandbox)
+        workspace.check({"mine": entry}, folder, None, None, walled_sandbox)
     assert time.monotonic() - started < entry.challenge.limits.wall_s
     assert list(marker.iterdir()) == []
     assert sorted(path for path in folder.rglob("*")) == before
@@ -95,7 +96,7 @@ def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        desk.check({"mine": entry}, folder, None, None, walled_sandbox, running=running)
+        workspace.check({"mine": entry}, folder, None, None, walled_sandbox, running=running)
     assert [limit for _, limit in told] == [30] * len(told)
     assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
     assert len(told) > 1
@@ -112,7 +113,7 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
     terminal = Console(force_terminal=True, force_interactive=True, width=100)
     monkeypatch.setattr(tables, "console", terminal)
     write_answer(folder, "while True: pass")
-    told = checking.check
+    told = student_check.check
 
     def check(plan, work, sandbox, running):  # type: ignore[no-untyped-def]
         def and_interrupt(seconds: float, limit: float) -> None:
@@ -122,7 +123,7 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
 
         return told(plan, work, sandbox, and_interrupt)
 
-    monkeypatch.setattr(checking, "check", check)
+    monkeypatch.setattr(student_check, "check", check)
     pack = str(entry.folder.parents[1])
     assert run(["--pack", pack, "check"], "tito compete") == 130
     said = capsys.readouterr()

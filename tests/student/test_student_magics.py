@@ -18,10 +18,10 @@ from nbformat import v4
 from student.conftest import GOLD, write_answer
 
 import tinytorch_compete
-from tinytorch_compete import magics
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
+from tinytorch_compete.jupyter import magics
 from tinytorch_compete.participants import registration
 from tinytorch_compete.profiling import roofline
 from tinytorch_compete.rendering.panel import Panel, as_html

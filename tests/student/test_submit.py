@@ -13,7 +13,7 @@ import pytest
 from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import desk, standing
+from tinytorch_compete import standing
 from tinytorch_compete.challenges.packs import Entry, read_challenge
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
@@ -23,6 +23,7 @@ from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results.store import Store
+from tinytorch_compete.student import workspace
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes
@@ -33,7 +34,7 @@ UTC = dt.UTC
 @pytest.fixture
 def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined and solved; the student is in it."""
-    desk.join(entry, home, Wishes())
+    workspace.join(entry, home, Wishes())
     write_answer(home / "mine")
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
@@ -79,7 +80,7 @@ def nbgrader(course: Path, *words: str) -> str:
 
 
 def submit(entry: Entry, folder: Path, to: Path | None = None) -> Panel:
-    panel = desk.submit({"mine": entry}, folder, None, None, to, lambda _: True)
+    panel = workspace.submit({"mine": entry}, folder, None, None, to, lambda _: True)
     assert panel is not None
     return panel
 
@@ -226,7 +227,7 @@ def test_an_exchange_that_refuses_in_its_log_alone_gives_no_receipt(
 def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path) -> None:
     drop = folder.parent / "drop"
     drop.mkdir()
-    desk.join(entry, folder, Wishes(to=drop))
+    workspace.join(entry, folder, Wishes(to=drop))
     submit(entry, folder)
     submit(entry, folder)
     (work,) = submission.find(drop, "mine")
@@ -246,7 +247,7 @@ def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
 
     monkeypatch.setattr(registration, "write", full)
     with pytest.raises(StoreError, match="No space left"):
-        desk.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+        workspace.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
     assert not list(inbox.rglob("*"))
 
 
@@ -264,7 +265,7 @@ def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
     monkeypatch.setattr(registration, "write", full_at_last)
     inbox = folder.parent / "inbox"
     inbox.mkdir()
-    receipt = desk.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+    receipt = workspace.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
     assert receipt is not None
     assert receipt.rows[0][0] == "sha256"
     assert "Sent, but this receipt isn't kept" in receipt.lines[-1]
@@ -286,7 +287,7 @@ def test_what_will_be_sent_is_shown_first_and_can_be_refused(entry: Entry, folde
         return False
 
     drop = folder.parent
-    assert desk.submit({"mine": entry}, folder, None, None, drop, refuse) is None
+    assert workspace.submit({"mine": entry}, folder, None, None, drop, refuse) is None
     assert "mine.ipynb" in [name for name, _ in shown[0].rows]
     assert f"To: {drop}" in shown[0].lines
     assert not (drop / exchange.username()).exists()

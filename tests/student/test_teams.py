@@ -10,7 +10,7 @@ import pytest
 from student.conftest import write_answer
 from test_roster import SIZE, result, said
 
-from tinytorch_compete import desk, standing
+from tinytorch_compete import standing
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import exchange
@@ -21,13 +21,14 @@ from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.student import workspace
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.wishes import Wishes
 
 
 def joined(entry: Entry, home: Path, **wishes: object) -> tuple[registration.Entrant, str]:
     """The entry after joining, and all that was said."""
-    panel = desk.join(entry, home, Wishes(**wishes))
+    panel = workspace.join(entry, home, Wishes(**wishes))
     return registration.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
 
 
@@ -126,7 +127,7 @@ def test_a_terminal_asks_once_and_only_what_no_flag_said(
 def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined and solved, with a place to send to."""
     (home.parent / "drop").mkdir()
-    desk.join(entry, home, Wishes(to=home.parent / "drop"))
+    workspace.join(entry, home, Wishes(to=home.parent / "drop"))
     write_answer(home / "mine")
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
@@ -135,7 +136,9 @@ def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def send(entry: Entry, folder: Path) -> Panel:
     shown: list[Panel] = []
-    assert desk.submit({"mine": entry}, folder, None, None, None, lambda p: not shown.append(p))
+    assert workspace.submit(
+        {"mine": entry}, folder, None, None, None, lambda p: not shown.append(p)
+    )
     return shown[0]
 
 
@@ -208,7 +211,7 @@ def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
     grade(folder)
     (line,) = board(folder).newest
     assert line.handle.startswith("Rocket-")
-    panel = desk.leave(entry, folder)
+    panel = workspace.leave(entry, folder)
     assert "ask the staff" in panel.lines[1]
     exchange.put(folder.parent.parent / "drop", folder)
     grade(folder)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import verification
+from tinytorch_compete.authoring import verify
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.challenges import entry_of
@@ -82,7 +82,7 @@ def demo(
 ) -> None:
     """Grade a sample class for real."""
     entry = entry_of(context, "efficient-training")
-    verification.hand_in(entry, folder / "submitted")
+    verify.hand_in(entry, folder / "submitted")
     graded = folder / "graded"
     grade(context, entry.slug, folder / "submitted", results=graded, insights=False)
     written = _publish(entry, Store(graded / DATABASE), graded, html=True)

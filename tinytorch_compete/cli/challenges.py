@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tinytorch_compete import capping, verification
+from tinytorch_compete import capping
+from tinytorch_compete.authoring import verify as authoring_verify
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges import release as releasing
 from tinytorch_compete.challenges.packs import Entry
@@ -90,7 +91,7 @@ def verify(
     failed = 0
     for entry in chosen:
         console.print(f"[bold]{entry.slug}[/bold]")
-        for check in verification.verify(entry, sandbox):
+        for check in authoring_verify.verify(entry, sandbox):
             failed += not check.holds
             mark = "✓" if check.holds else "✗"
             line = Text(f"{mark} {check.name:20} ") + verdict(f"{check.verdict!s:11}")
@@ -153,7 +154,7 @@ def cap(
         raise CompeteError(f"{path}: no such notebook.")
     with download() as progress:
         # Any secret does: this is no grade.
-        plan = Plan(entry, verification.SECRET, seeds=1, progress=progress)
+        plan = Plan(entry, authoring_verify.SECRET, seeds=1, progress=progress)
     work = submission.Submission("you", path, path.parent if path.parent != Path() else None)
     smallest = plan.limits.memory_mib
     for attempt in capping.attempts(plan, work, LocalSandbox(), wanted, resolution):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import verification
+from tinytorch_compete.authoring import verify
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.folder import Final, Folder, stored
@@ -97,7 +97,7 @@ def samples(
     opened = CourseGradebook(course)
     context.obj = (*opened.packs, *context.obj)
     entry, submitted = entry_of(context, slug), opened.submitted
-    names = verification.hand_in(entry, submitted, students)
+    names = verify.hand_in(entry, submitted, students)
     console.print(
         f"{submitted}: {len(names)} sample students handed in {entry.slug}: {', '.join(names)}",
         markup=False,

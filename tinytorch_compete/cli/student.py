@@ -10,13 +10,14 @@ import msgspec
 import typer
 from rich.markdown import Markdown
 
-from tinytorch_compete import desk, standing
+from tinytorch_compete import standing
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
 from tinytorch_compete.cli.tables import console, download, errors, plain, seconds, table
 from tinytorch_compete.participants.registration import Shown
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.student import workspace
 from tinytorch_compete.wishes import Wishes
 
 SHARING = (
@@ -70,12 +71,12 @@ def join(
 ) -> None:
     """Take part in a challenge, or change how you do."""
     entry = entry_of(context, slug)
-    _, before = desk.joined(entry, Path(), folder)
+    _, before = workspace.joined(entry, Path(), folder)
     wishes = Wishes(folder, handle, to, dataset, data, team, word, shown, progress)
     if before is None and sys.stdin.isatty():
         wishes = _asked(wishes)
     with download() as bar:
-        panel = desk.join(entry, Path(), wishes, bar)
+        panel = workspace.join(entry, Path(), wishes, bar)
     show(panel)
 
 
@@ -116,7 +117,7 @@ def check(context: typer.Context, path: Notebook = None, challenge: Challenge = 
     sandbox = LocalSandbox()
     try:
         with seconds("running it in a sandbox; Ctrl-C stops it") as running, download() as progress:
-            panel = desk.check(
+            panel = workspace.check(
                 packs.find(context.obj), Path(), challenge, path, sandbox, progress, running
             )
     except KeyboardInterrupt:
@@ -140,7 +141,7 @@ def submit(
         show(panel)
         return yes or not sys.stdin.isatty() or typer.confirm("Send it?", default=True)
 
-    receipt = desk.submit(packs.find(context.obj), Path(), challenge, path, to, agreed)
+    receipt = workspace.submit(packs.find(context.obj), Path(), challenge, path, to, agreed)
     if receipt is None:
         console.print("Nothing was sent.")
         raise typer.Exit(1)
@@ -174,14 +175,14 @@ def own_results(
 
 def hint(context: typer.Context, slug: Own = None) -> None:
     """See one more hint, the mildest first."""
-    show(desk.hint(packs.find(context.obj), Path(), slug))
+    show(workspace.hint(packs.find(context.obj), Path(), slug))
 
 
 def guide(context: typer.Context, slug: Guided = None) -> None:
     """Read the guide of a challenge, or the one to insights."""
-    show(desk.guide(packs.find(context.obj), Path(), slug))
+    show(workspace.guide(packs.find(context.obj), Path(), slug))
 
 
 def leave(context: typer.Context, slug: Slug) -> None:
     """Leave a challenge; your work stays."""
-    show(desk.leave(entry_of(context, slug), Path()))
+    show(workspace.leave(entry_of(context, slug), Path()))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete import checking
 from tinytorch_compete.challenges import packs, release
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.course import exchange, parcel
@@ -23,6 +22,7 @@ from tinytorch_compete.participants.registration import Entrant, Receipt
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.student import check as student_check
 from tinytorch_compete.suggestions import guide as insights_guide
 from tinytorch_compete.util import times
 from tinytorch_compete.wishes import Wishes, about, invitation
@@ -138,7 +138,7 @@ def check(
     path: Path | None,
     sandbox: Sandbox,
     progress: Progress | None = None,
-    running: checking.Running | None = None,
+    running: student_check.Running | None = None,
 ) -> Panel:
     """Grade a student's notebook on the public images, as the course will on hidden ones.
 
@@ -147,8 +147,8 @@ def check(
     """
     entry, folder, who, path = _work(entries, here, slug, path)
     with parcel.packed(entry, folder, path, who) as made:
-        plan = checking.plan(entry, who, progress)
-        result = checking.check(plan, made.work, sandbox, running)
+        plan = student_check.plan(entry, who, progress)
+        result = student_check.check(plan, made.work, sandbox, running)
     lines = [*_said(result), *form(made), _saved(path)]
     lines += [f"Not checked: {_not_checked(entry.challenge, who)}"]
     return Panel(

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, get_args
 import msgspec
 from IPython.display import HTML, Markdown, display
 
-from tinytorch_compete import desk, standing
+from tinytorch_compete import standing
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.feedback import record
@@ -35,6 +35,7 @@ from tinytorch_compete.profiling.operations import watched
 from tinytorch_compete.profiling.report import parse
 from tinytorch_compete.rendering.panel import Panel, as_html, error_html
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.student import workspace
 from tinytorch_compete.wishes import Wishes
 
 THIS = "this one"
@@ -133,7 +134,7 @@ class Student:
     def list(self, words: Sequence[str]) -> None:
         """Show the challenges, and which of them were joined near here."""
         self._parse("list", words)
-        show(desk.challenges(packs.find(), Path()))
+        show(workspace.challenges(packs.find(), Path()))
 
     def join(self, words: Sequence[str]) -> None:
         """Bring a challenge's files here, or change how one takes part."""
@@ -150,8 +151,8 @@ class Student:
             said.show,
             said.progress,
         )
-        _, before = desk.joined(entry, Path(), wishes.folder)
-        show(desk.join(entry, Path(), wishes))
+        _, before = workspace.joined(entry, Path(), wishes.folder)
+        show(workspace.join(entry, Path(), wishes))
         if before is None and None in (said.show, said.progress):
             display(HTML(as_html(Panel(lines=(UNASKED,)))))
 
@@ -167,7 +168,9 @@ class Student:
                     show_html(f"{RUNNING}: {int(seconds)} s of at most {limit:g} s; {STOP}.")
 
             path, sandbox = self._notebook(said), LocalSandbox()
-            panel = desk.check(packs.find(), Path(), said.challenge, path, sandbox, running=running)
+            panel = workspace.check(
+                packs.find(), Path(), said.challenge, path, sandbox, running=running
+            )
             show_html(as_html(panel))
 
     def profile(self, words: Sequence[str]) -> None:
@@ -195,7 +198,7 @@ class Student:
 
         path = self._notebook(said)
         to = _path(said.to)
-        if receipt := desk.submit(packs.find(), Path(), said.challenge, path, to, agreed):
+        if receipt := workspace.submit(packs.find(), Path(), said.challenge, path, to, agreed):
             show(receipt)
 
     def results(self, words: Sequence[str]) -> None:
@@ -207,11 +210,11 @@ class Student:
 
     def hint(self, words: Sequence[str]) -> None:
         """Show one more hint."""
-        show(desk.hint(packs.find(), Path(), self._parse("hint", words, "slug?").slug))
+        show(workspace.hint(packs.find(), Path(), self._parse("hint", words, "slug?").slug))
 
     def guide(self, words: Sequence[str]) -> None:
         """Show a challenge's guide."""
-        show(desk.guide(packs.find(), Path(), self._parse("guide", words, "slug?").slug))
+        show(workspace.guide(packs.find(), Path(), self._parse("guide", words, "slug?").slug))
 
     def leaderboard(self, words: Sequence[str]) -> None:
         """Show a leaderboard from the data that the course published, one's own line marked."""

@@ -1,0 +1,1 @@
+"""What a challenge author does: scaffold, samples, memory caps, verification."""

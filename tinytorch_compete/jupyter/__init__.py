@@ -1,0 +1,1 @@
+"""The IPython extension: ``%compete``, ``%%compete_profile``, ``%compete_scaling``."""
