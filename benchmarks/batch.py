@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import v4
 
-from tinytorch_compete.course.scaffold import scaffold
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.results.store import Store
 
 TITO = Path(sys.executable).parent / "tito"

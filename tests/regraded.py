@@ -7,9 +7,9 @@ from pathlib import Path
 import batch
 import pytest
 
-from tinytorch_compete import shadow
-from tinytorch_compete.cli import classroom
+from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.cli.app import run
+from tinytorch_compete.regrading import staging
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
@@ -20,7 +20,7 @@ ANSWERS = {name: batch.ANSWERS[name] for name in ("ada", "bob", "di", "flo")}
 def make(root: Path) -> Path:
     """A class that was graded, in a folder."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classroom, "LocalSandbox", FakeSandbox)
+        patch.setattr(cli_grade, "LocalSandbox", FakeSandbox)
         patch.setattr(batch, "ANSWERS", ANSWERS)
         batch.make(root)
         assert grade(root) == 0
@@ -54,7 +54,7 @@ def public(root: Path) -> dict[str, bytes]:
     """All that is published, byte for byte."""
     folder = root / "graded"
     found = (path for path in folder.rglob("*") if path.is_file())
-    hidden = folder / shadow.SHADOW
+    hidden = folder / staging.SHADOW
     return {str(p): p.read_bytes() for p in found if not p.is_relative_to(hidden)}
 
 

@@ -10,8 +10,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode, v4
 
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.feedback import notebook as feedback_notebook
 from tinytorch_compete.grading import pipeline

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from test_ranking import CHALLENGE, result
 
-from tinytorch_compete import audit
-from tinytorch_compete.audit import Recount
 from tinytorch_compete.model import Verdict, Withdrawal
+from tinytorch_compete.regrading import audit
+from tinytorch_compete.regrading.audit import Recount
 
 N = 2000
 OLD = result("ada", 0.9, 255.0)

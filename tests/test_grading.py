@@ -12,8 +12,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.feedback import notebook
 from tinytorch_compete.grading import batch, pipeline

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from test_ranking import CHALLENGE, SECRET, result
 
-from tinytorch_compete import moves
 from tinytorch_compete.model import CellResult, Challenge, Result, Verdict, Withdrawal
-from tinytorch_compete.moves import Move
 from tinytorch_compete.participants.roster import Entered, Roster, Team
+from tinytorch_compete.regrading import changes as regrading_changes
+from tinytorch_compete.regrading.changes import Move
 
 NOBODY = Roster()
 GOOD = "90.0% of the images never seen before are right."
@@ -29,7 +29,10 @@ def compare(
     known: Roster = NOBODY,
 ) -> dict[str, Move]:
     old, new = ({r.identity.student: r for r in results} for results in (before, after))
-    return {m.student: m for m in moves.compare(CHALLENGE, challenge, old, new, SECRET, known)}
+    return {
+        m.student: m
+        for m in regrading_changes.compare(CHALLENGE, challenge, old, new, SECRET, known)
+    }
 
 
 def only(before: Result, after: Result, challenge: Challenge = CHALLENGE) -> Move:
@@ -168,7 +171,7 @@ def test_who_loses_most_comes_first_and_the_unmoved_last() -> None:
     names = {"ada": 0.0, "bob": -1.0, "cy": -3.0, "di": 2.0, "eve": 1.0}
     before = {name: graded(name, 0.9) for name in names}
     after = {name: graded(name, 0.9, 7.0 + gain) for name, gain in names.items()}
-    found = moves.compare(CHALLENGE, CHALLENGE, before, after, SECRET, NOBODY)
+    found = regrading_changes.compare(CHALLENGE, CHALLENGE, before, after, SECRET, NOBODY)
     assert [move.student for move in found] == ["cy", "bob", "di", "eve", "ada"]
 
 
@@ -197,7 +200,7 @@ def test_who_is_in_one_of_the_two_alone_is_named() -> None:
 
 def test_the_table_has_a_row_for_everybody() -> None:
     found = compare([graded("ada", 0.9), graded("bob", 0.9)], [graded("ada", 0.9, 8.0)])
-    table = moves.frame(list(found.values())).set_index("student")
+    table = regrading_changes.frame(list(found.values())).set_index("student")
     assert table["way"].to_dict() == {"ada": "up", "bob": "left"}
     assert table.loc["ada", ["points_before", "points_after"]].tolist() == [7.0, 8.0]
     assert "holdout" in table.loc["ada", "why"]

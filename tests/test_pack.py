@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tinytorch_compete.authoring.scaffold import CHALLENGE, scaffold
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.course.scaffold import CHALLENGE, scaffold
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.judging import grader
 

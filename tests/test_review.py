@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tinytorch_compete.authoring import verify
+from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.grading import scoring
 from tinytorch_compete.model import Run, Verdict
@@ -22,7 +22,7 @@ ENTRIES = packs.find()
 SAMPLES = [
     pytest.param(work, id=f"{slug}-{name}")
     for slug, entry in ENTRIES.items()
-    for name, work in verify.samples(entry).items()
+    for name, work in samples.samples(entry).items()
 ]
 
 

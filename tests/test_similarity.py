@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinytorch_compete.authoring import verify
+from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.submissions import notebook, similarity
 
@@ -88,7 +88,7 @@ def test_independent_sample_submissions_are_not_taken_for_copies() -> None:
     master = entry.master()
     texts = {
         name: notebook.answers(master, notebook.read(Path(sample.notebook)))
-        for name, sample in verify.samples(entry).items()
+        for name, sample in samples.samples(entry).items()
         if name in ("gold", "own_tinytorch", "over_memory", "cheat")
     }
     assert similarity.pairs(texts, "", at_least=0.5) == []

@@ -19,7 +19,7 @@ from nbformat import v4
 
 from tinytorch_compete import insights
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.cli import tables
+from tinytorch_compete.cli import console
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.feedback import notebook as feedback_notebook
 from tinytorch_compete.feedback import suggestion_cells
@@ -204,9 +204,9 @@ def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
     msgspec.json.encode(result)
     texts = harmless(frame([result])).iloc[0]
     assert not [text for text in texts if isinstance(text, str) and text[:1] in FORMULA]
-    with tables.console.capture() as printed:
-        tables.print_results(plan.entry.challenge, [result])
-        tables.print_flags([result])
+    with console.console.capture() as printed:
+        console.print_results(plan.entry.challenge, [result])
+        console.print_flags([result])
     assert not [char for char in printed.get() if not char.isprintable() and char != "\n"]
 
 

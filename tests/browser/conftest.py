@@ -20,11 +20,11 @@ import pytest
 from classroom import SLUG, Classroom
 
 import tinytorch_compete
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import folder
-from tinytorch_compete.course.scaffold import scaffold
-from tinytorch_compete.student import workspace
+from tinytorch_compete.student import join
 from tinytorch_compete.student.workspace import Wishes
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def made(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Classroom:
         compete = ["--pack", str(site / "warm_up_pack"), "course"]
         assert run([*compete, "init", str(room.course), SLUG], "tito compete") == 0
         assert run([*compete, "release", SLUG, "--course", str(room.course)], "tito compete") == 0
-    workspace.join(packs.load(site / "warm_up_pack")[0], room.home, Wishes())
+    join.join(packs.load(site / "warm_up_pack")[0], room.home, Wishes())
     return room
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from classroom import GOLD, SLUG, WRONG, Classroom, answer, choose, picture
 
-from tinytorch_compete.authoring.verify import NAMED_BY
+from tinytorch_compete.authoring.samples import NAMED_BY
 from tinytorch_compete.model import Result
 from tinytorch_compete.results.store import Store
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinytorch_compete.authoring import verify
+from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.datasets import prepare
@@ -36,7 +36,7 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
 
 def answer_of(entry: Entry, name: str) -> Convolution:
     """A sample submission's function; only for samples that anybody may run."""
-    source = notebook.read(verify.samples(entry)[name].notebook).cells[0].source
+    source = notebook.read(samples.samples(entry)[name].notebook).cells[0].source
     namespace: dict[str, Any] = {"np": np}
     exec(source, namespace)  # noqa: S102 - our own sample
     found: Convolution = namespace["conv2d"]

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from classes import NAMES, SECRET, SLUG, attempt, history
 
-from tinytorch_compete.cli import tables
+from tinytorch_compete.authoring.scaffold import scaffold
+from tinytorch_compete.cli import console
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course.scaffold import scaffold
 from tinytorch_compete.model import Verdict
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.results import folder as results_folder
@@ -22,7 +22,7 @@ from tinytorch_compete.util import files
 def graded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of results, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tables.console, "width", 100)
+    monkeypatch.setattr(console.console, "width", 100)
     folder = tmp_path / "graded"
     files.write_text(folder / "secret", SECRET.hex().ljust(64, "0") + "\n")
     kept = Store(folder / "results.sqlite")
@@ -68,7 +68,7 @@ def test_details_say_where_everybody_stands(
 def test_details_fit_a_narrow_terminal(
     graded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    monkeypatch.setattr(tables.console, "width", width)
+    monkeypatch.setattr(console.console, "width", width)
     assert tito("results", "--detailed") == 0
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= width

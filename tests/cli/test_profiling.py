@@ -15,7 +15,7 @@ import pytest
 from nbformat import v4
 
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.cli.tables import console
+from tinytorch_compete.cli.console import console
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Profile
 from tinytorch_compete.profiling import notebook as profiling_notebook

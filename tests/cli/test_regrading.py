@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from regraded import HARSH, change, diff, feedback, grade, make, points, public, stored
 
-from tinytorch_compete import shadow
-from tinytorch_compete.cli import classroom, tables
+from tinytorch_compete.cli import console
+from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.model import Result
+from tinytorch_compete.regrading import staging
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
@@ -27,8 +28,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the class, whose grader has become harsher since."""
     shutil.copytree(published, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(classroom, "LocalSandbox", FakeSandbox)
-    monkeypatch.setattr(tables.console, "width", 80)
+    monkeypatch.setattr(cli_grade, "LocalSandbox", FakeSandbox)
+    monkeypatch.setattr(console.console, "width", 80)
     change(tmp_path, *HARSH)
     return tmp_path
 
@@ -62,7 +63,7 @@ def test_the_difference_says_who_moves_and_why(
 def test_the_difference_fits_the_terminal(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    monkeypatch.setattr(tables.console, "width", width)
+    monkeypatch.setattr(console.console, "width", width)
     assert grade(root, "--shadow") == 0
     capsys.readouterr()
     assert diff(root) == 0
@@ -84,7 +85,7 @@ def test_promoting_switches_results_and_feedback_and_keeps_the_old_ones(
 ) -> None:
     before, words = points(root), feedback(root, "ada")
     assert grade(root, "--shadow") == 0
-    shown = (shadow.folder(root / "graded", "mine", False) / "feedback/ada/mine.ipynb").read_text()
+    shown = (staging.folder(root / "graded", "mine", False) / "feedback/ada/mine.ipynb").read_text()
     assert grade(root, "--promote") == 0
     assert "4 grades are published" in capsys.readouterr().out
     assert points(root) == {name: earned / 2 for name, earned in before.items()}
@@ -92,7 +93,7 @@ def test_promoting_switches_results_and_feedback_and_keeps_the_old_ones(
     kept = stored(root)
     assert kept.check_chain() == 8
     assert [r.points for r in kept.history()[:4]] == [before[n] for n in before]
-    assert not shadow.folder(root / "graded", "mine", False).exists()
+    assert not staging.folder(root / "graded", "mine", False).exists()
     assert grade(root) == 0
     assert "4 graded already" in capsys.readouterr().out
 
@@ -115,7 +116,7 @@ def test_without_published_results_there_is_no_shadow(
     (root / "graded" / "results.sqlite").unlink()
     assert grade(root, "--shadow") == 1
     assert "no results there; grade first" in capsys.readouterr().err
-    assert not (root / "graded" / shadow.SHADOW).exists()
+    assert not (root / "graded" / staging.SHADOW).exists()
 
 
 def arrive(root: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_fault_in_the_shadow_is_said_and_is_not_promoted(
 ) -> None:
     monkeypatch.setattr("tinytorch_compete.grading.pipeline.BACK_OFF_S", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(classroom, "LocalSandbox", lambda: FakeSandbox(faults=3))
+        patch.setattr(cli_grade, "LocalSandbox", lambda: FakeSandbox(faults=3))
         assert grade(root, "--shadow") == 1
     said = capsys.readouterr()
     assert "FAULT" in said.out and "1 of 4 could not be graded" in " ".join(said.err.split())

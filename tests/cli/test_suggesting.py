@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course.scaffold import scaffold
 
 WIDE = """\
 def predict(train_images, train_labels, images):

@@ -12,7 +12,7 @@ import pytest
 from coursework import nbgrader
 from nbformat import v4
 
-from tinytorch_compete.course import config, plain
+from tinytorch_compete.course import config, plain_assignments
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
@@ -117,7 +117,7 @@ def test_every_cell_is_worth_what_nbgrader_says(places: tuple[Path, Path]) -> No
 
 
 def run(notebook: Any, folder: Path, sandbox: Sandbox) -> dict[str, list[str]]:
-    made = plain.execute(notebook, folder, 128, 5, sandbox)
+    made = plain_assignments.execute(notebook, folder, 128, 5, sandbox)
     return {
         c.metadata["nbgrader"]["grade_id"]: [output.output_type for output in c.outputs]
         for c in made.cells
@@ -146,7 +146,7 @@ def test_a_tag_keeps_no_test_from_running(tmp_path: Path) -> None:
 
 def test_a_cell_over_its_own_time_has_an_error(tmp_path: Path) -> None:
     slow = "import time\nstart = time.time()\nwhile time.time() < start + 0.2: pass\n" + RIGHT
-    made = plain.execute(problem(slow), tmp_path, 128, 0.1, FakeSandbox())
+    made = plain_assignments.execute(problem(slow), tmp_path, 128, 0.1, FakeSandbox())
     assert made.cells[0].outputs[-1].evalue == "took over 0.1 s"
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 from coursework import GOLD, PACK
 
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.course import folder
-from tinytorch_compete.course.scaffold import scaffold
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from coursework import GOLD, compete, nbgrader, submit
 
-from tinytorch_compete.course import zips
+from tinytorch_compete.course import archives as course_archives
 from tinytorch_compete.course.gradebook import CourseGradebook
 from tinytorch_compete.errors import NotebookError
 
@@ -48,7 +48,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(tmp_path: Path, name: s
     members, reason = HOSTILE[name]
     archive = make(tmp_path / "in" / "eve.zip", members)
     with pytest.raises(NotebookError, match=reason):
-        zips.extract(archive, tmp_path / "out" / "eve")
+        course_archives.extract(archive, tmp_path / "out" / "eve")
     assert not (tmp_path / "out" / "eve").exists()
     assert not list(tmp_path.rglob("compete-was-here"))
 
@@ -56,21 +56,21 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(tmp_path: Path, name: s
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "eve.zip").write_bytes(b"PK\x03\x04 and nothing else")
     with pytest.raises(NotebookError, match="no zip"):
-        zips.extract(tmp_path / "eve.zip", tmp_path / "eve")
+        course_archives.extract(tmp_path / "eve.zip", tmp_path / "eve")
 
 
 def test_a_bomb_inside_an_archive_is_refused(tmp_path: Path) -> None:
     inner = make(tmp_path / "inner.zip", {"zeros": bytes(100 * 2**20)}).read_bytes()
     archive = make(tmp_path / "eve.zip", {"inner.zip": inner})
     with pytest.raises(NotebookError, match="unfolds to"):
-        zips.extract(archive, tmp_path / "eve")
+        course_archives.extract(archive, tmp_path / "eve")
     assert not (tmp_path / "eve").exists()
 
 
 def test_archives_in_an_archive_are_unpacked_beside_each_other(tmp_path: Path) -> None:
     inner = make(tmp_path / "inner.zip", {"target.ipynb": b"{}"}).read_bytes()
     archive = make(tmp_path / "class.zip", {"ada.zip": inner, "bob/target.ipynb": b"{}"})
-    zips.extract(archive, tmp_path / "class")
+    course_archives.extract(archive, tmp_path / "class")
     found = {str(path.relative_to(tmp_path / "class")) for path in tmp_path.rglob("class/*/*")}
     assert found == {"ada/target.ipynb", "bob/target.ipynb"}
 

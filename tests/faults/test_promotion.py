@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from regraded import ANSWERS, HARSH, change, feedback, grade, make, points, public, stored, words
 
-from tinytorch_compete import shadow
-from tinytorch_compete.cli import classroom
+from tinytorch_compete.cli import grade as cli_grade
+from tinytorch_compete.regrading import staging
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
 # A process that kills itself when one of its functions is called for the so-many-th time.
 DYING = """
 import os, shutil, signal, sys
 from pathlib import Path
-from tinytorch_compete.cli import classroom
+from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.results.store import Store
 
-classroom.LocalSandbox = FakeSandbox
+cli_grade.LocalSandbox = FakeSandbox
 what, last = sys.argv[1], int(sys.argv[2])
 owner = {"_add": Store, "append": Store, "unlink": Path, "replace": Path}
 owner = owner.get(what, shutil)
@@ -50,7 +50,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the class, whose grader has become harsher since."""
     shutil.copytree(published, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(classroom, "LocalSandbox", FakeSandbox)
+    monkeypatch.setattr(cli_grade, "LocalSandbox", FakeSandbox)
     change(tmp_path, *HARSH)
     return tmp_path
 
@@ -73,7 +73,7 @@ def test_a_shadow_that_is_killed_goes_on_and_changes_nothing_published(root: Pat
     assert public(root) == before
     assert grade(root, "--shadow") == 0
     assert public(root) == before
-    held = shadow.stored(root / "graded", "mine", False)
+    held = staging.stored(root / "graded", "mine", False)
     assert sorted(r.identity.student for r in held.history()) == sorted(ANSWERS)
 
 
@@ -118,4 +118,4 @@ def finish(root: Path, old: dict[str, float | None]) -> None:
     assert points(root) == {name: earned / 2 for name, earned in old.items()}
     assert all(told(root).values())
     assert stored(root).check_chain() == 8
-    assert not shadow.folder(root / "graded", "mine", False).exists()
+    assert not staging.folder(root / "graded", "mine", False).exists()

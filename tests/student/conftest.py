@@ -7,9 +7,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.course.scaffold import scaffold
 
 GOLD = """\
 def predict(train_images, train_labels, images):

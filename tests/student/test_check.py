@@ -12,22 +12,21 @@ from rich.console import Console
 from student.conftest import GOLD, write_answer
 
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.cli import tables
+from tinytorch_compete.cli import console
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course import parcel
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.participants import registration
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.student import check as student_check
-from tinytorch_compete.student import workspace
-from tinytorch_compete.wishes import Wishes
+from tinytorch_compete.student import join, package
+from tinytorch_compete.student.join_options import Wishes
 
 
 @pytest.fixture
 def folder(entry: Entry, home: Path) -> Path:
     """A folder in which the challenge was joined and solved."""
-    workspace.join(entry, home, Wishes())
+    join.join(entry, home, Wishes())
     write_answer(home / "mine")
     return home / "mine"
 
@@ -35,21 +34,21 @@ def folder(entry: Entry, home: Path) -> Path:
 def test_a_good_answer_is_told_its_points_and_what_was_not_checked(
     entry: Entry, folder: Path
 ) -> None:
-    panel = workspace.check({"mine": entry}, folder, None, None, FakeSandbox())
+    panel = student_check.check({"mine": entry}, folder, None, None, FakeSandbox())
     assert "OK" in panel.title
     assert "public images" in panel.title
     assert any(line.startswith("Not checked: the hidden images") for line in panel.lines)
 
 
 def test_an_answer_that_was_not_begun_is_named(entry: Entry, home: Path) -> None:
-    workspace.join(entry, home, Wishes())
-    panel = workspace.check({"mine": entry}, home, "mine", None, FakeSandbox())
+    join.join(entry, home, Wishes())
+    panel = student_check.check({"mine": entry}, home, "mine", None, FakeSandbox())
     assert "ERROR, 0 of 10 points" in panel.title
     assert "Answer cells that are as you got them: predict." in panel.lines
 
 
 def test_a_check_asks_about_public_images_alone(entry: Entry, folder: Path) -> None:
-    plan = student_check.plan(entry, registration.read(folder))
+    plan = student_check.public_plan(entry, registration.read(folder))
     (exam,) = plan.exams
     images, labels = exam.data.public()
     assert (exam.holdout[0] == images).all()
@@ -62,7 +61,7 @@ def test_it_runs_in_a_real_sandbox_under_the_challenges_own_caps(
     entry: Entry, folder: Path, real_sandbox: Sandbox
 ) -> None:
     write_answer(folder, GOLD.replace("    means", "    held = np.ones(10**9)\n    means"))
-    panel = workspace.check({"mine": entry}, folder, None, None, real_sandbox)
+    panel = student_check.check({"mine": entry}, folder, None, None, real_sandbox)
     assert "OVER_MEMORY" in panel.title
 
 
@@ -78,7 +77,7 @@ def test_an_interruption_ends_the_run_and_leaves_nothing(
     started = time.monotonic()
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        workspace.check({"mine": entry}, folder, None, None, walled_sandbox)
+        student_check.check({"mine": entry}, folder, None, None, walled_sandbox)
     assert time.monotonic() - started < entry.challenge.limits.wall_s
     assert list(marker.iterdir()) == []
     assert sorted(path for path in folder.rglob("*")) == before
@@ -96,7 +95,7 @@ def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        workspace.check({"mine": entry}, folder, None, None, walled_sandbox, running=running)
+        student_check.check({"mine": entry}, folder, None, None, walled_sandbox, running=running)
     assert [limit for _, limit in told] == [30] * len(told)
     assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
     assert len(told) > 1
@@ -111,9 +110,9 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
 ) -> None:
     monkeypatch.chdir(folder)
     terminal = Console(force_terminal=True, force_interactive=True, width=100)
-    monkeypatch.setattr(tables, "console", terminal)
+    monkeypatch.setattr(console, "console", terminal)
     write_answer(folder, "while True: pass")
-    told = student_check.check
+    told = student_check.grade_public
 
     def check(plan, work, sandbox, running):  # type: ignore[no-untyped-def]
         def and_interrupt(seconds: float, limit: float) -> None:
@@ -123,7 +122,7 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
 
         return told(plan, work, sandbox, and_interrupt)
 
-    monkeypatch.setattr(student_check, "check", check)
+    monkeypatch.setattr(student_check, "grade_public", check)
     pack = str(entry.folder.parents[1])
     assert run(["--pack", pack, "check"], "tito compete") == 130
     said = capsys.readouterr()
@@ -138,7 +137,7 @@ def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(entry: Entry, fol
     (folder / "feedback" / "old.html").write_text("")
     (folder / ".git").mkdir()
     (folder / ".git" / "config").write_text("")
-    with parcel.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)) as made:
+    with package.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)) as made:
         names = set(made.files)
         sent = registration.read(made.work.notebook.parent)
     assert {"mine.ipynb", "tinytorch/mine.py", registration.FILE} <= names
@@ -150,7 +149,7 @@ def test_a_link_in_the_folder_is_refused(entry: Entry, folder: Path) -> None:
     (folder / "passwords").symlink_to("/etc/passwd")
     with (
         pytest.raises(NotebookError, match="link"),
-        parcel.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
+        package.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
     ):
         pass
 
@@ -160,6 +159,6 @@ def test_too_much_is_refused_before_it_is_copied(entry: Entry, folder: Path) -> 
         file.truncate(70 * 2**20)
     with (
         pytest.raises(NotebookError, match=r"largest is weights\.bin"),
-        parcel.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
+        package.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
     ):
         pass

@@ -12,12 +12,12 @@ from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.model import DatasetChoice
 from tinytorch_compete.participants import registration
-from tinytorch_compete.student import workspace
-from tinytorch_compete.wishes import Wishes
+from tinytorch_compete.student import join
+from tinytorch_compete.student.join_options import Wishes
 
 
 def test_joining_brings_all_that_is_needed_and_nothing_hidden(entry: Entry, home: Path) -> None:
-    workspace.join(entry, home, Wishes(handle="Ada Lo"))
+    join.join(entry, home, Wishes(handle="Ada Lo"))
     folder = home / "mine"
     names = {path.name for path in folder.iterdir()}
     assert names == {"mine.ipynb", "data", "tinytorch", "hints.md", "guide.md", registration.FILE}
@@ -26,13 +26,13 @@ def test_joining_brings_all_that_is_needed_and_nothing_hidden(entry: Entry, home
 
 
 def test_joining_again_changes_what_is_said_and_keeps_the_work(entry: Entry, home: Path) -> None:
-    workspace.join(entry, home, Wishes(handle="Ada Lo"))
+    join.join(entry, home, Wishes(handle="Ada Lo"))
     write_answer(home / "mine")
     work = (home / "mine" / "mine.ipynb").read_bytes()
-    workspace.join(entry, home / "mine", Wishes(to=home / "drop"))
+    join.join(entry, home / "mine", Wishes(to=home / "drop"))
     found = registration.read(home / "mine")
     assert (found.handle, found.to) == ("Ada Lo", str(home / "drop"))
-    workspace.join(entry, home, Wishes(handle=""))
+    join.join(entry, home, Wishes(handle=""))
     assert registration.read(home / "mine").handle == ""
     assert (home / "mine" / "mine.ipynb").read_bytes() == work
 
@@ -40,7 +40,7 @@ def test_joining_again_changes_what_is_said_and_keeps_the_work(entry: Entry, hom
 def test_a_folder_with_work_in_it_is_adopted(entry: Entry, home: Path) -> None:
     (home / "own").mkdir()
     (home / "own" / "mine.ipynb").write_text("my work")
-    panel = workspace.join(entry, home, Wishes(folder=home / "own"))
+    panel = join.join(entry, home, Wishes(folder=home / "own"))
     assert (home / "own" / "mine.ipynb").read_text() == "my work"
     assert "Kept as they were: mine.ipynb." in panel.lines
     assert (home / "own" / "data" / "train_images.npy").is_file()
@@ -49,12 +49,12 @@ def test_a_folder_with_work_in_it_is_adopted(entry: Entry, home: Path) -> None:
 def test_another_challenges_folder_is_refused(entry: Entry, home: Path) -> None:
     registration.write(home, registration.Entrant("other", "digits"))
     with pytest.raises(CompeteError, match="other was joined there"):
-        workspace.join(entry, home, Wishes(folder=home))
+        join.join(entry, home, Wishes(folder=home))
 
 
 def test_a_handle_with_markup_is_refused_and_nothing_is_made(entry: Entry, home: Path) -> None:
     with pytest.raises(CompeteError, match="won't do: a handle is"):
-        workspace.join(entry, home, Wishes(handle="<script>"))
+        join.join(entry, home, Wishes(handle="<script>"))
     assert list(home.iterdir()) == []
 
 
@@ -66,17 +66,17 @@ def test_a_data_set_that_cannot_be_had_gives_way_to_the_next_and_that_is_said(
     both = msgspec.structs.replace(
         entry, challenge=msgspec.structs.replace(entry.challenge, datasets=datasets)
     )
-    panel = workspace.join(both, home, Wishes(source=home / "nowhere"))
+    panel = join.join(both, home, Wishes(source=home / "nowhere"))
     assert registration.read(home / "mine").dataset == "digits"
     assert "cifar10 can't be had here now" in panel.lines[0]
     with pytest.raises(DataError):
-        workspace.join(both, home, Wishes(dataset="cifar10", source=home / "nowhere"))
+        join.join(both, home, Wishes(dataset="cifar10", source=home / "nowhere"))
 
 
 def test_leaving_removes_the_record_and_keeps_the_work(entry: Entry, home: Path) -> None:
-    workspace.join(entry, home, Wishes())
-    workspace.leave(entry, home)
+    join.join(entry, home, Wishes())
+    join.leave(entry, home)
     assert not (home / "mine" / registration.FILE).exists()
     assert (home / "mine" / "mine.ipynb").is_file()
     with pytest.raises(CompeteError, match="mine wasn't joined here"):
-        workspace.leave(entry, home)
+        join.leave(entry, home)

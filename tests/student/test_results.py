@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import standing
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.feedback import record
 from tinytorch_compete.participants import registration
 from tinytorch_compete.rendering.panel import Panel
-from tinytorch_compete.student import workspace
+from tinytorch_compete.student import exchange, hints, join, results, submit
+from tinytorch_compete.student.join_options import Wishes
 from tinytorch_compete.submissions import submission
-from tinytorch_compete.wishes import Wishes
 
 WRONG = "def predict(train_images, train_labels, images):\n    return np.zeros(len(images), int)\n"
 
@@ -27,7 +25,7 @@ WRONG = "def predict(train_images, train_labels, images):\n    return np.zeros(l
 def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined, with a place to send to."""
     (home.parent / "drop").mkdir()
-    workspace.join(entry, home, Wishes(handle="Ada Lo", to=home.parent / "drop"))
+    join.join(entry, home, Wishes(handle="Ada Lo", to=home.parent / "drop"))
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     monkeypatch.setenv("COLUMNS", "80")
@@ -37,14 +35,14 @@ def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def send_and_grade(entry: Entry, folder: Path, answer: str) -> None:
     top = folder.parent.parent
     write_answer(folder, answer)
-    assert workspace.submit({"mine": entry}, folder, None, None, None, lambda _: True)
+    assert submit.submit({"mine": entry}, folder, None, None, None, lambda _: True)
     words = ["--pack", str(top / "pack"), "grade", "mine", str(top / "drop")]
     assert run([*words, "--results", str(top / "graded")], "tito compete") == 0
 
 
 def own(entry: Entry, folder: Path, *, detailed: bool = False) -> Panel:
     came = folder.parent.parent / "graded" / "feedback"
-    (panel,) = standing.panels({"mine": entry}, folder, None, came, detailed)
+    (panel,) = results.panels({"mine": entry}, folder, None, came, detailed)
     return panel
 
 
@@ -55,7 +53,7 @@ def test_results_show_what_came_back_what_changed_and_what_is_waiting(
     send_and_grade(entry, folder, WRONG)
     assert [row[1] for row in own(entry, folder).rows] == ["WRONG"]
     send_and_grade(entry, folder, GOLD)
-    assert workspace.submit({"mine": entry}, folder, None, None, None, lambda _: True)
+    assert submit.submit({"mine": entry}, folder, None, None, None, lambda _: True)
     panel = own(entry, folder, detailed=True)
     assert [row[1] for row in panel.rows] == ["WRONG", "OK", "sent"]
     text = "\n".join(panel.lines)
@@ -74,7 +72,7 @@ def test_the_results_command_is_the_students_own_where_an_entry_is(
     pack = ["--pack", str(folder.parent.parent / "pack")]
     assert run([*pack, "results", "--detailed"], "tito compete") == 0
     assert "Your results: mine" in capsys.readouterr().out
-    workspace.leave(entry, folder)
+    join.leave(entry, folder)
     assert run([*pack, "results"], "tito compete") == 1
     assert "tito compete join SLUG" in " ".join(capsys.readouterr().err.split())
 
@@ -133,7 +131,7 @@ def test_a_result_is_read_from_a_page_as_from_a_notebook(entry: Entry, folder: P
 
 def test_hints_come_one_at_a_time_and_are_counted(entry: Entry, folder: Path) -> None:
     (entry.folder / "hints.md").write_text("# Mild\n\nlook\n\n# Strong\n\n## inner\n\ndo\n")
-    first, second, third = (workspace.hint({"mine": entry}, folder, None) for _ in range(3))
+    first, second, third = (hints.hint({"mine": entry}, folder, None) for _ in range(3))
     assert first.markdown == "# Mild\n\nlook"
     assert first.lines == ("1 more: ask again.",)
     assert second.markdown.startswith("# Strong")
@@ -144,10 +142,10 @@ def test_hints_come_one_at_a_time_and_are_counted(entry: Entry, folder: Path) ->
 
 def test_a_guide_can_be_read_by_name_or_from_inside(entry: Entry, folder: Path) -> None:
     text = (entry.folder / "guide.md").read_text()
-    assert workspace.guide({"mine": entry}, folder.parent.parent, "mine").markdown == text
-    assert workspace.guide({"mine": entry}, folder, None).markdown == text
-    assert workspace.guide({"mine": entry}, folder, "float64").markdown.startswith("## float64")
+    assert hints.guide({"mine": entry}, folder.parent.parent, "mine").markdown == text
+    assert hints.guide({"mine": entry}, folder, None).markdown == text
+    assert hints.guide({"mine": entry}, folder, "float64").markdown.startswith("## float64")
     with pytest.raises(CompeteError, match="no challenge 'float65'"):
-        workspace.guide({"mine": entry}, folder, "float65")
+        hints.guide({"mine": entry}, folder, "float65")
     with pytest.raises(CompeteError, match="nothing was joined here"):
-        workspace.guide({"mine": entry}, folder.parent.parent / "pack", None)
+        hints.guide({"mine": entry}, folder.parent.parent / "pack", None)

@@ -21,7 +21,7 @@ import tinytorch_compete
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.jupyter import magics
+from tinytorch_compete.jupyter import student
 from tinytorch_compete.participants import registration
 from tinytorch_compete.profiling import roofline
 from tinytorch_compete.rendering.panel import Panel, as_html
@@ -122,7 +122,7 @@ def test_words_challenges_notebooks_and_options_complete(
 ) -> None:
     def after(line: str) -> list[str]:
         event = SimpleNamespace(line=line, symbol=line.split(" ")[-1])
-        return magics.complete(shell, event)
+        return student.complete(shell, event)
 
     assert {"--team", "--show", "--no-progress"} <= set(after("%compete join mine --"))
     assert after("%compete s") == ["submit"]

@@ -13,20 +13,19 @@ import pytest
 from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete import standing
 from tinytorch_compete.challenges.packs import Entry, read_challenge
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError, PackError, StoreError
 from tinytorch_compete.model import Dates
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results.store import Store
-from tinytorch_compete.student import workspace
+from tinytorch_compete.student import exchange, join, results
+from tinytorch_compete.student import submit as student_submit
+from tinytorch_compete.student.join_options import Wishes
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import times
-from tinytorch_compete.wishes import Wishes
 
 UTC = dt.UTC
 
@@ -34,7 +33,7 @@ UTC = dt.UTC
 @pytest.fixture
 def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined and solved; the student is in it."""
-    workspace.join(entry, home, Wishes())
+    join.join(entry, home, Wishes())
     write_answer(home / "mine")
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
@@ -80,7 +79,7 @@ def nbgrader(course: Path, *words: str) -> str:
 
 
 def submit(entry: Entry, folder: Path, to: Path | None = None) -> Panel:
-    panel = workspace.submit({"mine": entry}, folder, None, None, to, lambda _: True)
+    panel = student_submit.submit({"mine": entry}, folder, None, None, to, lambda _: True)
     assert panel is not None
     return panel
 
@@ -136,7 +135,7 @@ def test_feedback_that_nbgrader_released_is_fetched_and_read(
     for name in ("timestamp.txt", "submission_secret.txt"):  # as generate_feedback does
         (page.parent / name).write_text((work.notebook.parent / name).read_text())
     nbgrader(course, "release_feedback", "mine")
-    (panel,) = standing.panels({"mine": entry}, folder, None, None, False)
+    (panel,) = results.panels({"mine": entry}, folder, None, None, False)
     ((sent, verdict, *_),) = panel.rows
     assert verdict == "OK"
     assert sent == times.shown(registration.read(folder).receipts[0].sent_at)
@@ -227,7 +226,7 @@ def test_an_exchange_that_refuses_in_its_log_alone_gives_no_receipt(
 def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path) -> None:
     drop = folder.parent / "drop"
     drop.mkdir()
-    workspace.join(entry, folder, Wishes(to=drop))
+    join.join(entry, folder, Wishes(to=drop))
     submit(entry, folder)
     submit(entry, folder)
     (work,) = submission.find(drop, "mine")
@@ -247,7 +246,7 @@ def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
 
     monkeypatch.setattr(registration, "write", full)
     with pytest.raises(StoreError, match="No space left"):
-        workspace.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+        student_submit.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
     assert not list(inbox.rglob("*"))
 
 
@@ -265,7 +264,7 @@ def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
     monkeypatch.setattr(registration, "write", full_at_last)
     inbox = folder.parent / "inbox"
     inbox.mkdir()
-    receipt = workspace.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+    receipt = student_submit.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
     assert receipt is not None
     assert receipt.rows[0][0] == "sha256"
     assert "Sent, but this receipt isn't kept" in receipt.lines[-1]
@@ -287,7 +286,7 @@ def test_what_will_be_sent_is_shown_first_and_can_be_refused(entry: Entry, folde
         return False
 
     drop = folder.parent
-    assert workspace.submit({"mine": entry}, folder, None, None, drop, refuse) is None
+    assert student_submit.submit({"mine": entry}, folder, None, None, drop, refuse) is None
     assert "mine.ipynb" in [name for name, _ in shown[0].rows]
     assert f"To: {drop}" in shown[0].lines
     assert not (drop / exchange.username()).exists()

@@ -10,10 +10,8 @@ import pytest
 from student.conftest import write_answer
 from test_roster import SIZE, result, said
 
-from tinytorch_compete import standing
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.feedback import writer
 from tinytorch_compete.grading.plan import Plan
@@ -21,14 +19,15 @@ from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.rendering.panel import Panel
-from tinytorch_compete.student import workspace
+from tinytorch_compete.student import exchange, join, submit
+from tinytorch_compete.student import results as student_results
+from tinytorch_compete.student.join_options import Wishes
 from tinytorch_compete.submissions import submission
-from tinytorch_compete.wishes import Wishes
 
 
 def joined(entry: Entry, home: Path, **wishes: object) -> tuple[registration.Entrant, str]:
     """The entry after joining, and all that was said."""
-    panel = workspace.join(entry, home, Wishes(**wishes))
+    panel = join.join(entry, home, Wishes(**wishes))
     return registration.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
 
 
@@ -127,7 +126,7 @@ def test_a_terminal_asks_once_and_only_what_no_flag_said(
 def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined and solved, with a place to send to."""
     (home.parent / "drop").mkdir()
-    workspace.join(entry, home, Wishes(to=home.parent / "drop"))
+    join.join(entry, home, Wishes(to=home.parent / "drop"))
     write_answer(home / "mine")
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
@@ -136,9 +135,7 @@ def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def send(entry: Entry, folder: Path) -> Panel:
     shown: list[Panel] = []
-    assert workspace.submit(
-        {"mine": entry}, folder, None, None, None, lambda p: not shown.append(p)
-    )
+    assert submit.submit({"mine": entry}, folder, None, None, None, lambda p: not shown.append(p))
     return shown[0]
 
 
@@ -184,7 +181,7 @@ def test_each_wish_changes_the_board_and_the_last_one_counts(
     (line,) = board(folder).newest
     assert line.handle == "anonymous 1"
     came = folder.parent.parent / "graded" / "feedback"
-    (panel,) = standing.panels({"mine": entry}, folder, None, came, False)
+    (panel,) = student_results.panels({"mine": entry}, folder, None, came, False)
     assert "On the leaderboard" not in "\n".join(panel.lines)
     joined(entry, folder.parent, show="nothing")
     send(entry, folder)
@@ -211,7 +208,7 @@ def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
     grade(folder)
     (line,) = board(folder).newest
     assert line.handle.startswith("Rocket-")
-    panel = workspace.leave(entry, folder)
+    panel = join.leave(entry, folder)
     assert "ask the staff" in panel.lines[1]
     exchange.put(folder.parent.parent / "drop", folder)
     grade(folder)

@@ -11,20 +11,20 @@ import typer
 
 from tinytorch_compete import __version__
 from tinytorch_compete.cli import (
-    boards,
+    audit,
     challenges,
-    classroom,
     course,
-    machine,
-    profiling,
-    records,
-    regrading,
-    showing,
+    diff,
+    doctor,
+    entries,
+    grade,
+    insights,
+    leaderboard,
+    profile,
+    results,
     student,
-    suggesting,
-    taking_part,
 )
-from tinytorch_compete.cli.tables import errors, plain
+from tinytorch_compete.cli.console import errors, plain
 from tinytorch_compete.errors import CompeteError
 
 app = typer.Typer(
@@ -46,19 +46,19 @@ for command in (
     challenges.release,
     challenges.verify,
     challenges.cap,
-    classroom.grade,
-    regrading.diff,
-    showing.results,
-    boards.leaderboard,
+    grade.grade,
+    diff.diff,
+    results.results,
+    leaderboard.leaderboard,
     course.export,
-    records.audit,
-    records.withdraw,
-    taking_part.entries,
+    audit.audit,
+    audit.withdraw,
+    entries.entries,
     challenges.similar,
-    profiling.profile,
-    suggesting.insights,
-    boards.demo,
-    machine.doctor,
+    profile.profile,
+    insights.insights,
+    leaderboard.demo,
+    doctor.doctor,
 ):
     app.command(name="list" if command is challenges.list_challenges else None)(command)
 app.add_typer(course.app, name="course")

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tinytorch_compete import capping
-from tinytorch_compete.authoring import verify as authoring_verify
+from tinytorch_compete.authoring import memory_cap
+from tinytorch_compete.authoring import verify as verification
+from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges import release as releasing
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.cli.tables import console, download, errors, plain, table, verdict
-from tinytorch_compete.course.scaffold import scaffold
+from tinytorch_compete.cli.console import console, download, errors, plain, table, verdict
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading.plan import Plan
@@ -91,7 +91,7 @@ def verify(
     failed = 0
     for entry in chosen:
         console.print(f"[bold]{entry.slug}[/bold]")
-        for check in authoring_verify.verify(entry, sandbox):
+        for check in verification.verify(entry, sandbox):
             failed += not check.holds
             mark = "✓" if check.holds else "✗"
             line = Text(f"{mark} {check.name:20} ") + verdict(f"{check.verdict!s:11}")
@@ -154,10 +154,10 @@ def cap(
         raise CompeteError(f"{path}: no such notebook.")
     with download() as progress:
         # Any secret does: this is no grade.
-        plan = Plan(entry, authoring_verify.SECRET, seeds=1, progress=progress)
+        plan = Plan(entry, verification.SECRET, seeds=1, progress=progress)
     work = submission.Submission("you", path, path.parent if path.parent != Path() else None)
     smallest = plan.limits.memory_mib
-    for attempt in capping.attempts(plan, work, LocalSandbox(), wanted, resolution):
+    for attempt in memory_cap.attempts(plan, work, LocalSandbox(), wanted, resolution):
         mark = "✓" if attempt.reached else "✗"
         why = f"  {attempt.result.message}" if attempt.result.message else ""
         line = f"{mark} {attempt.memory_mib:6d} MiB  {attempt.result.tier or 'no tier'}{why}"

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete.authoring import verify
+from tinytorch_compete.authoring import samples as authoring_samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.folder import Final, Folder, stored
-from tinytorch_compete.cli.tables import console, download
+from tinytorch_compete.cli.console import console, download
+from tinytorch_compete.cli.options import Final, Folder, stored
 from tinytorch_compete.course import folder as courses
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
@@ -97,7 +97,7 @@ def samples(
     opened = CourseGradebook(course)
     context.obj = (*opened.packs, *context.obj)
     entry, submitted = entry_of(context, slug), opened.submitted
-    names = verify.hand_in(entry, submitted, students)
+    names = authoring_samples.hand_in(entry, submitted, students)
     console.print(
         f"{submitted}: {len(names)} sample students handed in {entry.slug}: {', '.join(names)}",
         markup=False,

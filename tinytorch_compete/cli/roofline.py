@@ -7,7 +7,7 @@ import math
 from rich.progress import Progress
 from rich.text import Text
 
-from tinytorch_compete.cli.tables import console, errors, table
+from tinytorch_compete.cli.console import console, errors, table
 from tinytorch_compete.profiling import roofline
 from tinytorch_compete.profiling.roofline import Rate, Roof
 

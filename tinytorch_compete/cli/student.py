@@ -10,15 +10,17 @@ import msgspec
 import typer
 from rich.markdown import Markdown
 
-from tinytorch_compete import standing
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, download, errors, plain, seconds, table
+from tinytorch_compete.cli.console import console, download, errors, plain, seconds, table
 from tinytorch_compete.participants.registration import Shown
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.student import workspace
-from tinytorch_compete.wishes import Wishes
+from tinytorch_compete.student import check as student_check
+from tinytorch_compete.student import hints, results
+from tinytorch_compete.student import join as student_join
+from tinytorch_compete.student import submit as student_submit
+from tinytorch_compete.student.join_options import Wishes
 
 SHARING = (
     "The course always has your results. The leaderboard, which everybody may read, shows the "
@@ -71,12 +73,12 @@ def join(
 ) -> None:
     """Take part in a challenge, or change how you do."""
     entry = entry_of(context, slug)
-    _, before = workspace.joined(entry, Path(), folder)
+    _, before = student_join.joined(entry, Path(), folder)
     wishes = Wishes(folder, handle, to, dataset, data, team, word, shown, progress)
     if before is None and sys.stdin.isatty():
         wishes = _asked(wishes)
     with download() as bar:
-        panel = workspace.join(entry, Path(), wishes, bar)
+        panel = student_join.join(entry, Path(), wishes, bar)
     show(panel)
 
 
@@ -117,7 +119,7 @@ def check(context: typer.Context, path: Notebook = None, challenge: Challenge = 
     sandbox = LocalSandbox()
     try:
         with seconds("running it in a sandbox; Ctrl-C stops it") as running, download() as progress:
-            panel = workspace.check(
+            panel = student_check.check(
                 packs.find(context.obj), Path(), challenge, path, sandbox, progress, running
             )
     except KeyboardInterrupt:
@@ -141,7 +143,7 @@ def submit(
         show(panel)
         return yes or not sys.stdin.isatty() or typer.confirm("Send it?", default=True)
 
-    receipt = workspace.submit(packs.find(context.obj), Path(), challenge, path, to, agreed)
+    receipt = student_submit.submit(packs.find(context.obj), Path(), challenge, path, to, agreed)
     if receipt is None:
         console.print("Nothing was sent.")
         raise typer.Exit(1)
@@ -169,20 +171,20 @@ def own_results(
     context: typer.Context, slug: str | None, came: Path | None, detailed: bool
 ) -> None:
     """Show a student's own results; see ``results``."""
-    for panel in standing.panels(packs.find(context.obj), Path(), slug, came, detailed):
+    for panel in results.panels(packs.find(context.obj), Path(), slug, came, detailed):
         show(panel)
 
 
 def hint(context: typer.Context, slug: Own = None) -> None:
     """See one more hint, the mildest first."""
-    show(workspace.hint(packs.find(context.obj), Path(), slug))
+    show(hints.hint(packs.find(context.obj), Path(), slug))
 
 
 def guide(context: typer.Context, slug: Guided = None) -> None:
     """Read the guide of a challenge, or the one to insights."""
-    show(workspace.guide(packs.find(context.obj), Path(), slug))
+    show(hints.guide(packs.find(context.obj), Path(), slug))
 
 
 def leave(context: typer.Context, slug: Slug) -> None:
     """Leave a challenge; your work stays."""
-    show(workspace.leave(entry_of(context, slug), Path()))
+    show(student_join.leave(entry_of(context, slug), Path()))

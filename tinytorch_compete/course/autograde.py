@@ -18,9 +18,9 @@ from traitlets.config import LoggingConfigurable
 
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.course import folder, plain, teamwork
-from tinytorch_compete.course.graded import add_checksums, graded_notebook
-from tinytorch_compete.course.teamwork import Places
+from tinytorch_compete.course import folder, plain_assignments, team_scores
+from tinytorch_compete.course.graded_copy import add_checksums, graded_notebook
+from tinytorch_compete.course.team_scores import Places
 from tinytorch_compete.errors import Fault, PackError
 from tinytorch_compete.feedback import class_position, notebook, writer
 from tinytorch_compete.grading import batch
@@ -150,7 +150,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         cell_s = timeout if timeout and timeout > 0 else UNLIMITED_S
 
         def run(sandbox: LocalSandbox) -> NotebookNode:
-            return plain.execute(nb, place, memory_mib, cell_s, sandbox)
+            return plain_assignments.execute(nb, place, memory_mib, cell_s, sandbox)
 
         sandbox = LocalSandbox()
         try:
@@ -175,10 +175,10 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         latest = kept.latest(slug)
         kept.close()
         where = places(coursedir, slug)
-        teamwork.level(where, plan, latest, known, checksums, known.side(student))
+        team_scores.level(where, plan, latest, known, checksums, known.side(student))
         own = {result.identity.student: result.identity for result in latest}
         counts = {r.identity.student: r for r in roster.counted(known, latest)}[student]
-        return teamwork.mark(made, plan, counts, counts.identity == own[student], known)
+        return team_scores.mark(made, plan, counts, counts.identity == own[student], known)
 
     def _grade(self, coursedir: CourseDirectory, facts: dict[str, str]) -> tuple[Plan, Graded, str]:
         """One submission graded here and now, and what its feedback says of the class."""

@@ -15,9 +15,9 @@ from nbgrader.apps import NbGrader
 from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import SAWarning
 
-from tinytorch_compete.course import config, folder, teamwork
+from tinytorch_compete.course import config, folder, team_scores
 from tinytorch_compete.course.autograde import CompeteCourse, Ready, places, released
-from tinytorch_compete.course.graded import graded_notebook
+from tinytorch_compete.course.graded_copy import graded_notebook
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
@@ -132,7 +132,7 @@ class CourseGradebook:
         with _environment():
             checksums = released(self._coursedir.db_url, plan)
             where = places(self._coursedir, plan.entry.slug)
-            teamwork.level(where, plan, latest, known, checksums)
+            team_scores.level(where, plan, latest, known, checksums)
 
     def scores(self, slug: str) -> dict[tuple[str, str], float | None]:
         """The automatic score of each student's cells, as the gradebook has it."""

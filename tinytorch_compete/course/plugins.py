@@ -10,7 +10,7 @@ import pandas as pd
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins import ExportPlugin, ExtractorPlugin
 
-from tinytorch_compete.course import zips
+from tinytorch_compete.course import archives
 from tinytorch_compete.course.autograde import CompeteCourse
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.participants import roster_file
@@ -32,7 +32,7 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]
             place = Path(extracted_path, os.path.relpath(folder, archive_path))
             place.mkdir(parents=True, exist_ok=True)
             for path in (Path(folder, name) for name in sorted(names)):
-                if path.suffix == zips.ENDING:
+                if path.suffix == archives.ENDING:
                     self._unpack(path, place / path.stem)
                 elif path.is_symlink() or not path.is_file():
                     self.log.error("Refused: %s: a link or special file", path)
@@ -41,7 +41,7 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]
 
     def _unpack(self, path: Path, place: Path) -> None:
         try:
-            zips.extract(path, place)
+            archives.extract(path, place)
         except NotebookError as error:
             self.log.error("Refused: %s", error)
 

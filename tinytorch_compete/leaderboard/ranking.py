@@ -9,7 +9,7 @@ import msgspec
 
 from tinytorch_compete.model import Challenge, Metric, Result, Verdict
 from tinytorch_compete.participants.pseudonyms import handle
-from tinytorch_compete.results.figures import _estimate, columns, declared, samples_of
+from tinytorch_compete.results.figures import columns, declared, estimate_samples, samples_of
 from tinytorch_compete.util import stats
 from tinytorch_compete.util.stats import Estimate
 
@@ -203,7 +203,7 @@ def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Att
 
 def _sort_key(samples: Mapping[str, Sequence[float]], metric: Metric) -> tuple[bool, float]:
     """Where samples stand in one metric; without a value, last."""
-    found = _estimate(samples, metric)
+    found = estimate_samples(samples, metric)
     return (found is None, metric.sign * found.value if found else 0.0)
 
 
@@ -216,14 +216,16 @@ def _dominates(one: Sequence[tuple[bool, float]], other: Sequence[tuple[bool, fl
 def _meets(challenge: Challenge, attempt: Attempt) -> bool:
     for needed in challenge.requires:
         metric = challenge.metric(needed.metric)
-        found = _estimate(attempt.samples, metric)
+        found = estimate_samples(attempt.samples, metric)
         if found is None or metric.sign * found.value > metric.sign * needed.at:
             return False
     return True
 
 
 def _row(challenge: Challenge, attempt: Attempt, rank: int, path: Place, leads: bool) -> Row:
-    figures = {n: _estimate(attempt.samples, declared(challenge, n)) for n in columns(challenge)}
+    figures = {
+        n: estimate_samples(attempt.samples, declared(challenge, n)) for n in columns(challenge)
+    }
     made = Row(
         division=attempt.division,
         rank=rank,

@@ -33,7 +33,7 @@ def samples_of(result: Result, name: str) -> tuple[float, ...]:
 
 def estimate_of(challenge: Challenge, result: Result, name: str) -> Estimate | None:
     """A figure of a result with its interval; ``None`` if no run gave it."""
-    return _estimate({name: samples_of(result, name)}, declared(challenge, name))
+    return estimate_samples({name: samples_of(result, name)}, declared(challenge, name))
 
 
 def format_figure(metric: Metric, value: float) -> str:
@@ -52,6 +52,6 @@ def format_estimate(metric: Metric, estimate: Estimate) -> str:
     return f"{shown} ({low} to {high})"
 
 
-def _estimate(samples: Mapping[str, Sequence[float]], metric: Metric) -> Estimate | None:
+def estimate_samples(samples: Mapping[str, Sequence[float]], metric: Metric) -> Estimate | None:
     values = samples.get(metric.name)
     return stats.estimate(values, metric.scale, metric.resolution) if values else None

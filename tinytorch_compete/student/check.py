@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Result
+from tinytorch_compete.model import Challenge, Result, Verdict
 from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.interruptible import apart
+from tinytorch_compete.student import package
+from tinytorch_compete.student.workspace import Progress, form, saved_at, work_of
 from tinytorch_compete.submissions.submission import Submission
 
 Running = Callable[[float, float], None]
 
 
-def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> Plan:
+def public_plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> Plan:
     """The plan of a check: the challenge's own limits, one run, the public images.
 
     The seed is new each time, so that the class numbers are shuffled as they will be in grading.
@@ -32,7 +34,9 @@ def plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> Plan:
     ).public()
 
 
-def check(plan: Plan, work: Submission, sandbox: Sandbox, running: Running | None = None) -> Result:
+def grade_public(
+    plan: Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
+) -> Result:
     """Run and judge a student's work once; see ``apart``.
 
     It takes as long as the work does, up to the challenge's own limit: with a smaller one, or on
@@ -45,3 +49,65 @@ def check(plan: Plan, work: Submission, sandbox: Sandbox, running: Running | Non
             running(seconds, plan.limits.wall_s)
 
     return apart(lambda: pipeline.grade(plan, work, sandbox), sandbox, passing).result
+
+
+def check(
+    entries: Mapping[str, Entry],
+    here: Path,
+    slug: str | None,
+    path: Path | None,
+    sandbox: Sandbox,
+    progress: Progress | None = None,
+    running: Running | None = None,
+) -> Panel:
+    """Grade a student's notebook on the public images, as the course will on hidden ones.
+
+    ``progress`` is told of a download, ``running`` of the run's seconds and its limit.
+    Raises ``CompeteError``.
+    """
+    entry, folder, who, path = work_of(entries, here, slug, path)
+    with package.packed(entry, folder, path, who) as made:
+        plan = public_plan(entry, who, progress)
+        result = grade_public(plan, made.work, sandbox, running)
+    lines = [*_said(result), *form(made), saved_at(path)]
+    lines += [f"Not checked: {_not_checked(entry.challenge, who)}"]
+    return Panel(
+        f"{path.name}: {_score(result)}, on public images",
+        ("", ">points", ""),
+        tuple(
+            (cell.grade_id, f"{cell.points:g}/{cell.max_points:g}", cell.message)
+            for cell in result.cells
+        ),
+        tuple(lines),
+    )
+
+
+def _score(result: Result) -> str:
+    if result.points is None:
+        return f"{result.verdict}, not scored"
+    tier = f", tier {result.tier}" if result.tier else ""
+    return f"{result.verdict}, {result.points:g} of {result.max_points:g} points{tier}"
+
+
+def _said(result: Result) -> list[str]:
+    """Why it ended as it did, and what it took."""
+    lines = [result.message] if result.message else []
+    if result.layers:
+        limits = result.identity.limits
+        lines += [
+            f"{result.wall_s:.1f} of {limits.wall_s:g} s, peak {result.peak_mib:.0f} of "
+            f"{limits.memory_mib} MiB. Held by: {', '.join(result.layers)}."
+        ]
+    if result.verdict == Verdict.FAULT:
+        lines += ["That is no fault of your code. See: tito compete doctor"]
+    return lines
+
+
+def _not_checked(challenge: Challenge, who: Entrant) -> str:
+    first = challenge.datasets[0].name
+    other = f" of {first}, for you have {who.dataset}" if who.dataset != first else ""
+    seeds = f"{challenge.seeds} secret seeds" if challenge.seeds > 1 else "a secret seed"
+    return (
+        f"the hidden images{other}; {seeds}, where this was one run with a seed of your own; the "
+        "speed of the machine that grades. You have seen the public images: expect a little less."
+    )

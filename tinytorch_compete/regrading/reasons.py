@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinytorch_compete import audit
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.model import CellResult, Challenge, Result
+from tinytorch_compete.regrading import audit
 from tinytorch_compete.results.figures import (
     columns,
     declared,

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import audit as auditing
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.folder import Folder, Source, stored
-from tinytorch_compete.cli.tables import console, print_results, table
+from tinytorch_compete.cli.console import console, print_results, table
+from tinytorch_compete.cli.options import Folder, Source, stored
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import Result
+from tinytorch_compete.regrading import audit as auditing
 from tinytorch_compete.results.folder import FOLDER, SECRET
 from tinytorch_compete.results.folder import secret as read_secret
 from tinytorch_compete.results.store import Store

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinytorch_compete import shadow
-from tinytorch_compete.cli.folder import options, stored
-from tinytorch_compete.cli.tables import print_results, say
+from tinytorch_compete.cli.console import print_results, say
+from tinytorch_compete.cli.options import options, stored
+from tinytorch_compete.course import staged_copies
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import Roster
+from tinytorch_compete.regrading import staging
 from tinytorch_compete.results import conditions
 from tinytorch_compete.results.folder import SECRET
 from tinytorch_compete.results.store import Store
@@ -34,10 +35,10 @@ def grade(
 ) -> list[Result]:
     """Grade a class beside what is published, and say where to look at it."""
     slug, final = plan.entry.slug, plan.final
-    place = shadow.folder(root, slug, final)
-    kept, copies = shadow.begin(place), shadow.Copies(place) if gradebook else None
+    place = staging.folder(root, slug, final)
+    kept, copies = staging.begin(place), staged_copies.Copies(place) if gradebook else None
     roster_file.write(place, slug, roster)
-    wanted = shadow.eligible(works, shadow.standing(published, slug, final))
+    wanted = staging.eligible(works, staging.standing(published, slug, final))
     new = batch(wanted, kept, place, copies)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
         print_results(plan.challenge, faults)
@@ -55,13 +56,13 @@ def promote(
 ) -> None:
     """Publish a shadow's grades, and say what is left to do."""
     slug, final = plan.entry.slug, plan.final
-    wanted = shadow.eligible(works, shadow.standing(kept, slug, final))
-    count = shadow.promote(plan, wanted, root, kept, gradebook)
-    stay = shadow.standing(kept, slug, final).values()
+    wanted = staging.eligible(works, staging.standing(kept, slug, final))
+    count = staging.promote(plan, wanted, root, kept, gradebook)
+    stay = staging.standing(kept, slug, final).values()
     others = [r for r in stay if conditions.conditions(r.identity) != plan.conditions]
     say(f"{count} grades are published; the old ones stay in the history.")
     if others:
-        names = shadow.named([result.identity.student for result in others])
+        names = staging.named([result.identity.student for result in others])
         say(f"{len(others)} not among them, left as it was and off the board: {names}")
     say(f"The table: tito compete results {options(slug, root, final)}")
     say(f"Write the leaderboard again: tito compete leaderboard {options(slug, root, final)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from tinytorch_compete.cli.tables import console, plain, table
+from tinytorch_compete.cli.console import console, plain, table
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.leaderboard.ranking import Row
 from tinytorch_compete.leaderboard.tables import difference

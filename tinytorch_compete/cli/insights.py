@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.tables import console, download, plain
+from tinytorch_compete.cli.console import console, download, plain
 from tinytorch_compete.feedback import suggestion_cells
 from tinytorch_compete.model import Advice, Autopsy, Insight, Moment, Profile
 from tinytorch_compete.profiling import notebook as profiling_notebook

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.course import exchange
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.feedback import record
 from tinytorch_compete.feedback.record import Returned
@@ -17,6 +16,7 @@ from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Entrant
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
+from tinytorch_compete.student import exchange
 from tinytorch_compete.util import files, times
 
 

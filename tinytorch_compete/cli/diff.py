@@ -8,18 +8,20 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete import audit, causes, moves, shadow
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.cli.boards import LEADERBOARD
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.folder import Final, Folder, options, stored
-from tinytorch_compete.cli.showing import write_table
-from tinytorch_compete.cli.tables import console, say, table
+from tinytorch_compete.cli.console import console, say, table
+from tinytorch_compete.cli.leaderboard import LEADERBOARD
+from tinytorch_compete.cli.options import Final, Folder, options, stored
+from tinytorch_compete.cli.results import write_table
+from tinytorch_compete.course import staged_copies
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.leaderboard import board
 from tinytorch_compete.model import Challenge, Result
-from tinytorch_compete.moves import Move
 from tinytorch_compete.participants import roster_file
+from tinytorch_compete.regrading import audit, changes, staging
+from tinytorch_compete.regrading import reasons as regrading_reasons
+from tinytorch_compete.regrading.changes import Move
 from tinytorch_compete.results import conditions
 from tinytorch_compete.results.folder import FOLDER, SECRET, name
 from tinytorch_compete.results.folder import secret as read_secret
@@ -34,23 +36,23 @@ def diff(
 ) -> None:
     """Show who moves if a shadow is promoted, and why."""
     entry = entry_of(context, slug)
-    held = shadow.stored(results, entry.slug, final)
-    after = shadow.current(entry, held, final)
+    held = staging.stored(results, entry.slug, final)
+    after = staging.current(entry, held, final)
     if not after:
         raise CompeteError(
             f"{held.place}: no grade there under the challenge and grader as they are now. Grade "
             f"them: tito compete grade {entry.slug} FOLDER --shadow"
         )
-    before = shadow.standing(stored(results), entry.slug, final)
+    before = staging.standing(stored(results), entry.slug, final)
     old = _published_facts(entry, results, final)
     secret, known = read_secret(results / SECRET), roster_file.read(results, entry.slug)
-    found = moves.compare(old, entry.challenge, before, after, secret, known)
+    found = changes.compare(old, entry.challenge, before, after, secret, known)
     if csv:
-        write_table(moves.frame(found), csv, None)
+        write_table(changes.frame(found), csv, None)
         return
     _print(found, before, after)
     where = f"{options(entry.slug, results, final)} FOLDER"
-    if shadow.Copies(shadow.folder(results, entry.slug, final)).folder.exists():
+    if staged_copies.Copies(staging.folder(results, entry.slug, final)).folder.exists():
         where = f"{entry.slug} --course FOLDER{' --final' if final else ''}"
     say(f"Publish: tito compete grade {where} --promote")
 
@@ -71,7 +73,7 @@ def _print(found: Sequence[Move], before: dict[str, Result], after: dict[str, Re
     say(f"{len(after)} graded anew, {under}.")
     worths: dict[str, str] = {}
     for one, two in pairs:
-        worths |= causes.reworth(one, two) if one.cells and two.cells else {}
+        worths |= regrading_reasons.reworth(one, two) if one.cells and two.cells else {}
     for cell, worth in worths.items():
         say(f"Cell {cell} is worth {worth} points.")
     moving = [move for move in found if move.visible]
@@ -86,7 +88,7 @@ def _print(found: Sequence[Move], before: dict[str, Result], after: dict[str, Re
     left = [move for move in found if move.way == "left"]
     for why in dict.fromkeys(move.reasons[0] for move in left):
         names = [move.student for move in left if move.reasons[0] == why]
-        say(f"{len(names)} {why}, left as it is and off the new board: {shadow.named(names)}")
+        say(f"{len(names)} {why}, left as it is and off the new board: {staging.named(names)}")
 
 
 def _conditions(one: Result, two: Result) -> list[str]:

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete.authoring import verify
+from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Entry
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.classroom import grade
-from tinytorch_compete.cli.folder import Final, Folder, stored
-from tinytorch_compete.cli.tables import console, say
+from tinytorch_compete.cli.console import console, say
+from tinytorch_compete.cli.grade import grade
+from tinytorch_compete.cli.options import Final, Folder, stored
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.leaderboard.publish import publish
@@ -82,7 +82,7 @@ def demo(
 ) -> None:
     """Grade a sample class for real."""
     entry = entry_of(context, "efficient-training")
-    verify.hand_in(entry, folder / "submitted")
+    samples.hand_in(entry, folder / "submitted")
     graded = folder / "graded"
     grade(context, entry.slug, folder / "submitted", results=graded, insights=False)
     written = _publish(entry, Store(graded / DATABASE), graded, html=True)

@@ -10,11 +10,11 @@ from typing import Literal
 import msgspec
 import pandas as pd
 
-from tinytorch_compete import causes
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.model import Challenge, Result
 from tinytorch_compete.participants import pseudonyms, roster
 from tinytorch_compete.participants.roster import Roster
+from tinytorch_compete.regrading import reasons as regrading_reasons
 from tinytorch_compete.results import conditions
 
 Way = Literal["up", "down", "same", "new", "left"]
@@ -131,13 +131,17 @@ def _move(
     if before.withdrawal:
         why = "the withdrawn result was of another submission"
         return Move(student, "new", None, after, places, (why,))
-    reasons, noise = causes.reasons(challenge, before, after)
+    reasons, noise = regrading_reasons.reasons(challenge, before, after)
     return Move(student, _way(challenge, before, after), before, after, places, reasons, noise)
 
 
 def _stays(before: Result | None, after: Result) -> bool:
     """Whether a result is of work whose published result was withdrawn: that isn't undone."""
-    return before is not None and before.withdrawal is not None and causes.same_work(before, after)
+    return (
+        before is not None
+        and before.withdrawal is not None
+        and regrading_reasons.same_work(before, after)
+    )
 
 
 def _order(move: Move) -> tuple[int, float, str]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.tables import console, download, plain, table
+from tinytorch_compete.cli.console import console, download, plain, table
 from tinytorch_compete.profiling import html as profiling_html
 from tinytorch_compete.profiling import notebook, view
 from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED

@@ -12,9 +12,9 @@ import typer
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import entry_of
-from tinytorch_compete.cli.details import print_details
-from tinytorch_compete.cli.folder import Final, Folder, stored
-from tinytorch_compete.cli.tables import console, print_flags, print_results
+from tinytorch_compete.cli.console import console, print_flags, print_results
+from tinytorch_compete.cli.options import Final, Folder, stored
+from tinytorch_compete.cli.result_details import print_details
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Result
 from tinytorch_compete.participants import registration, roster_file

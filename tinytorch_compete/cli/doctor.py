@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from tinytorch_compete.cli.console import console, table
 from tinytorch_compete.cli.roofline import show
-from tinytorch_compete.cli.tables import console, table
 from tinytorch_compete.grading.engine import workers_for
 from tinytorch_compete.model import Limits
 from tinytorch_compete.sandbox.isolation import capabilities

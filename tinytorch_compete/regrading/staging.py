@@ -12,28 +12,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
-from nbformat import NotebookNode
-
-from tinytorch_compete import audit
 from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.course.staged_copies import Copies
 from tinytorch_compete.errors import CompeteError, StoreError
-from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Identity, Result, Verdict
-from tinytorch_compete.participants import roster_file
+from tinytorch_compete.regrading import audit
 from tinytorch_compete.results import conditions, store
 from tinytorch_compete.results import folder as published
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
-from tinytorch_compete.util import files
 
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
 
 SHADOW = "shadow"
-COPIES = "autograded"
 NAMED = 5
 
 
@@ -127,39 +121,6 @@ def named(students: Sequence[str]) -> str:
     """The students' names, the first few of many."""
     more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
     return ", ".join(students[:NAMED]) + more
-
-
-class Copies:
-    """The graded copies that wait in a shadow for a course's gradebook."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.folder = place, place / COPIES
-
-    def has(self, work: Submission, slug: str) -> bool:
-        """Whether the submission has a graded copy."""
-        return self._path(work.student, slug).exists()
-
-    def record(self, plan: Plan, graded: Graded) -> None:
-        """Keep the graded copy of a submission; a fault of ours has none."""
-        # nbgrader takes two seconds to import.
-        from tinytorch_compete.course.graded import graded_notebook
-
-        if graded.result.points is not None:
-            known = roster_file.read(self.place, plan.entry.slug)
-            text = nbformat.writes(graded_notebook(plan, graded, known))
-            path = self._path(graded.result.identity.student, plan.entry.slug)
-            files.write_text(path, text + "\n")
-
-    def read(self, student: str, slug: str) -> NotebookNode:
-        """A student's graded copy."""
-        return nbformat.read(self._path(student, slug), 4)
-
-    def drop(self, student: str, slug: str) -> None:
-        """Forget a copy that the gradebook has."""
-        self._path(student, slug).unlink()
-
-    def _path(self, student: str, slug: str) -> Path:
-        return self.folder / student / f"{slug}.ipynb"
 
 
 def promote(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.tables import console, errors, table
+from tinytorch_compete.cli.console import console, errors, table
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import Entered, Roster, private

@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Grade, Gradebook, MissingEntry
 
-from tinytorch_compete.course.graded import add_checksums, graded_notebook, score
+from tinytorch_compete.course.graded_copy import add_checksums, graded_notebook, score
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.feedback import notebook as feedback_notebook
 from tinytorch_compete.feedback import record, writer

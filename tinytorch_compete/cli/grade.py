@@ -12,19 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete import shadow as shadows
 from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.cli import shadowing, taking_part
+from tinytorch_compete.cli import entries
+from tinytorch_compete.cli import staging as cli_staging
 from tinytorch_compete.cli.challenges import Slug, entry_of
-from tinytorch_compete.cli.folder import Folder, Source, options
-from tinytorch_compete.cli.tables import (
-    console,
-    download,
-    errors,
-    print_results,
-    say,
-    verdict,
-)
+from tinytorch_compete.cli.console import console, download, errors, print_results, say, verdict
+from tinytorch_compete.cli.options import Folder, Source, options
+from tinytorch_compete.course import staged_copies
 from tinytorch_compete.errors import CompeteError, IsolationError
 from tinytorch_compete.feedback.writer import place_in_class, write_feedback, write_team_feedback
 from tinytorch_compete.grading import eligibility, pipeline
@@ -35,6 +29,7 @@ from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import Roster, counted, sharing
+from tinytorch_compete.regrading import staging
 from tinytorch_compete.results import folder as results_folder
 from tinytorch_compete.results.folder import DATABASE, FEEDBACK, FOLDER, SECRET, feedback_path
 from tinytorch_compete.results.store import Store
@@ -48,7 +43,7 @@ from tinytorch_compete.util import times
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
 
-    Gradebook = CourseGradebook | shadows.Copies
+    Gradebook = CourseGradebook | staged_copies.Copies
 
 Dataset = Annotated[str | None, typer.Option(help="One of the challenge's data sets.")]
 
@@ -107,7 +102,7 @@ def grade(
     dataset = dataset or (gradebook.dataset(entry.slug) if gradebook else None)
     found = submission.find(submissions.resolve(), entry.slug)
     if shadow or promote:
-        shadowing.check_published(results)
+        cli_staging.check_published(results)
     secret = results_folder.secret(results / SECRET)
     with download() as progress:
         plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
@@ -122,11 +117,11 @@ def grade(
     task = suggest.grade if insights else pipeline.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
-        shadows.check_whole(plan, found, results, kept)
-        shadowing.promote(plan, works, kept, results, gradebook)
+        staging.check_whole(plan, found, results, kept)
+        cli_staging.promote(plan, works, kept, results, gradebook)
         _tell(plan, kept, roster, results, gradebook, class_figures)
     elif shadow:
-        new = shadowing.grade(plan, works, kept, results, gradebook, batch, roster)
+        new = cli_staging.grade(plan, works, kept, results, gradebook, batch, roster)
         _check_faults(new, found)
     else:
         new = batch(works, kept, results, gradebook)
@@ -144,7 +139,7 @@ def _gradebook(course: Path) -> CourseGradebook:
 
 def _check_ready(plan: Plan, results: Path, gradebook: CourseGradebook | None) -> None:
     """Raise ``CompeteError`` if grades under this plan must not, or can't, be published now."""
-    shadows.check_absent(plan, results)
+    staging.check_absent(plan, results)
     if gradebook:
         gradebook.check(plan)
 
@@ -228,7 +223,7 @@ def _show(
     latest = [r for r in newest if r.identity.student in students]
     counting = [r for r in counted(roster, newest) if r.identity.student in students]
     print_results(plan.challenge, counting)
-    taking_part.print_teams(roster, slug, folder)
+    entries.print_teams(roster, slug, folder)
     say(f"Feedback: {folder / FEEDBACK}")
     _say_flags(slug, latest, folder)
 

@@ -1,0 +1,1 @@
+"""Grade again beside what is published: stage, compare, explain, promote, audit."""

@@ -1,0 +1,49 @@
+"""Hints, one more at a time, and guides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.errors import PackError
+from tinytorch_compete.participants import registration
+from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.student.workspace import entered
+from tinytorch_compete.suggestions import guide as insights_guide
+
+
+def hint(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
+    """One more hint than before, the mildest first, counted in the student's record; then all."""
+    entry, folder, who = entered(entries, here, slug)
+    hints = _hints(entry)
+    number = min(who.hints + 1, len(hints))
+    if number > who.hints:
+        registration.write(folder, msgspec.structs.replace(who, hints=number))
+    left = len(hints) - number
+    after = f"{left} more: ask again." if left else "That was the last one. They are in hints.md."
+    return Panel(f"Hint {number} of {len(hints)}", (), (), (after,), hints[number - 1])
+
+
+def guide(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
+    """A challenge's guide; it needn't have been joined if it is named.
+
+    ``insights`` is the guide to what feedback suggests, an insight's name its section there.
+    """
+    if slug and slug not in entries and (text := insights_guide.find(slug)):
+        return Panel(markdown=text)
+    entry = packs.resolve(entries, slug) if slug else entered(entries, here, None)[0]
+    return Panel(markdown=(entry.folder / "guide.md").read_text("utf-8"))
+
+
+def _hints(entry: Entry) -> list[str]:
+    """The hints of a challenge, each with its heading; raises ``PackError`` if there are none."""
+    path = entry.folder / "hints.md"
+    parts = re.split(r"^(?=# )", path.read_text("utf-8"), flags=re.MULTILINE)
+    if not (found := [part.strip() for part in parts if part.startswith("# ")]):
+        raise PackError(f"{path}: no hints; each starts with a heading: # A heading")
+    return found

@@ -1,0 +1,96 @@
+"""Send a submission, and hand out a receipt."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.errors import CompeteError, StoreError
+from tinytorch_compete.grading import eligibility
+from tinytorch_compete.participants import registration
+from tinytorch_compete.participants.registration import Entrant, Receipt
+from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.student import exchange, package
+from tinytorch_compete.student.join_options import about
+from tinytorch_compete.student.package import Parcel
+from tinytorch_compete.student.workspace import form, saved_at, work_of
+from tinytorch_compete.util import times
+
+SHOWN_FILES = 5
+
+
+def submit(
+    entries: Mapping[str, Entry],
+    here: Path,
+    slug: str | None,
+    path: Path | None,
+    to: Path | None,
+    agreed: Callable[[Panel], bool],
+) -> Panel | None:
+    """Send a student's notebook to the course, and keep and return the receipt.
+
+    ``agreed`` is shown what will be sent, and to where. If it says no, nothing is sent and ``None``
+    comes back. Raises ``CompeteError``.
+    """
+    entry, folder, who, path = work_of(entries, here, slug, path)
+    dates, now = entry.challenge.dates, dt.datetime.now(dt.UTC)
+    if why := eligibility.refusal(dates, now, who.sent_on(now.date())):
+        raise CompeteError(f"{entry.slug}: it would not be graded: {why}.")
+    config = None if to else exchange.configured()
+    target = to or (Path(who.to) if who.to else None)
+    if config is None and target is None:
+        raise CompeteError(
+            "there is nowhere to send it to: no nbgrader_config.py names a course "
+            "(c.CourseDirectory.course_id), and no folder was named. Ask the staff; then: "
+            f"tito compete submit --challenge {entry.slug} --to FOLDER"
+        )
+    place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
+    registration.write(folder, who)  # before anything is sent: the receipt must find its place
+    with package.packed(entry, folder, path, who) as made:
+        if not agreed(_preview(made, path, place, who)):
+            return None
+        sent = made.work.notebook.parent
+        sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
+        receipt = Receipt(made.sha256, sent_at, place)
+    now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
+    shown = _receipt(entry, now_who, receipt)
+    try:
+        registration.write(folder, now_who)
+    except StoreError as error:  # it was sent all the same
+        lines = (f"Sent, but this receipt isn't kept: {error} Note its sha256.",)
+        shown = msgspec.structs.replace(shown, lines=(*shown.lines, *lines))
+    return shown
+
+
+def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:
+    """What will be sent: the notebook, the largest files by name, and the rest by number."""
+    first = made.work.notebook.name
+    sizes = sorted(made.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
+    rows = [(name, f"{size / 1024:.0f} KiB") for name, size in sizes[:SHOWN_FILES]]
+    if rest := sizes[SHOWN_FILES:]:
+        total = sum(size for _, size in rest)
+        rows.append((f"and {len(rest)} smaller files", f"{total / 1024:.0f} KiB"))
+    said = "; ".join(f"{n}: {v}" for n, v in about(who) if n != "invite word")
+    about_you = f"{registration.FILE} says of you: {said}."
+    lines = (f"To: {place}", saved_at(path), about_you, *form(made))
+    return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), lines)
+
+
+def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:
+    rows = [
+        ("sha256", receipt.sha256),
+        ("sent", f"{receipt.sent_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("to", receipt.place),
+    ]
+    dates = entry.challenge.dates
+    if dates.per_day:
+        left = dates.per_day - who.sent_on(receipt.sent_at.date())
+        shared = ", less what teammates sent" if who.team else ""
+        rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC{shared}"))
+    if dates.closes:
+        rows.append(("closes", times.shown(dates.closes)))
+    return Panel(f"Receipt: {entry.slug}", ("!", ""), tuple(rows))
