@@ -12,14 +12,14 @@ from test_store import result as stored
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.model import Result
-from tinytorch_compete.participants.roster import Entered, Roster
+from tinytorch_compete.participants.roster import Participant, Roster
 
 SLUG = "fast-convolution"
-CHALLENGE = packs.find()[SLUG].challenge
+CHALLENGE = packs.find()[SLUG].spec
 SECRET = b"secret"
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 NAMES = "lovelace hopper turing noether curie franklin ramanujan erdos goeppert meitner".split()
-SHARING = Roster(entered={name: Entered("", progress=True) for name in NAMES})
+SHARING = Roster(entered={name: Participant("", progress=True) for name in NAMES})
 LEVELS = (0.1, 0.6, 0.61, 1.4, 1.41, 1.42, 2.2, 2.21, 3.0, 3.01)
 
 

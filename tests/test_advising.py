@@ -204,7 +204,7 @@ def test_our_own_fault_is_one_line_and_changes_no_grade(
     advice = suggest.advise(plan, work, graded, sandbox, profiler=breaks)
     assert advice.profile is None
     assert "our fault" in advice.note
-    made = feedback_notebook.make(plan.challenge, graded.result, graded.run.notebook, advice=advice)
+    made = feedback_notebook.make(plan.spec, graded.result, graded.run.notebook, advice=advice)
     assert "our fault" in made.cells[-1].source
     assert f"{graded.result.points:g} of 10 points" in made.cells[0].source
 
@@ -316,9 +316,7 @@ def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) ->
 
 def test_feedback_with_advice_gives_nothing_hidden_away(plan: Plan, burst: Graded) -> None:
     assert burst.run is not None
-    made = feedback_notebook.make(
-        plan.challenge, burst.result, burst.run.notebook, advice=burst.advice
-    )
+    made = feedback_notebook.make(plan.spec, burst.result, burst.run.notebook, advice=burst.advice)
     text = nbformat.writes(made)
     for hidden in ("compete_probe", "compete_profil", "HIDDEN", "probe.", "a secret"):
         assert hidden not in text

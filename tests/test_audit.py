@@ -8,19 +8,19 @@ from test_ranking import CHALLENGE, result
 
 from tinytorch_compete.model import Verdict, Withdrawal
 from tinytorch_compete.regrading import audit
-from tinytorch_compete.regrading.audit import Recount
+from tinytorch_compete.regrading.audit import RerunComparison
 
 N = 2000
 OLD = result("ada", 0.9, 255.0)
 
 
-def again(**changes: object) -> Recount:
+def again(**changes: object) -> RerunComparison:
     """The comparison of ``OLD`` with a repetition that differs from it in ``changes``."""
     return audit.compare(CHALLENGE, OLD, msgspec.structs.replace(OLD, **changes), N)
 
 
 def test_an_equal_result_comes_out_again() -> None:
-    assert again(wall_s=9.0, peak_mib=250.0) == Recount(OLD)
+    assert again(wall_s=9.0, peak_mib=250.0) == RerunComparison(OLD)
 
 
 def test_another_verdict_is_a_difference() -> None:

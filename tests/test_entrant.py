@@ -11,17 +11,17 @@ import pytest
 
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant, Receipt
+from tinytorch_compete.participants.registration import Receipt, Registration
 
 
 def test_an_entrant_comes_back_as_it_was_written(tmp_path: Path) -> None:
     sent = Receipt("ab" * 32, dt.datetime(2026, 3, 1, 23, 30, tzinfo=dt.UTC), "the exchange")
-    kept = Entrant("mine", "digits", "Ada Lo", hints=2, receipts=(sent,))
+    kept = Registration("mine", "digits", "Ada Lo", hints=2, receipts=(sent,))
     registration.write(tmp_path, kept)
     assert registration.read(tmp_path) == kept
     assert kept.sent_on(dt.date(2026, 3, 1)) == 1
     assert kept.sent_on(dt.date(2026, 3, 2)) == 0
-    assert kept.shown() == Entrant("mine", "digits", "Ada Lo")
+    assert kept.shown() == Registration("mine", "digits", "Ada Lo")
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_markup_escapes_and_long_names_are_no_handles(handle: str) -> None:
     with pytest.raises(ValueError, match="a handle is"):
         registration.check_handle(handle)
     with pytest.raises(ValueError, match="a handle is"):
-        Entrant("mine", "digits", handle)
+        Registration("mine", "digits", handle)
 
 
 def test_a_challenge_is_found_from_inside_from_above_and_from_beside(tmp_path: Path) -> None:
     for slug in ("one", "two"):
         (tmp_path / slug / "tinytorch").mkdir(parents=True)
-        registration.write(tmp_path / slug, Entrant(slug, "digits"))
+        registration.write(tmp_path / slug, Registration(slug, "digits"))
     inside = tmp_path / "one" / "tinytorch"
     assert registration.of(inside, None)[0] == tmp_path / "one"
     assert registration.of(inside, "two")[0] == tmp_path / "two"
@@ -78,7 +78,7 @@ def test_a_challenge_is_found_from_inside_from_above_and_from_beside(tmp_path: P
 def test_a_damaged_entry_is_in_the_way_of_no_other_challenge(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        registration.write(tmp_path / name, Entrant(name, "digits"))
+        registration.write(tmp_path / name, Registration(name, "digits"))
     (tmp_path / "one" / registration.FILE).write_text("{")
     assert registration.of(tmp_path, "two")[1].challenge == "two"
     with pytest.raises(StoreError, match="not an entry"):

@@ -83,10 +83,10 @@ def test_flags_are_for_staff_and_change_nothing(plan: Plan, tmp_path: Path) -> N
         honest.message,
     )
     assert graded.run is not None
-    shown = nbformat.writes(notebook.make(plan.entry.challenge, result, graded.run.notebook))
+    shown = nbformat.writes(notebook.make(plan.challenge.spec, result, graded.run.notebook))
     assert "Calls C" not in shown
-    attempts = ranking.published(plan.entry.challenge, [honest, result], SECRET)
-    board = ranking.board(plan.entry.challenge, attempts)
+    attempts = ranking.published(plan.challenge.spec, [honest, result], SECRET)
+    board = ranking.board(plan.challenge.spec, attempts)
     assert len(board) == 2
     assert "Calls C" not in str(board)
 
@@ -139,7 +139,7 @@ def test_a_link_out_of_the_submission_is_refused(plan: Plan, tmp_path: Path) -> 
 
 
 def seeded(plan: Plan, seeds: int) -> Plan:
-    return Plan(plan.entry, SECRET, seeds=seeds)
+    return Plan(plan.challenge, SECRET, seeds=seeds)
 
 
 def test_each_seed_is_another_exam_and_its_raw_figures_are_kept(plan: Plan, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_failing_in_one_run_of_many_loses_the_tier_and_says_which(plan: Plan, tm
 
 
 def test_final_seeds_are_other_ones(plan: Plan, tmp_path: Path) -> None:
-    final = Plan(plan.entry, SECRET, final=True)
+    final = Plan(plan.challenge, SECRET, final=True)
     assert {exam.seed for exam in final.exams}.isdisjoint(exam.seed for exam in plan.exams)
     work = submit(tmp_path, "ada")
     identities = [p.identity(work, work.files()) for p in (plan, final)]
@@ -234,8 +234,8 @@ def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
 
 
 def test_every_student_gets_the_same_questions_and_another_secret_other_ones(place: Path) -> None:
-    entry = packs.load(place)[0]
-    one, same, other = (Plan(entry, secret) for secret in (SECRET, SECRET, b"another"))
+    challenge = packs.load(place)[0]
+    one, same, other = (Plan(challenge, secret) for secret in (SECRET, SECRET, b"another"))
     images = [p.inputs[0]["holdout"].arrays["images"] for p in (one, same, other)]
     assert (images[0] == images[1]).all()
     assert not (images[0] == images[2]).all()
@@ -328,7 +328,7 @@ def test_a_student_without_a_plain_name_is_one_clear_error(tmp_path: Path, name:
 def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) -> None:
     answer = GOLD + "print('<script>x</script>')\n"
     graded = pipeline.grade(plan, submit(tmp_path, "zoe-99", answer), FakeSandbox())
-    made = notebook.make(plan.entry.challenge, graded.result, graded.run.notebook, surplus=2)
+    made = notebook.make(plan.challenge.spec, graded.result, graded.run.notebook, surplus=2)
     text = nbformat.writes(made)
     for hidden in ("compete_probe", "BEGIN HIDDEN", "probe.send", "zoe-99"):
         assert hidden not in text
@@ -345,7 +345,7 @@ def test_feedback_explains_and_gives_nothing_away(plan: Plan, tmp_path: Path) ->
 def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
     nasty = "raise ValueError('<img src=x onerror=alert(1)> [a](http://b) `c` $d$ \\x1b]0;t\\x07')"
     graded = pipeline.grade(plan, submit(tmp_path, "eve", nasty), FakeSandbox())
-    made = notebook.make(plan.entry.challenge, graded.result, graded.run.notebook)
+    made = notebook.make(plan.challenge.spec, graded.result, graded.run.notebook)
     ours = "".join(c.source for c in made.cells if c.metadata.get("tinytorch_compete"))
     assert "ValueError" in ours
     for sign in ("<img", "](http", "`c`", "$d$", "\x1b", "http://"):
@@ -354,6 +354,6 @@ def test_a_students_words_are_only_shown(plan: Plan, tmp_path: Path) -> None:
 
 def test_a_fault_is_told_to_the_student_as_ours(plan: Plan, tmp_path: Path) -> None:
     graded = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox(faults=99))
-    made = notebook.make(plan.entry.challenge, graded.result, None)
+    made = notebook.make(plan.challenge.spec, graded.result, None)
     assert "not scored" in made.cells[0].source
     assert "our fault, not yours" in made.cells[0].source

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from test_ranking import CHALLENGE, SECRET, result
 
-from tinytorch_compete.model import CellResult, Challenge, Result, Verdict, Withdrawal
-from tinytorch_compete.participants.roster import Entered, Roster, Team
+from tinytorch_compete.model import CellResult, ChallengeSpec, Result, Verdict, Withdrawal
+from tinytorch_compete.participants.roster import Participant, Roster, Team
 from tinytorch_compete.regrading import changes as regrading_changes
-from tinytorch_compete.regrading.changes import Move
+from tinytorch_compete.regrading.changes import GradeChange
 
 NOBODY = Roster()
 GOOD = "90.0% of the images never seen before are right."
@@ -25,18 +25,17 @@ def graded(student: str, accuracy: float, points: float = 7.0, **changes: object
 def compare(
     before: list[Result],
     after: list[Result],
-    challenge: Challenge = CHALLENGE,
+    spec: ChallengeSpec = CHALLENGE,
     known: Roster = NOBODY,
-) -> dict[str, Move]:
+) -> dict[str, GradeChange]:
     old, new = ({r.identity.student: r for r in results} for results in (before, after))
     return {
-        m.student: m
-        for m in regrading_changes.compare(CHALLENGE, challenge, old, new, SECRET, known)
+        m.student: m for m in regrading_changes.compare(CHALLENGE, spec, old, new, SECRET, known)
     }
 
 
-def only(before: Result, after: Result, challenge: Challenge = CHALLENGE) -> Move:
-    return compare([before], [after], challenge)[before.identity.student]
+def only(before: Result, after: Result, spec: ChallengeSpec = CHALLENGE) -> GradeChange:
+    return compare([before], [after], spec)[before.identity.student]
 
 
 def other_work(made: Result) -> Result:
@@ -207,7 +206,7 @@ def test_the_table_has_a_row_for_everybody() -> None:
 
 
 def test_a_team_has_one_place_and_its_members_share_it() -> None:
-    team = Entered("", team="rocket")
+    team = Participant("", team="rocket")
     known = Roster({"rocket": Team("Rocket", "", "ada")}, {"ada": team, "bob": team})
     before = [graded("ada", 0.5), graded("bob", 0.6), graded("cy", 0.9)]
     after = [graded("ada", 0.95), graded("bob", 0.97), graded("cy", 0.9)]

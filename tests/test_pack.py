@@ -28,9 +28,9 @@ def rewrite(folder: Path, old: str, new: str) -> Path:
 
 
 def test_promised_words_lead_to_the_sprint() -> None:
-    entries = packs.find()
+    challenges = packs.find()
     for word in ("cifar10-sprint", "accuracy-sprint", "cifar10"):
-        assert packs.resolve(entries, word).slug == "cifar10-sprint"
+        assert packs.resolve(challenges, word).slug == "cifar10-sprint"
 
 
 def test_an_unknown_challenge_names_the_known_ones() -> None:
@@ -39,9 +39,9 @@ def test_an_unknown_challenge_names_the_known_ones() -> None:
 
 
 def test_a_courses_own_pack_joins_the_built_in_one(folder: Path) -> None:
-    entries = packs.find([folder])
-    assert {"mine", "efficient-training"} <= set(entries)
-    assert packs.find([folder, folder]).keys() == entries.keys()
+    challenges = packs.find([folder])
+    assert {"mine", "efficient-training"} <= set(challenges)
+    assert packs.find([folder, folder]).keys() == challenges.keys()
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.judging import tiers
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.leaderboard.ranking import Row
-from tinytorch_compete.model import Challenge, Requirement, Result, Verdict, Withdrawal
+from tinytorch_compete.model import ChallengeSpec, Requirement, Result, Verdict, Withdrawal
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.results import conditions, figures
 from tinytorch_compete.util import stats
 
-CHALLENGE = packs.find()["efficient-training"].challenge
-FAST = packs.find()["fast-convolution"].challenge
+CHALLENGE = packs.find()["efficient-training"].spec
+FAST = packs.find()["fast-convolution"].spec
 SECRET = b"secret"
 NEAR = (-0.01, 0.01, 0.0, 0.005, -0.005)  # how five seeds differ
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
@@ -49,13 +49,13 @@ def result(
     )
 
 
-def board(*results: Result, challenge: Challenge = CHALLENGE) -> list[Row]:
-    return ranking.board(challenge, ranking.published(challenge, results, SECRET))
+def board(*results: Result, spec: ChallengeSpec = CHALLENGE) -> list[Row]:
+    return ranking.board(spec, ranking.published(spec, results, SECRET))
 
 
-def ranked(*results: Result, challenge: Challenge = CHALLENGE) -> list[tuple[str, int, str]]:
+def ranked(*results: Result, spec: ChallengeSpec = CHALLENGE) -> list[tuple[str, int, str]]:
     names = {pseudonyms.handle(r.identity.student, SECRET): r.identity.student for r in results}
-    rows = board(*results, challenge=challenge)
+    rows = board(*results, challenge=spec)
     return [(row.division, row.rank, names[row.handle]) for row in rows]
 
 

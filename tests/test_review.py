@@ -18,11 +18,11 @@ from tinytorch_compete.submissions import flags, notebook
 
 # Samples that do on purpose what a person should look at.
 LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}
-ENTRIES = packs.find()
+CHALLENGES = packs.find()
 SAMPLES = [
     pytest.param(work, id=f"{slug}-{name}")
-    for slug, entry in ENTRIES.items()
-    for name, work in samples.samples(entry).items()
+    for slug, challenge in CHALLENGES.items()
+    for name, work in samples.samples(challenge).items()
 ]
 
 
@@ -175,20 +175,19 @@ def a_run(**facts: float) -> Run:
 
 
 def test_a_tier_that_took_no_training_is_flagged() -> None:
-    challenge = ENTRIES["efficient-training"].challenge
-    assert scoring.figure_flags(challenge, "expert", a_run(cpu_s=9.0)) == ()
-    (found,) = scoring.figure_flags(challenge, "expert", a_run(cpu_s=0.4))
+    spec = CHALLENGES["efficient-training"].spec
+    assert scoring.figure_flags(spec, "expert", a_run(cpu_s=9.0)) == ()
+    (found,) = scoring.figure_flags(spec, "expert", a_run(cpu_s=0.4))
     assert found.startswith("Reached expert with 0.4 s of CPU")
-    assert scoring.figure_flags(challenge, "", a_run(cpu_s=0.4)) == ()
+    assert scoring.figure_flags(spec, "", a_run(cpu_s=0.4)) == ()
 
 
 def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
-    challenge = ENTRIES["efficient-training"].challenge
-    assert "Kept 1.9 cores busy" in scoring.figure_flags(challenge, "", a_run(cpu_s=19.0))[0]
-    wide = msgspec.structs.replace(challenge.limits, threads=2)
+    spec = CHALLENGES["efficient-training"].spec
+    assert "Kept 1.9 cores busy" in scoring.figure_flags(spec, "", a_run(cpu_s=19.0))[0]
+    wide = msgspec.structs.replace(spec.limits, threads=2)
     assert (
-        scoring.figure_flags(msgspec.structs.replace(challenge, limits=wide), "", a_run(cpu_s=19))
-        == ()
+        scoring.figure_flags(msgspec.structs.replace(spec, limits=wide), "", a_run(cpu_s=19)) == ()
     )
 
 
@@ -204,5 +203,5 @@ def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
 def test_a_run_that_is_far_off_the_others_is_flagged(
     slug: str, name: str, values: tuple[float, ...], said: str
 ) -> None:
-    raised = scoring.spread_flags(packs.find()[slug].challenge, {name: values})
+    raised = scoring.spread_flags(packs.find()[slug].spec, {name: values})
     assert [said in flag for flag in raised] == ([True] if said else [])

@@ -10,8 +10,8 @@ from test_store import result as stored
 
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.participants import registration, roster, teams
-from tinytorch_compete.participants.registration import Entrant
-from tinytorch_compete.participants.roster import Arrival, Roster, enrol
+from tinytorch_compete.participants.registration import Registration
+from tinytorch_compete.participants.roster import Roster, SubmittedRegistration, enrol
 
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 SIZE = 3
@@ -23,11 +23,11 @@ def at(hours: float) -> dt.datetime:
 
 def said(
     student: str, name: str = "", word: str = "open sesame", hours: float = 0, **more: object
-) -> Arrival:
+) -> SubmittedRegistration:
     """What a student's submission says, as it is sent."""
     facts = {"team": name, "word": word if name else "", **more}
-    who = msgspec.convert({"challenge": "mine", "dataset": "digits", **facts}, Entrant)
-    return Arrival(student, who.shown(), at(hours))
+    who = msgspec.convert({"challenge": "mine", "dataset": "digits", **facts}, Registration)
+    return SubmittedRegistration(student, who.shown(), at(hours))
 
 
 def result(student: str, points: float, hours: float, verdict: Verdict = Verdict.OK) -> Result:
@@ -100,7 +100,7 @@ def test_nobody_is_in_a_team_by_another_ones_entry() -> None:
     assert known.side("bob") == ["bob"]
     forged = b'{"challenge":"mine","dataset":"digits","team":"Rocket","members":["bob"]}'
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(forged, type=Entrant)
+        msgspec.json.decode(forged, type=Registration)
 
 
 def test_a_full_team_takes_no_more_until_somebody_leaves() -> None:
@@ -192,11 +192,11 @@ def test_a_team_never_has_a_students_pseudonym() -> None:
 )
 def test_names_that_markup_or_sheets_would_obey_are_no_teams(name: str) -> None:
     with pytest.raises(ValueError, match="a handle is"):
-        Entrant("mine", "digits", team=name)
+        Registration("mine", "digits", team=name)
 
 
 def test_the_invite_word_stays_at_home_and_tells_nothing_of_itself() -> None:
-    kept = Entrant("mine", "digits", team="Rocket", word="open sesame")
+    kept = Registration("mine", "digits", team="Rocket", word="open sesame")
     sent = kept.shown()
     assert "sesame" not in msgspec.json.encode(sent).decode()
     assert sent.shown() == sent
@@ -212,10 +212,10 @@ def test_words_that_are_given_out_differ_and_are_words() -> None:
 
 
 def test_staff_can_hide_a_student_until_another_entry_comes() -> None:
-    entry = said("ada", handle="Ada Lo", progress=True)
-    known = roster.private(enrol(Roster(), [entry], SIZE), "ada")
+    challenge = said("ada", handle="Ada Lo", progress=True)
+    known = roster.private(enrol(Roster(), [challenge], SIZE), "ada")
     assert known.of("ada").show == "nothing"
-    assert enrol(known, [entry], SIZE) == known
+    assert enrol(known, [challenge], SIZE) == known
     assert enrol(known, [said("ada", hours=1)], SIZE).of("ada").show == "handle"
 
 
@@ -232,7 +232,7 @@ def test_the_longest_entry_is_no_reason_to_look() -> None:
     from tinytorch_compete.grading.pipeline import ENTRY_BYTES
 
     wide = "𝒜" * registration.MAX_HANDLE
-    who = Entrant("a" * 60, "shapes32", wide, team=wide, word="open sesame", show="anonymous")
+    who = Registration("a" * 60, "shapes32", wide, team=wide, word="open sesame", show="anonymous")
     text = msgspec.json.format(msgspec.json.encode(who.shown()), indent=2)
     assert len(text) <= ENTRY_BYTES
 

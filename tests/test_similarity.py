@@ -84,11 +84,11 @@ def test_code_that_does_not_parse_is_compared_by_its_lines() -> None:
 
 
 def test_independent_sample_submissions_are_not_taken_for_copies() -> None:
-    entry = packs.find()["efficient-training"]
-    master = entry.master()
+    challenge = packs.find()["efficient-training"]
+    master = challenge.master()
     texts = {
         name: notebook.answers(master, notebook.read(Path(sample.notebook)))
-        for name, sample in samples.samples(entry).items()
+        for name, sample in samples.samples(challenge).items()
         if name in ("gold", "own_tinytorch", "over_memory", "cheat")
     }
     assert similarity.pairs(texts, "", at_least=0.5) == []

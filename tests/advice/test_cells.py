@@ -11,17 +11,17 @@ from tinytorch_compete.model import (
     Advice,
     Autopsy,
     CellCost,
-    Held,
+    FixTrial,
     Insight,
+    LineAllocation,
     LineCost,
-    Moment,
+    MemoryPeak,
     Profile,
     Reason,
-    Step,
-    Trial,
+    StackFrame,
 )
 
-TRIAL = Trial(2.0, 2.0, 412.0, 258.0, True)
+TRIAL = FixTrial(2.0, 2.0, 412.0, 258.0, True)
 TRIED = Insight(
     "float64",
     "cell:train",
@@ -39,10 +39,10 @@ PROFILE = Profile(
     (LineCost("cell:train", 2, 1, 1.5, 100.0, 400.0),),
     (CellCost("cell:train", 2.0, 100.0, 400.0),),
     ((0.0, 0.0), (1.0, 400.0), (2.0, 100.0)),
-    moment=Moment(
+    moment=MemoryPeak(
         300.0,
-        (Step("cell:train", 1, 1), Step("cell:train", 2, 7)),
-        (Held("cell:train", 2, 290.0), Held("cell:train", 1, 7.0)),
+        (StackFrame("cell:train", 1, 1), StackFrame("cell:train", 2, 7)),
+        (LineAllocation("cell:train", 2, 290.0), LineAllocation("cell:train", 1, 7.0)),
     ),
 )
 BLIND = msgspec.structs.replace(PROFILE, moment=None)  # of a backend that sees no blocks

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from tinytorch_compete import insights
-from tinytorch_compete.model import Insight, Trial, Verdict
+from tinytorch_compete.model import FixTrial, Insight, Verdict
 from tinytorch_compete.suggestions import selection
 
 PLAIN = Insight("float64", "cell:a", (2,), "look", "why", "change", "float64")
 
 
 def insight(before: float, after: float, diff: str = "", name: str = "float64") -> Insight:
-    trial = Trial(10.0, 10.0, before, after, True)
+    trial = FixTrial(10.0, 10.0, before, after, True)
     return msgspec.structs.replace(PLAIN, name=name, trial=trial, diff=diff)
 
 
@@ -66,23 +66,23 @@ def test_the_smallest_change_is_the_one_with_the_fewest_lines() -> None:
 
 
 def test_of_two_trials_the_least_of_each_figure_counts() -> None:
-    one, other = Trial(2.0, 1.0, 50.0, 40.0, True), Trial(1.9, 1.1, 51.0, 39.0, False)
-    assert selection.lowest(one, other) == Trial(1.9, 1.0, 50.0, 39.0, False)
+    one, other = FixTrial(2.0, 1.0, 50.0, 40.0, True), FixTrial(1.9, 1.1, 51.0, 39.0, False)
+    assert selection.lowest(one, other) == FixTrial(1.9, 1.0, 50.0, 39.0, False)
 
 
 @pytest.mark.parametrize(
     ("trial", "words"),
     [
-        (Trial(1.0, 1.0, 412.4, 258.0, True), "peak 412 → 258 MiB, same answers"),
-        (Trial(2.5, 0.5, 50.0, 50.0, True), "CPU time 2.50 s → 500 ms, same answers"),
-        (Trial(9.89, 9.47, 706.0, 243.0, True), "peak 706 → 243 MiB, same answers"),
+        (FixTrial(1.0, 1.0, 412.4, 258.0, True), "peak 412 → 258 MiB, same answers"),
+        (FixTrial(2.5, 0.5, 50.0, 50.0, True), "CPU time 2.50 s → 500 ms, same answers"),
+        (FixTrial(9.89, 9.47, 706.0, 243.0, True), "peak 706 → 243 MiB, same answers"),
         (
-            Trial(2.0, 1.0, 80.0, 40.0, True),
+            FixTrial(2.0, 1.0, 80.0, 40.0, True),
             "peak 80 → 40 MiB, CPU time 2.00 s → 1.00 s, same answers",
         ),
     ],
 )
-def test_a_gain_is_said_in_what_was_gained(trial: Trial, words: str) -> None:
+def test_a_gain_is_said_in_what_was_gained(trial: FixTrial, words: str) -> None:
     assert selection.gained(trial) == words
 
 

@@ -68,8 +68,11 @@ NEEDS = {
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Plan]:
-    entries = packs.load(HERE / "pack")
-    return {entry.slug: Plan(entry, b"a secret that no notebook knows") for entry in entries}
+    challenges = packs.load(HERE / "pack")
+    return {
+        challenge.slug: Plan(challenge, b"a secret that no notebook knows")
+        for challenge in challenges
+    }
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +198,7 @@ def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
     """Nothing of it runs, leaks or can't be written in feedback, table, file or terminal."""
     result = graded.result
     executed = graded.run.notebook if graded.run else None
-    shown = nbformat.writes(feedback_notebook.make(plan.entry.challenge, result, executed))
+    shown = nbformat.writes(feedback_notebook.make(plan.challenge.spec, result, executed))
     assert "BEGIN HIDDEN" not in shown
     assert "<script" not in shown
     assert not any(flag in shown for flag in result.flags)
@@ -205,7 +208,7 @@ def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
     texts = harmless(frame([result])).iloc[0]
     assert not [text for text in texts if isinstance(text, str) and text[:1] in FORMULA]
     with console.console.capture() as printed:
-        console.print_results(plan.entry.challenge, [result])
+        console.print_results(plan.challenge.spec, [result])
         console.print_flags([result])
     assert not [char for char in printed.get() if not char.isprintable() and char != "\n"]
 

@@ -25,7 +25,7 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import folder
 from tinytorch_compete.student import join
-from tinytorch_compete.student.workspace import Wishes
+from tinytorch_compete.student.workspace import JoinOptions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -86,7 +86,7 @@ def made(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Classroom:
         compete = ["--pack", str(site / "warm_up_pack"), "course"]
         assert run([*compete, "init", str(room.course), SLUG], "tito compete") == 0
         assert run([*compete, "release", SLUG, "--course", str(room.course)], "tito compete") == 0
-    join.join(packs.load(site / "warm_up_pack")[0], room.home, Wishes())
+    join.join(packs.load(site / "warm_up_pack")[0], room.home, JoinOptions())
     return room
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam
 from tinytorch_compete.judging.grader import Grader
@@ -20,13 +20,13 @@ HOLDOUT = 400
 
 
 @pytest.fixture(scope="module")
-def entry() -> Entry:
+def challenge() -> Challenge:
     return packs.find()["cifar10-sprint"]
 
 
 @pytest.fixture(scope="module")
-def grader(entry: Entry) -> Grader:
-    return Grader(entry.grader_folder / "grader.py")
+def grader(challenge: Challenge) -> Grader:
+    return Grader(challenge.grader_folder / "grader.py")
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def scores(judgement: Judgement) -> tuple[float, ...]:
     return tuple(round(cell.score, 6) for cell in judgement.cells.values())
 
 
-def test_the_judge_knows_the_cells_of_the_notebook(entry: Entry, student: Student) -> None:
-    assert list(student.judged().cells) == list(notebook.points(entry.master()))
+def test_the_judge_knows_the_cells_of_the_notebook(challenge: Challenge, student: Student) -> None:
+    assert list(student.judged().cells) == list(notebook.points(challenge.master()))
 
 
 def test_perfect_answers_earn_everything(student: Student) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam
 from tinytorch_compete.judging.grader import Grader
@@ -20,7 +20,7 @@ HOLDOUT = 400
 
 
 @pytest.fixture(scope="module")
-def entry() -> Entry:
+def challenge() -> Challenge:
     return packs.find()["efficient-training"]
 
 
@@ -33,9 +33,9 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
 class Student:
     """Answers all questions right, or as many of the holdout as a test lets it know."""
 
-    def __init__(self, entry: Entry, exam: Exam) -> None:
+    def __init__(self, challenge: Challenge, exam: Exam) -> None:
         names = exam.class_names()
-        self.grader, self.exam = Grader(entry.grader_folder / "grader.py"), exam
+        self.grader, self.exam = Grader(challenge.grader_folder / "grader.py"), exam
         self.public = names[exam.check[1]].astype(np.int64)
         self.holdout = names[exam.holdout[1]].astype(np.int64)
 
@@ -57,16 +57,16 @@ class Student:
 
 
 @pytest.fixture
-def student(entry: Entry, exam: Exam) -> Student:
-    return Student(entry, exam)
+def student(challenge: Challenge, exam: Exam) -> Student:
+    return Student(challenge, exam)
 
 
 def scores(judgement: Judgement) -> tuple[float, ...]:
     return tuple(round(cell.score, 6) for cell in judgement.cells.values())
 
 
-def test_the_judge_knows_the_cells_of_the_notebook(entry: Entry, student: Student) -> None:
-    assert list(student.judged().cells) == list(notebook.points(entry.master()))
+def test_the_judge_knows_the_cells_of_the_notebook(challenge: Challenge, student: Student) -> None:
+    assert list(student.judged().cells) == list(notebook.points(challenge.master()))
 
 
 def test_perfect_answers_in_little_memory_earn_everything(student: Student) -> None:
@@ -92,10 +92,10 @@ def test_memory_is_paid_by_division(
     assert words in cell.message
 
 
-def test_the_divisions_are_the_challenges_own(entry: Entry, student: Student) -> None:
-    paid = [student.judged(d.peak_mib).cells["memory"] for d in entry.challenge.divisions]
+def test_the_divisions_are_the_challenges_own(challenge: Challenge, student: Student) -> None:
+    paid = [student.judged(d.peak_mib).cells["memory"] for d in challenge.spec.divisions]
     assert [cell.message.split(": the ")[1] for cell in paid] == [
-        f"{d.name} division." for d in entry.challenge.divisions
+        f"{d.name} division." for d in challenge.spec.divisions
     ]
 
 

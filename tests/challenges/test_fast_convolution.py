@@ -11,7 +11,7 @@ import pytest
 
 from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam
 from tinytorch_compete.judging.grader import Grader
@@ -24,7 +24,7 @@ QUESTIONS = 4
 
 
 @pytest.fixture(scope="module")
-def entry() -> Entry:
+def challenge() -> Challenge:
     return packs.find()["fast-convolution"]
 
 
@@ -34,18 +34,20 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
     return Exam(data, seed=7, holdout_n=400)
 
 
-def answer_of(entry: Entry, name: str) -> Convolution:
+def answer_of(challenge: Challenge, name: str) -> Convolution:
     """A sample submission's function; only for samples that anybody may run."""
-    source = notebook.read(samples.samples(entry)[name].notebook).cells[0].source
+    source = notebook.read(samples.samples(challenge)[name].notebook).cells[0].source
     namespace: dict[str, Any] = {"np": np}
     exec(source, namespace)  # noqa: S102 - our own sample
     found: Convolution = namespace["conv2d"]
     return found
 
 
-def judged(entry: Entry, exam: Exam, conv2d: Convolution, speedup: float = 1.0) -> Judgement:
+def judged(
+    challenge: Challenge, exam: Exam, conv2d: Convolution, speedup: float = 1.0
+) -> Judgement:
     """What a function earns that took a ``speedup``-th of the reference's seconds."""
-    grader = Grader(entry.grader_folder / "grader.py")
+    grader = Grader(challenge.grader_folder / "grader.py")
     asked = grader.inputs(exam)
     small, timed = asked["correct"], asked["speed"]
     assert isinstance(timed, Timed) and not isinstance(small, Timed)
@@ -61,8 +63,8 @@ def judged(entry: Entry, exam: Exam, conv2d: Convolution, speedup: float = 1.0) 
 
 
 @pytest.mark.parametrize("name", ["gold", "shifted", "one_by_one", "float64", "same_as_reference"])
-def test_a_right_answer_earns_by_its_speed(entry: Entry, exam: Exam, name: str) -> None:
-    found = judged(entry, exam, answer_of(entry, name), speedup=1.3)
+def test_a_right_answer_earns_by_its_speed(challenge: Challenge, exam: Exam, name: str) -> None:
+    found = judged(challenge, exam, answer_of(challenge, name), speedup=1.3)
     assert [found.cells[cell].score for cell in ("correct", "speed")] == [1.0, pytest.approx(0.8)]
     assert found.metrics["speedup"] == pytest.approx(1.3)
 
@@ -70,14 +72,16 @@ def test_a_right_answer_earns_by_its_speed(entry: Entry, exam: Exam, name: str) 
 @pytest.mark.parametrize(
     ("speedup", "score"), [(0.03, 0.0), (0.04, 0.2), (0.5, 0.5), (1.3, 0.8), (2.0, 1.0), (9.0, 1.0)]
 )
-def test_points_rise_with_speed(entry: Entry, exam: Exam, speedup: float, score: float) -> None:
-    found = judged(entry, exam, answer_of(entry, "gold"), speedup)
+def test_points_rise_with_speed(
+    challenge: Challenge, exam: Exam, speedup: float, score: float
+) -> None:
+    found = judged(challenge, exam, answer_of(challenge, "gold"), speedup)
     assert found.cells["speed"].score == pytest.approx(score)
 
 
 @pytest.mark.parametrize("name", ["half", "remembers", "wrong"])
-def test_what_is_wrong_anywhere_has_no_speed(entry: Entry, exam: Exam, name: str) -> None:
-    found = judged(entry, exam, answer_of(entry, name), speedup=50.0)
+def test_what_is_wrong_anywhere_has_no_speed(challenge: Challenge, exam: Exam, name: str) -> None:
+    found = judged(challenge, exam, answer_of(challenge, name), speedup=50.0)
     assert found.metrics == {}
     assert found.cells["speed"].score == 0
     assert "question" in found.cells["speed"].message
@@ -91,13 +95,13 @@ def test_what_is_wrong_anywhere_has_no_speed(entry: Entry, exam: Exam, name: str
         lambda images, weights: np.zeros((len(images), len(weights), *images.shape[2:]), int),
     ],
 )
-def test_other_shapes_types_and_nan_earn_nothing(entry: Entry, exam: Exam, answer) -> None:
-    found = judged(entry, exam, answer, speedup=50.0)
+def test_other_shapes_types_and_nan_earn_nothing(challenge: Challenge, exam: Exam, answer) -> None:
+    found = judged(challenge, exam, answer, speedup=50.0)
     assert (found.metrics, {cell.score for cell in found.cells.values()}) == ({}, {0.0})
 
 
-def test_no_answer_earns_nothing_and_says_why(entry: Entry, exam: Exam) -> None:
-    grader = Grader(entry.grader_folder / "grader.py")
+def test_no_answer_earns_nothing_and_says_why(challenge: Challenge, exam: Exam) -> None:
+    grader = Grader(challenge.grader_folder / "grader.py")
     answers = {
         name: Answer(problem="the run ended before this cell") for name in ("correct", "speed")
     }
@@ -105,15 +109,17 @@ def test_no_answer_earns_nothing_and_says_why(entry: Entry, exam: Exam) -> None:
     assert {cell.message for cell in found.cells.values()} == {"the run ended before this cell"}
 
 
-def test_questions_are_new_and_the_same_for_everybody(entry: Entry, exam: Exam) -> None:
-    timed, again = (Grader(entry.grader_folder / "grader.py").inputs(exam)["speed"] for _ in "ab")
+def test_questions_are_new_and_the_same_for_everybody(challenge: Challenge, exam: Exam) -> None:
+    timed, again = (
+        Grader(challenge.grader_folder / "grader.py").inputs(exam)["speed"] for _ in "ab"
+    )
     assert isinstance(timed, Timed) and isinstance(again, Timed)
     first, same, other = timed.make(0).arrays, again.make(0).arrays, timed.make(1).arrays
     np.testing.assert_array_equal(first["images"], same["images"])
     assert not np.array_equal(first["images"], other["images"])
 
 
-def test_the_reference_is_an_answer_like_any_other(entry: Entry, exam: Exam) -> None:
-    assert entry.reference() is not None
-    found = judged(entry, exam, answer_of(entry, "same_as_reference"), speedup=1.0)
+def test_the_reference_is_an_answer_like_any_other(challenge: Challenge, exam: Exam) -> None:
+    assert challenge.reference() is not None
+    found = judged(challenge, exam, answer_of(challenge, "same_as_reference"), speedup=1.0)
     assert math.isclose(found.metrics["speedup"], 1.0)

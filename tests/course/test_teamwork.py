@@ -15,7 +15,7 @@ from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.gradebook import CourseGradebook
 from tinytorch_compete.leaderboard import board
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.participants.registration import Registration
 
 ZEROS = "def predict(images):\n    return np.zeros(len(images), int)\n"
 WORD = "open sesame"
@@ -27,7 +27,7 @@ def send(
     """Put a submission with its entry where nbgrader's collect would; its folder."""
     folder = submit(course, student, answer).parent
     (folder / "timestamp.txt").write_text(f"2026-01-31 {hour:02}:00:00.000000 UTC")
-    who = Entrant("target", "digits", team=team, word=word if team else "")
+    who = Registration("target", "digits", team=team, word=word if team else "")
     registration.write(folder, who.shown())
     return folder
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytorch_compete import insights
-from tinytorch_compete.insights import Facts
+from tinytorch_compete.insights import RunContext
 from tinytorch_compete.model import CellCost, LineCost, Profile
 
 TWO = """\
@@ -52,7 +52,7 @@ def profile(*costs: tuple[int, float, float], source: str = TWO) -> Profile:
     return Profile(("test",), {"cell:a": source}, lines, (CellCost("cell:a", 10.0, 0.0, 100.0),))
 
 
-def names(work: Profile | dict[str, str], facts: Facts | None = None) -> list[str]:
+def names(work: Profile | dict[str, str], facts: RunContext | None = None) -> list[str]:
     return [insight.name for insight in insights.find(work, facts)]
 
 
@@ -80,11 +80,11 @@ def test_a_finding_on_learning_is_given_whatever_it_costs() -> None:
 
 def test_a_run_whose_loss_is_nan_puts_the_learning_rate_first() -> None:
     work = profile((6, 5.0, 50.0), source=TWO + TRAINING)
-    assert names(work, Facts({"cell:a": "loss 2.3\nloss nan\n"}))[0] == "learning-rate"
+    assert names(work, RunContext({"cell:a": "loss 2.3\nloss nan\n"}))[0] == "learning-rate"
 
 
 def test_a_loss_that_falls_says_nothing_about_the_learning_rate() -> None:
-    falling = Facts({"cell:a": "loss 2.3\nloss 2.0\nloss 1.7\nloss 1.5\n"})
+    falling = RunContext({"cell:a": "loss 2.3\nloss 2.0\nloss 1.7\nloss 1.5\n"})
     assert names({"cell:a": TRAINING}, falling) == []
 
 
@@ -93,7 +93,7 @@ def test_threads_are_too_many_only_above_what_the_run_may_use(
     threads: int, expected: list[str]
 ) -> None:
     source = 'import os\nos.environ["OMP_NUM_THREADS"] = "4"\n'
-    assert names({"cell:a": source}, Facts(threads=threads)) == expected
+    assert names({"cell:a": source}, RunContext(threads=threads)) == expected
 
 
 def test_findings_of_one_function_are_one_insight_with_all_its_lines() -> None:

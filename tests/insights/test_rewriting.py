@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinytorch_compete import insights
-from tinytorch_compete.insights import Facts, equal
+from tinytorch_compete.insights import RunContext, equal
 from tinytorch_compete.insights.rewriting.changes import REWRITERS
 
 HEAD = "import numpy as np\n"
@@ -60,7 +60,7 @@ class Bench:
         return 0.5
 
 
-def changed(source: str, name: str, facts: Facts | None = None) -> str:
+def changed(source: str, name: str, facts: RunContext | None = None) -> str:
     """The source with the change for its only finding of that name."""
     (insight,) = [i for i in insights.find({"cell:a": source}, facts) if i.name == name]
     result = insights.rewrite(source, insight)

@@ -21,7 +21,7 @@ from tinytorch_compete.leaderboard.board import Board
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.model import Metric, Result, Withdrawal
 from tinytorch_compete.participants import pseudonyms
-from tinytorch_compete.participants.roster import Entered, Roster, Team
+from tinytorch_compete.participants.roster import Participant, Roster, Team
 from tinytorch_compete.rendering import chart
 from tinytorch_compete.sandbox.timing import noise, race
 
@@ -335,7 +335,7 @@ def test_letters_go_on_after_z() -> None:
     assert [tables.letter(n) for n in (0, 25, 26, 27, 52)] == ["A", "Z", "AA", "AB", "BA"]
 
 
-def sharing(**changes: Entered) -> Roster:
+def sharing(**changes: Participant) -> Roster:
     return Roster(entered={**SHARING.entered, **changes})
 
 
@@ -345,16 +345,18 @@ def with_roster(known: Roster, results: list[Result]) -> Board:
 
 
 def test_only_those_who_share_it_have_a_history_and_five_of_them_at_least() -> None:
-    quiet = {name: Entered("") for name in NAMES[5:]}
+    quiet = {name: Participant("") for name in NAMES[5:]}
     board = with_roster(sharing(**quiet), history())
     assert len(board.newest) == len(NAMES)
     assert {a.handle for a in board.history} == {pseudonyms.handle(n, SECRET) for n in NAMES[:5]}
-    assert with_roster(sharing(**quiet, turing=Entered("")), history()).history == ()
+    assert with_roster(sharing(**quiet, turing=Participant("")), history()).history == ()
     assert with_roster(Roster(), history()).history == ()
 
 
 def test_an_anonymous_line_has_its_rank_and_nothing_that_leads_to_another_board() -> None:
-    nameless = {name: Entered("", show="anonymous", progress=True) for name in ("turing", "curie")}
+    nameless = {
+        name: Participant("", show="anonymous", progress=True) for name in ("turing", "curie")
+    }
     board = with_roster(sharing(**nameless), history())
     text = boards.encode(board)
     for name in nameless:
@@ -367,7 +369,7 @@ def test_an_anonymous_line_has_its_rank_and_nothing_that_leads_to_another_board(
 
 
 def test_who_asked_not_to_be_shown_is_counted_and_nowhere_else(tmp_path: Path) -> None:
-    board = with_roster(sharing(turing=Entered("", show="nothing", progress=True)), history())
+    board = with_roster(sharing(turing=Participant("", show="nothing", progress=True)), history())
     assert board.unshown == 1
     assert len(board.newest) == len(NAMES) - 1
     assert pseudonyms.handle("turing", SECRET) not in boards.encode(board)
@@ -377,7 +379,7 @@ def test_who_asked_not_to_be_shown_is_counted_and_nowhere_else(tmp_path: Path) -
 
 def test_a_team_has_one_line_and_counts_once_for_a_small_class(tmp_path: Path) -> None:
     team = Team("Rocket", "0" * 32, "turing")
-    members = {name: Entered("", team="rocket", progress=True) for name in NAMES[:6]}
+    members = {name: Participant("", team="rocket", progress=True) for name in NAMES[:6]}
     known = Roster(teams={"rocket": team}, entered={**SHARING.entered, **members})
     board = with_roster(known, history(9))
     assert len(board.newest) == 4  # nine students

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from tinytorch_compete import insights
-from tinytorch_compete.insights import DETECTORS, Facts
+from tinytorch_compete.insights import DETECTORS, RunContext
 from tinytorch_compete.model import Insight
 
 NOTEBOOKS = sorted((Path(__file__).parent / "notebooks").glob("*.ipynb"))
@@ -33,7 +33,7 @@ def found_in(path: Path) -> list[Insight]:
         name = "cell:" + cell.metadata["nbgrader"]["grade_id"]
         sources[name] = cell.source
         outputs[name] = "".join(output.text for output in cell.outputs)
-    return insights.find(sources, Facts(outputs))
+    return insights.find(sources, RunContext(outputs))
 
 
 def is_right(insight: Insight, name: str, lines: set[tuple[str, int]]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tinytorch_compete.errors import EvidenceError
-from tinytorch_compete.model import Held, Moment, Step
+from tinytorch_compete.model import LineAllocation, MemoryPeak, StackFrame
 from tinytorch_compete.profiling.report import parse
 
 TEXTS = {"cell:c0": "a = 1\nb = 2", "tinytorch/__init__.py": "c = 3"}
@@ -38,7 +38,9 @@ def test_a_report_becomes_a_profile() -> None:
 def test_the_moment_has_lines_that_were_handed_in() -> None:
     moment = [300.0, [[0, 0, 1], [0, 1, 4], [9, 1, 1]], [[0, 2, 200.0], [0, 3, 1.0], [9, 1, 1.0]]]
     found = parse(report(moment=moment), TEXTS, ["cell:c0"]).moment
-    assert found == Moment(300.0, (Step("cell:c0", 1, 4),), (Held("cell:c0", 2, 200.0),))
+    assert found == MemoryPeak(
+        300.0, (StackFrame("cell:c0", 1, 4),), (LineAllocation("cell:c0", 2, 200.0),)
+    )
 
 
 @pytest.mark.parametrize(

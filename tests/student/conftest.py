@@ -9,7 +9,7 @@ import pytest
 
 from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 
 GOLD = """\
 def predict(train_images, train_labels, images):
@@ -19,7 +19,7 @@ def predict(train_images, train_labels, images):
 
 
 @pytest.fixture
-def entry(tmp_path: Path) -> Entry:
+def challenge(tmp_path: Path) -> Challenge:
     """A challenge as ``new`` makes it, on the digits."""
     scaffold("mine", tmp_path / "pack")
     return packs.load(tmp_path / "pack")[0]

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli import console
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.errors import NotebookError
@@ -20,35 +20,35 @@ from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.student import check as student_check
 from tinytorch_compete.student import join, package
-from tinytorch_compete.student.join_options import Wishes
+from tinytorch_compete.student.join_options import JoinOptions
 
 
 @pytest.fixture
-def folder(entry: Entry, home: Path) -> Path:
+def folder(challenge: Challenge, home: Path) -> Path:
     """A folder in which the challenge was joined and solved."""
-    join.join(entry, home, Wishes())
+    join.join(challenge, home, JoinOptions())
     write_answer(home / "mine")
     return home / "mine"
 
 
 def test_a_good_answer_is_told_its_points_and_what_was_not_checked(
-    entry: Entry, folder: Path
+    challenge: Challenge, folder: Path
 ) -> None:
-    panel = student_check.check({"mine": entry}, folder, None, None, FakeSandbox())
+    panel = student_check.check({"mine": challenge}, folder, None, None, FakeSandbox())
     assert "OK" in panel.title
     assert "public images" in panel.title
     assert any(line.startswith("Not checked: the hidden images") for line in panel.lines)
 
 
-def test_an_answer_that_was_not_begun_is_named(entry: Entry, home: Path) -> None:
-    join.join(entry, home, Wishes())
-    panel = student_check.check({"mine": entry}, home, "mine", None, FakeSandbox())
+def test_an_answer_that_was_not_begun_is_named(challenge: Challenge, home: Path) -> None:
+    join.join(challenge, home, JoinOptions())
+    panel = student_check.check({"mine": challenge}, home, "mine", None, FakeSandbox())
     assert "ERROR, 0 of 10 points" in panel.title
     assert "Answer cells that are as you got them: predict." in panel.lines
 
 
-def test_a_check_asks_about_public_images_alone(entry: Entry, folder: Path) -> None:
-    plan = student_check.public_plan(entry, registration.read(folder))
+def test_a_check_asks_about_public_images_alone(challenge: Challenge, folder: Path) -> None:
+    plan = student_check.public_plan(challenge, registration.read(folder))
     (exam,) = plan.exams
     images, labels = exam.data.public()
     assert (exam.holdout[0] == images).all()
@@ -58,15 +58,15 @@ def test_a_check_asks_about_public_images_alone(entry: Entry, folder: Path) -> N
 
 
 def test_it_runs_in_a_real_sandbox_under_the_challenges_own_caps(
-    entry: Entry, folder: Path, real_sandbox: Sandbox
+    challenge: Challenge, folder: Path, real_sandbox: Sandbox
 ) -> None:
     write_answer(folder, GOLD.replace("    means", "    held = np.ones(10**9)\n    means"))
-    panel = student_check.check({"mine": entry}, folder, None, None, real_sandbox)
+    panel = student_check.check({"mine": challenge}, folder, None, None, real_sandbox)
     assert "OVER_MEMORY" in panel.title
 
 
 def test_an_interruption_ends_the_run_and_leaves_nothing(
-    entry: Entry, folder: Path, walled_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    challenge: Challenge, folder: Path, walled_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sorted(path for path in folder.rglob("*"))
     marker = folder.parent / "temporary"
@@ -77,14 +77,14 @@ def test_an_interruption_ends_the_run_and_leaves_nothing(
     started = time.monotonic()
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        student_check.check({"mine": entry}, folder, None, None, walled_sandbox)
-    assert time.monotonic() - started < entry.challenge.limits.wall_s
+        student_check.check({"mine": challenge}, folder, None, None, walled_sandbox)
+    assert time.monotonic() - started < challenge.spec.limits.wall_s
     assert list(marker.iterdir()) == []
     assert sorted(path for path in folder.rglob("*")) == before
 
 
 def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
-    entry: Entry, folder: Path, walled_sandbox: Sandbox
+    challenge: Challenge, folder: Path, walled_sandbox: Sandbox
 ) -> None:
     write_answer(folder, "while True: pass")
     told: list[tuple[float, float]] = []
@@ -95,14 +95,16 @@ def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        student_check.check({"mine": entry}, folder, None, None, walled_sandbox, running=running)
+        student_check.check(
+            {"mine": challenge}, folder, None, None, walled_sandbox, running=running
+        )
     assert [limit for _, limit in told] == [30] * len(told)
     assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
     assert len(told) > 1
 
 
 def test_the_command_shows_seconds_and_stops_by_ctrl_c(
-    entry: Entry,
+    challenge: Challenge,
     folder: Path,
     walled_sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
@@ -123,42 +125,46 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
         return told(plan, work, sandbox, and_interrupt)
 
     monkeypatch.setattr(student_check, "grade_public", check)
-    pack = str(entry.folder.parents[1])
+    pack = str(challenge.folder.parents[1])
     assert run(["--pack", pack, "check"], "tito compete") == 130
     said = capsys.readouterr()
     assert "s of at most 30 s" in said.out
     assert said.err.strip() == "Stopped; nothing was sent or kept."
 
 
-def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(entry: Entry, folder: Path) -> None:
+def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(
+    challenge: Challenge, folder: Path
+) -> None:
     (folder / "tinytorch" / "mine.py").write_text("x = 1")
     (folder / "draft.ipynb").write_text("{}")
     (folder / "feedback").mkdir()
     (folder / "feedback" / "old.html").write_text("")
     (folder / ".git").mkdir()
     (folder / ".git" / "config").write_text("")
-    with package.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)) as made:
+    with package.packed(
+        challenge, folder, folder / "mine.ipynb", registration.read(folder)
+    ) as made:
         names = set(made.files)
         sent = registration.read(made.work.notebook.parent)
     assert {"mine.ipynb", "tinytorch/mine.py", registration.FILE} <= names
     assert {name.split("/")[0] for name in names} == {"mine.ipynb", "tinytorch", registration.FILE}
-    assert sent == registration.Entrant("mine", "digits")
+    assert sent == registration.Registration("mine", "digits")
 
 
-def test_a_link_in_the_folder_is_refused(entry: Entry, folder: Path) -> None:
+def test_a_link_in_the_folder_is_refused(challenge: Challenge, folder: Path) -> None:
     (folder / "passwords").symlink_to("/etc/passwd")
     with (
         pytest.raises(NotebookError, match="link"),
-        package.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
+        package.packed(challenge, folder, folder / "mine.ipynb", registration.read(folder)),
     ):
         pass
 
 
-def test_too_much_is_refused_before_it_is_copied(entry: Entry, folder: Path) -> None:
+def test_too_much_is_refused_before_it_is_copied(challenge: Challenge, folder: Path) -> None:
     with (folder / "weights.bin").open("wb") as file:
         file.truncate(70 * 2**20)
     with (
         pytest.raises(NotebookError, match=r"largest is weights\.bin"),
-        package.packed(entry, folder, folder / "mine.ipynb", registration.read(folder)),
+        package.packed(challenge, folder, folder / "mine.ipynb", registration.read(folder)),
     ):
         pass

@@ -19,7 +19,7 @@ from student.conftest import GOLD, write_answer
 
 import tinytorch_compete
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.jupyter import student
 from tinytorch_compete.participants import registration
@@ -28,9 +28,11 @@ from tinytorch_compete.rendering.panel import Panel, as_html
 
 
 @pytest.fixture
-def shell(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def shell(
+    challenge: Challenge, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InteractiveShell]:
     """A shell in a student's folder, where the only challenge is ``mine``."""
-    monkeypatch.setattr(packs, "find", lambda extra=(): {"mine": entry})
+    monkeypatch.setattr(packs, "find", lambda extra=(): {"mine": challenge})
     monkeypatch.setattr(roofline, "user_cache_path", lambda _: home.parent)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     monkeypatch.chdir(home)
@@ -200,7 +202,7 @@ def until(client: Any, message_id: str, kinds: set[str]) -> list[dict[str, Any]]
 
 
 def test_interrupting_the_kernel_ends_a_check_and_leaves_nothing(
-    entry: Entry, home: Path, kernel: tuple[KernelManager, Any]
+    challenge: Challenge, home: Path, kernel: tuple[KernelManager, Any]
 ) -> None:
     manager, client = kernel
     start = (

@@ -13,17 +13,17 @@ import pytest
 from nbconvert import HTMLExporter
 from student.conftest import GOLD, write_answer
 
-from tinytorch_compete.challenges.packs import Entry, read_challenge
+from tinytorch_compete.challenges.packs import Challenge, read_challenge
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.errors import CompeteError, PackError, StoreError
 from tinytorch_compete.model import Dates
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.participants.registration import Registration
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.student import exchange, join, results
 from tinytorch_compete.student import submit as student_submit
-from tinytorch_compete.student.join_options import Wishes
+from tinytorch_compete.student.join_options import JoinOptions
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.util import times
 
@@ -31,9 +31,9 @@ UTC = dt.UTC
 
 
 @pytest.fixture
-def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(challenge: Challenge, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined and solved; the student is in it."""
-    join.join(entry, home, Wishes())
+    join.join(challenge, home, JoinOptions())
     write_answer(home / "mine")
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
@@ -78,21 +78,21 @@ def nbgrader(course: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-def submit(entry: Entry, folder: Path, to: Path | None = None) -> Panel:
-    panel = student_submit.submit({"mine": entry}, folder, None, None, to, lambda _: True)
+def submit(challenge: Challenge, folder: Path, to: Path | None = None) -> Panel:
+    panel = student_submit.submit({"mine": challenge}, folder, None, None, to, lambda _: True)
     assert panel is not None
     return panel
 
 
-def dated(entry: Entry, dates: Dates) -> Entry:
-    challenge = msgspec.structs.replace(entry.challenge, dates=dates)
-    return msgspec.structs.replace(entry, challenge=challenge)
+def dated(challenge: Challenge, dates: Dates) -> Challenge:
+    spec = msgspec.structs.replace(challenge.spec, dates=dates)
+    return msgspec.structs.replace(challenge, spec=spec)
 
 
 def test_nbgrader_lists_and_collects_what_was_sent(
-    entry: Entry, folder: Path, course: Path
+    challenge: Challenge, folder: Path, course: Path
 ) -> None:
-    shown = dict(submit(entry, folder).rows)
+    shown = dict(submit(challenge, folder).rows)
     assert "nbgrader's exchange, course c1" in shown["to"]
     assert "c1" in nbgrader(course, "list", "--inbound")
     nbgrader(course, "collect", "mine")
@@ -108,12 +108,12 @@ def test_nbgrader_lists_and_collects_what_was_sent(
 
 
 def test_a_second_submission_takes_the_place_of_the_first(
-    entry: Entry, folder: Path, course: Path
+    challenge: Challenge, folder: Path, course: Path
 ) -> None:
-    submit(entry, folder)
+    submit(challenge, folder)
     nbgrader(course, "collect", "mine")
     write_answer(folder, GOLD + "# better\n")
-    submit(entry, folder)
+    submit(challenge, folder)
     nbgrader(course, "collect", "mine", "--update")
     (work,) = submission.find(course / "submitted", "mine")
     assert "# better" in work.notebook.read_text()
@@ -121,9 +121,9 @@ def test_a_second_submission_takes_the_place_of_the_first(
 
 
 def test_feedback_that_nbgrader_released_is_fetched_and_read(
-    entry: Entry, folder: Path, course: Path, tmp_path: Path
+    challenge: Challenge, folder: Path, course: Path, tmp_path: Path
 ) -> None:
-    submit(entry, folder)
+    submit(challenge, folder)
     nbgrader(course, "collect", "mine")
     words = ["--pack", str(tmp_path / "pack"), "grade", "mine", str(course / "submitted")]
     assert run([*words, "--results", str(course / "graded")], "tito compete") == 0
@@ -135,7 +135,7 @@ def test_feedback_that_nbgrader_released_is_fetched_and_read(
     for name in ("timestamp.txt", "submission_secret.txt"):  # as generate_feedback does
         (page.parent / name).write_text((work.notebook.parent / name).read_text())
     nbgrader(course, "release_feedback", "mine")
-    (panel,) = results.panels({"mine": entry}, folder, None, None, False)
+    (panel,) = results.panels({"mine": challenge}, folder, None, None, False)
     ((sent, verdict, *_),) = panel.rows
     assert verdict == "OK"
     assert sent == times.shown(registration.read(folder).receipts[0].sent_at)
@@ -143,13 +143,13 @@ def test_feedback_that_nbgrader_released_is_fetched_and_read(
 
 
 def test_what_the_exchange_refuses_is_said_and_gives_no_receipt(
-    entry: Entry, folder: Path, course: Path
+    challenge: Challenge, folder: Path, course: Path
 ) -> None:
     released = course.parent / "exchange" / "c1" / "outbound" / "mine"
     (released / "mine.ipynb").unlink()
     released.rmdir()
     with pytest.raises(CompeteError, match="the exchange refused: Assignment not found"):
-        submit(entry, folder)
+        submit(challenge, folder)
     assert registration.read(folder).receipts == ()
 
 
@@ -204,9 +204,9 @@ def other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_exchange_that_is_not_nbgraders_own_takes_it_and_gives_feedback(
-    entry: Entry, folder: Path, other: Path
+    challenge: Challenge, folder: Path, other: Path
 ) -> None:
-    panel = submit(entry, folder)
+    panel = submit(challenge, folder)
     assert ("sent", "2026-03-02 09:00:00 UTC") in panel.rows
     names = {path.name for path in (other / "taken" / "mine").iterdir()}
     assert {"mine.ipynb", "tinytorch", registration.FILE} <= names
@@ -215,20 +215,20 @@ def test_an_exchange_that_is_not_nbgraders_own_takes_it_and_gives_feedback(
 
 
 def test_an_exchange_that_refuses_in_its_log_alone_gives_no_receipt(
-    entry: Entry, folder: Path, other: Path
+    challenge: Challenge, folder: Path, other: Path
 ) -> None:
     (other / "shut").touch()
     with pytest.raises(CompeteError, match="the exchange refused: the server is shut"):
-        submit(entry, folder)
+        submit(challenge, folder)
     assert registration.read(folder).receipts == ()
 
 
-def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path) -> None:
+def test_without_an_exchange_a_named_folder_takes_it(challenge: Challenge, folder: Path) -> None:
     drop = folder.parent / "drop"
     drop.mkdir()
-    join.join(entry, folder, Wishes(to=drop))
-    submit(entry, folder)
-    submit(entry, folder)
+    join.join(challenge, folder, JoinOptions(to=drop))
+    submit(challenge, folder)
+    submit(challenge, folder)
     (work,) = submission.find(drop, "mine")
     assert work.student == exchange.username()
     assert submission.sent_at(work) == registration.read(folder).receipts[-1].sent_at
@@ -236,7 +236,7 @@ def test_without_an_exchange_a_named_folder_takes_it(entry: Entry, folder: Path)
 
 
 def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
-    entry: Entry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    challenge: Challenge, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
@@ -246,16 +246,16 @@ def test_a_receipt_that_could_not_be_kept_keeps_the_work_at_home(
 
     monkeypatch.setattr(registration, "write", full)
     with pytest.raises(StoreError, match="No space left"):
-        student_submit.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+        student_submit.submit({"mine": challenge}, folder, None, None, inbox, lambda _: True)
     assert not list(inbox.rglob("*"))
 
 
 def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
-    entry: Entry, folder: Path, monkeypatch: pytest.MonkeyPatch
+    challenge: Challenge, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written, write = [], registration.write
 
-    def full_at_last(where: Path, who: Entrant) -> None:
+    def full_at_last(where: Path, who: Registration) -> None:
         written.append(where)
         if where == folder and written.count(folder) == 2:
             raise StoreError(f"{where}: can't be written (No space left on device).")
@@ -264,21 +264,23 @@ def test_a_receipt_that_got_lost_after_sending_is_shown_all_the_same(
     monkeypatch.setattr(registration, "write", full_at_last)
     inbox = folder.parent / "inbox"
     inbox.mkdir()
-    receipt = student_submit.submit({"mine": entry}, folder, None, None, inbox, lambda _: True)
+    receipt = student_submit.submit({"mine": challenge}, folder, None, None, inbox, lambda _: True)
     assert receipt is not None
     assert receipt.rows[0][0] == "sha256"
     assert "Sent, but this receipt isn't kept" in receipt.lines[-1]
     assert list(inbox.rglob("mine.ipynb"))
 
 
-def test_nowhere_to_send_to_is_said(entry: Entry, folder: Path) -> None:
+def test_nowhere_to_send_to_is_said(challenge: Challenge, folder: Path) -> None:
     with pytest.raises(CompeteError, match="nowhere to send it to"):
-        submit(entry, folder)
+        submit(challenge, folder)
     with pytest.raises(CompeteError, match="no such folder to send to"):
-        submit(entry, folder, folder / "absent")
+        submit(challenge, folder, folder / "absent")
 
 
-def test_what_will_be_sent_is_shown_first_and_can_be_refused(entry: Entry, folder: Path) -> None:
+def test_what_will_be_sent_is_shown_first_and_can_be_refused(
+    challenge: Challenge, folder: Path
+) -> None:
     shown: list[Panel] = []
 
     def refuse(panel: Panel) -> bool:
@@ -286,31 +288,31 @@ def test_what_will_be_sent_is_shown_first_and_can_be_refused(entry: Entry, folde
         return False
 
     drop = folder.parent
-    assert student_submit.submit({"mine": entry}, folder, None, None, drop, refuse) is None
+    assert student_submit.submit({"mine": challenge}, folder, None, None, drop, refuse) is None
     assert "mine.ipynb" in [name for name, _ in shown[0].rows]
     assert f"To: {drop}" in shown[0].lines
     assert not (drop / exchange.username()).exists()
 
 
 def test_the_client_says_beforehand_what_the_course_would_refuse(
-    entry: Entry, folder: Path
+    challenge: Challenge, folder: Path
 ) -> None:
-    closed = dated(entry, Dates(closes=dt.datetime(2020, 1, 1)))
+    closed = dated(challenge, Dates(closes=dt.datetime(2020, 1, 1)))
     with pytest.raises(CompeteError, match=r"after the challenge closed: 2020-01-01 00:00 UTC"):
         submit(closed, folder, folder.parent)
-    early = dated(entry, Dates(opens=dt.datetime(2999, 1, 1, tzinfo=UTC)))
+    early = dated(challenge, Dates(opens=dt.datetime(2999, 1, 1, tzinfo=UTC)))
     with pytest.raises(CompeteError, match="before the challenge opens"):
         submit(early, folder, folder.parent)
-    once = dated(entry, Dates(per_day=1))
+    once = dated(challenge, Dates(per_day=1))
     assert ("left today", "0 of 1, until midnight UTC") in submit(once, folder, folder.parent).rows
     with pytest.raises(CompeteError, match="1 a day are allowed"):
         submit(once, folder, folder.parent)
 
 
 def test_grading_enforces_dates_and_quota_whatever_the_client_did(
-    entry: Entry, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    challenge: Challenge, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toml = entry.folder / "challenge.toml"
+    toml = challenge.folder / "challenge.toml"
     toml.write_text(toml.read_text() + "\n[dates]\ncloses = 2026-03-31T00:00:00Z\nper_day = 1\n")
     drop = tmp_path / "drop"
     drop.mkdir()
@@ -360,8 +362,8 @@ def test_the_times_that_nbgrader_writes_are_read(text: str, expected: dt.datetim
     assert submission.parse_time(text) == expected
 
 
-def test_a_quota_of_nothing_is_refused_in_the_challenge(entry: Entry) -> None:
-    toml = entry.folder / "challenge.toml"
+def test_a_quota_of_nothing_is_refused_in_the_challenge(challenge: Challenge) -> None:
+    toml = challenge.folder / "challenge.toml"
     toml.write_text(toml.read_text() + "\n[dates]\nper_day = 0\n")
     with pytest.raises(PackError, match="per_day must be positive"):
         read_challenge(toml)

@@ -10,7 +10,7 @@ import pytest
 from student.conftest import write_answer
 from test_roster import SIZE, result, said
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.feedback import writer
@@ -21,52 +21,56 @@ from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.student import exchange, join, submit
 from tinytorch_compete.student import results as student_results
-from tinytorch_compete.student.join_options import Wishes
+from tinytorch_compete.student.join_options import JoinOptions
 from tinytorch_compete.submissions import submission
 
 
-def joined(entry: Entry, home: Path, **wishes: object) -> tuple[registration.Entrant, str]:
+def joined(
+    challenge: Challenge, home: Path, **wishes: object
+) -> tuple[registration.Registration, str]:
     """The entry after joining, and all that was said."""
-    panel = join.join(entry, home, Wishes(**wishes))
+    panel = join.join(challenge, home, JoinOptions(**wishes))
     return registration.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
 
 
 def test_by_default_a_board_gets_a_pseudonym_and_nothing_of_earlier(
-    entry: Entry, home: Path
+    challenge: Challenge, home: Path
 ) -> None:
-    found, said = joined(entry, home)
+    found, said = joined(challenge, home)
     assert (found.show, found.progress, found.team) == ("handle", False, "")
     assert "a pseudonym that the course gives you" in said
     assert "your earlier results not shown" in said
 
 
-def test_a_new_team_gets_a_word_and_says_how_the_others_join(entry: Entry, home: Path) -> None:
-    found, said = joined(entry, home, team="Team O'Hara")
+def test_a_new_team_gets_a_word_and_says_how_the_others_join(
+    challenge: Challenge, home: Path
+) -> None:
+    found, said = joined(challenge, home, team="Team O'Hara")
     assert found.word
     command = f"tito compete join mine --team 'Team O'\"'\"'Hara' --word {found.word}"
     assert command in said
     assert "ask a member for its word" in said
-    again, said = joined(entry, home, handle="Ada Lo")
+    again, said = joined(challenge, home, handle="Ada Lo")
     assert (again.team, again.word) == ("Team O'Hara", found.word)
     assert "founds it" not in said  # said once
 
 
-def test_a_word_that_was_given_is_kept_and_can_be_mended(entry: Entry, home: Path) -> None:
-    found, said = joined(entry, home, team="Rocket", word="Open Sesame")
+def test_a_word_that_was_given_is_kept_and_can_be_mended(challenge: Challenge, home: Path) -> None:
+    found, said = joined(challenge, home, team="Rocket", word="Open Sesame")
     assert found.word == "open sesame"
     assert "ask a member for its word" not in said
-    assert joined(entry, home, word="other word")[0].team == "Rocket"
+    assert joined(challenge, home, word="other word")[0].team == "Rocket"
     assert registration.read(home / "mine").word == "other word"
-    assert joined(entry, home, team="ROCKET")[0].word == "other word"
-    assert joined(entry, home, team="Pocket")[0].word != "other word"
+    assert joined(challenge, home, team="ROCKET")[0].word == "other word"
+    assert joined(challenge, home, team="Pocket")[0].word != "other word"
 
 
-def test_a_team_can_be_left_and_everything_said_otherwise(entry: Entry, home: Path) -> None:
-    joined(entry, home, team="Rocket", show="handle", progress=True)
-    found, said = joined(entry, home, team="", show="nothing", progress=False)
+def test_a_team_can_be_left_and_everything_said_otherwise(challenge: Challenge, home: Path) -> None:
+    joined(challenge, home, team="Rocket", show="handle", progress=True)
+    found, said = joined(challenge, home, team="", show="nothing", progress=False)
     assert (found.team, found.word, found.show, found.progress) == ("", "", "nothing", False)
     assert "you are not shown" in said
-    assert "a line without a name" in joined(entry, home, show="anonymous")[1]
+    assert "a line without a name" in joined(challenge, home, show="anonymous")[1]
 
 
 @pytest.mark.parametrize(
@@ -82,16 +86,16 @@ def test_a_team_can_be_left_and_everything_said_otherwise(entry: Entry, home: Pa
     ],
 )
 def test_what_will_not_do_is_said_and_nothing_is_made(
-    entry: Entry, home: Path, wishes: dict[str, str], message: str
+    challenge: Challenge, home: Path, wishes: dict[str, str], message: str
 ) -> None:
     with pytest.raises(CompeteError, match=message):
-        joined(entry, home, **wishes)
+        joined(challenge, home, **wishes)
     assert list(home.iterdir()) == []
 
 
-def test_a_challenge_without_teams_says_so(entry: Entry, home: Path) -> None:
-    challenge = msgspec.structs.replace(entry.challenge, team_size=1)
-    alone = msgspec.structs.replace(entry, challenge=challenge)
+def test_a_challenge_without_teams_says_so(challenge: Challenge, home: Path) -> None:
+    spec = msgspec.structs.replace(challenge.spec, team_size=1)
+    alone = msgspec.structs.replace(challenge, spec=spec)
     with pytest.raises(CompeteError, match="mine has no teams"):
         joined(alone, home, team="Rocket")
 
@@ -104,7 +108,10 @@ class Typed(io.StringIO):
 
 
 def test_a_terminal_asks_once_and_only_what_no_flag_said(
-    entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    challenge: Challenge,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(home)
     typed = Typed("what?\nhandle\nAda Lo\ny\n")
@@ -123,19 +130,21 @@ def test_a_terminal_asks_once_and_only_what_no_flag_said(
 
 
 @pytest.fixture
-def folder(entry: Entry, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(challenge: Challenge, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the challenge was joined and solved, with a place to send to."""
     (home.parent / "drop").mkdir()
-    join.join(entry, home, Wishes(to=home.parent / "drop"))
+    join.join(challenge, home, JoinOptions(to=home.parent / "drop"))
     write_answer(home / "mine")
     monkeypatch.chdir(home / "mine")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     return home / "mine"
 
 
-def send(entry: Entry, folder: Path) -> Panel:
+def send(challenge: Challenge, folder: Path) -> Panel:
     shown: list[Panel] = []
-    assert submit.submit({"mine": entry}, folder, None, None, None, lambda p: not shown.append(p))
+    assert submit.submit(
+        {"mine": challenge}, folder, None, None, None, lambda p: not shown.append(p)
+    )
     return shown[0]
 
 
@@ -155,10 +164,10 @@ def board(folder: Path) -> boards.Board:
 
 
 def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_not(
-    entry: Entry, folder: Path
+    challenge: Challenge, folder: Path
 ) -> None:
-    found = joined(entry, folder.parent, team="Rocket", word="open sesame")[0]
-    panel = send(entry, folder)
+    found = joined(challenge, folder.parent, team="Rocket", word="open sesame")[0]
+    panel = send(challenge, folder)
     assert "compete.json says of you: on the leaderboard: Rocket" in "\n".join(panel.lines)
     (work,) = submission.find(folder.parent.parent / "drop", "mine")
     sent = (work.notebook.parent / registration.FILE).read_text()
@@ -167,29 +176,29 @@ def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_no
 
 
 def test_each_wish_changes_the_board_and_the_last_one_counts(
-    entry: Entry, folder: Path, capsys: pytest.CaptureFixture[str]
+    challenge: Challenge, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     me = exchange.username()
-    joined(entry, folder.parent, handle="Ada Lo")
-    send(entry, folder)
+    joined(challenge, folder.parent, handle="Ada Lo")
+    send(challenge, folder)
     grade(folder)
     (line,) = board(folder).newest
     assert line.handle.startswith("Ada Lo-")
-    joined(entry, folder.parent, show="anonymous")
-    send(entry, folder)
+    joined(challenge, folder.parent, show="anonymous")
+    send(challenge, folder)
     grade(folder)
     (line,) = board(folder).newest
     assert line.handle == "anonymous 1"
     came = folder.parent.parent / "graded" / "feedback"
-    (panel,) = student_results.panels({"mine": entry}, folder, None, came, False)
+    (panel,) = student_results.panels({"mine": challenge}, folder, None, came, False)
     assert "On the leaderboard" not in "\n".join(panel.lines)
-    joined(entry, folder.parent, show="nothing")
-    send(entry, folder)
+    joined(challenge, folder.parent, show="nothing")
+    send(challenge, folder)
     grade(folder)
     made = board(folder)
     assert (made.newest, made.unshown) == ((), 1)
-    joined(entry, folder.parent, show="handle", handle="Ada Lo")
-    send(entry, folder)
+    joined(challenge, folder.parent, show="handle", handle="Ada Lo")
+    send(challenge, folder)
     grade(folder)
     capsys.readouterr()
     assert staff(folder, "entries", "mine", "--private", me) == 0
@@ -201,14 +210,14 @@ def test_each_wish_changes_the_board_and_the_last_one_counts(
 
 
 def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
-    entry: Entry, folder: Path
+    challenge: Challenge, folder: Path
 ) -> None:
-    joined(entry, folder.parent, handle="Ada Lo", progress=True, team="Rocket")
-    send(entry, folder)
+    joined(challenge, folder.parent, handle="Ada Lo", progress=True, team="Rocket")
+    send(challenge, folder)
     grade(folder)
     (line,) = board(folder).newest
     assert line.handle.startswith("Rocket-")
-    panel = join.leave(entry, folder)
+    panel = join.leave(challenge, folder)
     assert "ask the staff" in panel.lines[1]
     exchange.put(folder.parent.parent / "drop", folder)
     grade(folder)
@@ -218,8 +227,10 @@ def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
     assert (one.progress, one.team) == (False, "")
 
 
-def test_a_raw_record_counts_as_what_would_have_been_sent(entry: Entry, folder: Path) -> None:
-    joined(entry, folder.parent, team="Rocket", word="open sesame")
+def test_a_raw_record_counts_as_what_would_have_been_sent(
+    challenge: Challenge, folder: Path
+) -> None:
+    joined(challenge, folder.parent, team="Rocket", word="open sesame")
     exchange.put(folder.parent.parent / "drop", folder)  # as nbgrader's own button does
     grade(folder)
     known = roster_file.read(folder.parent.parent / "graded", "mine")
@@ -227,12 +238,14 @@ def test_a_raw_record_counts_as_what_would_have_been_sent(entry: Entry, folder: 
     assert "sesame" not in (folder.parent.parent / "graded" / "entries" / "mine.json").read_text()
 
 
-def test_another_challenges_entry_counts_for_nothing_here(entry: Entry, folder: Path) -> None:
+def test_another_challenges_entry_counts_for_nothing_here(
+    challenge: Challenge, folder: Path
+) -> None:
     write_answer(folder)
     exchange.put(folder.parent.parent / "drop", folder)
     place = folder.parent.parent / "drop" / exchange.username() / "mine"
     registration.write(
-        place, registration.Entrant("other", "digits", "Ada Lo", team="Rocket", key="0" * 32)
+        place, registration.Registration("other", "digits", "Ada Lo", team="Rocket", key="0" * 32)
     )
     grade(folder)
     known = roster_file.read(folder.parent.parent / "graded", "mine")
@@ -244,9 +257,9 @@ def test_another_challenges_entry_counts_for_nothing_here(entry: Entry, folder: 
     "text", ['{"teams": 3}', '{"entered": {"ada": {"sha": "", "team": "rocket"}}}']
 )
 def test_a_damaged_roster_is_one_clear_error(
-    entry: Entry, folder: Path, text: str, capsys: pytest.CaptureFixture[str]
+    challenge: Challenge, folder: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    send(entry, folder)
+    send(challenge, folder)
     path = folder.parent.parent / "graded" / "entries" / "mine.json"
     path.parent.mkdir(parents=True)
     path.write_text(text)
@@ -256,9 +269,9 @@ def test_a_damaged_roster_is_one_clear_error(
 
 
 def test_who_left_a_team_and_has_nothing_graded_is_told_of_no_team_result(
-    entry: Entry, tmp_path: Path
+    challenge: Challenge, tmp_path: Path
 ) -> None:
-    plan, folder = Plan(entry, b"s" * 32), tmp_path / "graded"
+    plan, folder = Plan(challenge, b"s" * 32), tmp_path / "graded"
     known = enrol(Roster(), [said("ada", "Rocket"), said("bob", "Rocket")], SIZE)
     writer.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
     assert [path.name for path in folder.rglob("*.ipynb")] == ["mine-team.ipynb"]

@@ -9,7 +9,7 @@ import msgspec
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading.pipeline import grade
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions.submission import Submission
 
@@ -32,7 +32,7 @@ def attempts(
     adapts to what it gets may need less than its peak. Raises ``CompeteError`` for a tier that the
     challenge doesn't have, or that isn't reached under its own cap.
     """
-    _check_tier(plan.challenge, tier)
+    _check_tier(plan.spec, tier)
     first = _attempt(plan, work, sandbox, tier, plan.limits.memory_mib)
     yield first
     if not first.reached:
@@ -52,17 +52,15 @@ def attempts(
 
 def _attempt(plan: Plan, work: Submission, sandbox: Sandbox, tier: str, cap_mib: int) -> Attempt:
     result = grade(plan.capped(cap_mib), work, sandbox).result
-    return Attempt(
-        cap_mib, _rank(plan.challenge, result.tier) >= _rank(plan.challenge, tier), result
-    )
+    return Attempt(cap_mib, _rank(plan.spec, result.tier) >= _rank(plan.spec, tier), result)
 
 
-def _rank(challenge: Challenge, tier: str) -> int:
-    names = ["", *(tier.name for tier in challenge.tiers)]
+def _rank(spec: ChallengeSpec, tier: str) -> int:
+    names = ["", *(tier.name for tier in spec.tiers)]
     return names.index(tier)
 
 
-def _check_tier(challenge: Challenge, tier: str) -> None:
-    names = [tier.name for tier in challenge.tiers]
+def _check_tier(spec: ChallengeSpec, tier: str) -> None:
+    names = [tier.name for tier in spec.tiers]
     if tier not in names:
         raise CompeteError(f"there is no tier {tier!r}; choose one of: {', '.join(names)}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import NotebookError, PackError, StoreError
 from tinytorch_compete.model import Verdict
 from tinytorch_compete.submissions import notebook
@@ -32,13 +32,13 @@ class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dataset: str | None = None
 
 
-def samples(entry: Entry) -> dict[str, Submission]:
+def samples(challenge: Challenge) -> dict[str, Submission]:
     """A challenge's sample submissions by name: single notebooks, or folders with one and files."""
-    root = entry.grader_folder / "submissions"
+    root = challenge.grader_folder / "submissions"
     found = {}
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if path.is_dir():
-            found[path.name] = Submission(path.name, path / f"{entry.slug}.ipynb", path)
+            found[path.name] = Submission(path.name, path / f"{challenge.slug}.ipynb", path)
         elif path.suffix == ".ipynb":
             found[path.stem] = Submission(path.stem, path)
     if not found:
@@ -48,18 +48,18 @@ def samples(entry: Entry) -> dict[str, Submission]:
     return found
 
 
-def hand_in(entry: Entry, submitted: Path, students: int | None = None) -> list[str]:
+def hand_in(challenge: Challenge, submitted: Path, students: int | None = None) -> list[str]:
     """Lay out sample submissions as ``nbgrader collect`` would, and return the students' names.
 
     There are as many students as samples, each called after one, or ``students``, some of whom
     hand in what others do. What one has handed in already stays. Raises ``StoreError``.
     """
-    found = samples(entry)
+    found = samples(challenge)
     rounds = range(1, -(-(students or len(found)) // len(found)) + 1)
     named = {f"{name}-{n}" if n > 1 else name: found[name] for n in rounds for name in found}
     chosen = list(named)[: students or len(found)]
     for student in chosen:
-        if not (place := submitted / student / entry.slug).exists():
+        if not (place := submitted / student / challenge.slug).exists():
             _hand_in(named[student], place)
     return chosen
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tinytorch_compete.authoring.samples import Promise, promise, samples
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.grading import pipeline, plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
@@ -25,13 +25,15 @@ class Check(msgspec.Struct, frozen=True):
     what: str
 
 
-def verify(entry: Entry, sandbox: Sandbox) -> Iterator[Check]:
+def verify(challenge: Challenge, sandbox: Sandbox) -> Iterator[Check]:
     """Grade every sample submission of a challenge and compare; raises ``CompeteError``."""
     plans: dict[str | None, plan.Plan] = {}
-    for name, sample in samples(entry).items():
+    for name, sample in samples(challenge).items():
         promised = promise(sample.notebook)
         if promised.dataset not in plans:
-            plans[promised.dataset] = plan.Plan(entry, SECRET, dataset=promised.dataset, seeds=1)
+            plans[promised.dataset] = plan.Plan(
+                challenge, SECRET, dataset=promised.dataset, seeds=1
+            )
         result = pipeline.grade(plans[promised.dataset], sample, sandbox).result
         yield check(name, promised, result)
 

@@ -12,7 +12,7 @@ import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import PackError
-from tinytorch_compete.model import Challenge, DatasetChoice
+from tinytorch_compete.model import ChallengeSpec, DatasetChoice
 from tinytorch_compete.submissions import notebook
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -20,11 +20,11 @@ ENTRY_POINTS = "tinytorch_compete.packs"
 NOTEBOOKS, GRADERS = "challenge_notebooks", "graders"
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Challenge(msgspec.Struct, frozen=True):
     """One challenge as found in a pack: its facts and the places of its two halves."""
 
     slug: str
-    challenge: Challenge
+    spec: ChallengeSpec
     folder: Path
     grader_folder: Path
 
@@ -50,13 +50,13 @@ class Entry(msgspec.Struct, frozen=True):
 
     def choice(self, dataset: str | None) -> DatasetChoice:
         """The data set of that name, or the first; raises ``PackError`` if it isn't one of ours."""
-        by_name = {choice.name: choice for choice in self.challenge.datasets}
+        by_name = {choice.name: choice for choice in self.spec.datasets}
         if dataset is not None and dataset not in by_name:
             raise PackError(
                 f"{self.slug} can't be run on the data set {dataset!r}; "
                 f"choose one of: {', '.join(by_name)}."
             )
-        return by_name[dataset] if dataset else self.challenge.datasets[0]
+        return by_name[dataset] if dataset else self.spec.datasets[0]
 
     def challenge_sha(self) -> str:
         """A sha256 over what students are given and asked: the toml and the master."""
@@ -68,26 +68,27 @@ class Entry(msgspec.Struct, frozen=True):
         return _digest(path for path in paths if path.exists())
 
 
-def find(extra: Iterable[Path] = ()) -> dict[str, Entry]:
+def find(extra: Iterable[Path] = ()) -> dict[str, Challenge]:
     """All challenges by slug: of the built-in pack, installed packs and the ``extra`` folders.
 
     Raises ``PackError`` for a folder that isn't a pack, a file that is missing or says what it
     can't, and a slug or alias that two challenges claim.
     """
-    entries: dict[str, Entry] = {}
+    challenges: dict[str, Challenge] = {}
     for pack in dict.fromkeys(path.resolve() for path in [*_installed(), *extra]):
-        for entry in load(pack):
-            if entry.slug in entries:
+        for challenge in load(pack):
+            if challenge.slug in challenges:
                 raise PackError(
-                    f"two packs have a challenge {entry.slug!r}: {entries[entry.slug].folder} and "
-                    f"{entry.folder}. Rename one of them, or use one pack at a time."
+                    f"two packs have a challenge {challenge.slug!r}: "
+                    f"{challenges[challenge.slug].folder} and {challenge.folder}. "
+                    "Rename one of them, or use one pack at a time."
                 )
-            entries[entry.slug] = entry
-    _names(entries)  # raises for an alias that two challenges claim
-    return entries
+            challenges[challenge.slug] = challenge
+    _names(challenges)  # raises for an alias that two challenges claim
+    return challenges
 
 
-def load(pack: Path) -> list[Entry]:
+def load(pack: Path) -> list[Challenge]:
     """The challenges of one pack folder, by slug; raises ``PackError``."""
     folder = pack / NOTEBOOKS
     if not folder.is_dir():
@@ -98,15 +99,15 @@ def load(pack: Path) -> list[Entry]:
     return [_entry(pack, path) for path in found]
 
 
-def resolve(entries: Mapping[str, Entry], word: str) -> Entry:
+def resolve(challenges: Mapping[str, Challenge], word: str) -> Challenge:
     """The challenge of that slug or alias; raises ``PackError`` that names the known ones."""
-    names = _names(entries)
+    names = _names(challenges)
     if word not in names:
         raise PackError(
-            f"there is no challenge {word!r}; known are: {', '.join(entries) or 'none'}. "
+            f"there is no challenge {word!r}; known are: {', '.join(challenges) or 'none'}. "
             "See: tito compete list"
         )
-    return entries[names[word]]
+    return challenges[names[word]]
 
 
 def built_in() -> Path | None:
@@ -131,35 +132,37 @@ def _installed() -> list[Path]:
     return packs
 
 
-def _entry(pack: Path, folder: Path) -> Entry:
+def _entry(pack: Path, folder: Path) -> Challenge:
     slug = folder.name
-    entry = Entry(slug, read_challenge(folder / "challenge.toml"), folder, pack / GRADERS / slug)
-    wanted = [entry.master_path, folder / "hints.md", folder / "guide.md"]
-    for path in [*wanted, entry.grader_folder / "grader.py"]:
+    challenge = Challenge(
+        slug, read_challenge(folder / "challenge.toml"), folder, pack / GRADERS / slug
+    )
+    wanted = [challenge.master_path, folder / "hints.md", folder / "guide.md"]
+    for path in [*wanted, challenge.grader_folder / "grader.py"]:
         if not path.is_file():
             raise PackError(f"{path}: missing; the challenge {slug!r} needs this file.")
-    return entry
+    return challenge
 
 
-def read_challenge(path: Path) -> Challenge:
+def read_challenge(path: Path) -> ChallengeSpec:
     """The facts in a ``challenge.toml``; raises ``PackError`` naming file, key and expectation."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Challenge)
+        return msgspec.toml.decode(path.read_bytes(), type=ChallengeSpec)
     except OSError as error:
         raise PackError(f"{path}: can't be read ({error.strerror}).") from None
     except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
         raise PackError(f"{path}: {error}") from None
 
 
-def _names(entries: Mapping[str, Entry]) -> dict[str, str]:
+def _names(challenges: Mapping[str, Challenge]) -> dict[str, str]:
     """Slugs and aliases to slugs; raises ``PackError`` for a name that two challenges claim."""
-    names = {slug: slug for slug in entries}
-    for slug, entry in entries.items():
-        for alias in entry.challenge.aliases:
+    names = {slug: slug for slug in challenges}
+    for slug, challenge in challenges.items():
+        for alias in challenge.spec.aliases:
             if names.setdefault(alias, slug) != slug:
                 raise PackError(
-                    f"{entry.folder / 'challenge.toml'}: the alias {alias!r} is {names[alias]}'s "
-                    "already; choose another."
+                    f"{challenge.folder / 'challenge.toml'}: the alias {alias!r} is "
+                    f"{names[alias]}'s already; choose another."
                 )
     return names
 

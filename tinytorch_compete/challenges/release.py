@@ -13,7 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tinytorch_compete.challenges.packs import PACKAGE, Entry
+from tinytorch_compete.challenges.packs import PACKAGE, Challenge
 from tinytorch_compete.errors import PackError, StoreError
 
 STARTER = PACKAGE / "reference" / "tinytorch"
@@ -37,7 +37,7 @@ def student_version(master: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def release(entry: Entry, data: Path, folder: Path) -> None:
+def release(challenge: Challenge, data: Path, folder: Path) -> None:
     """Write a folder with the student's notebook, its data, hints, guide and a starter framework.
 
     The folder appears whole or not at all. Raises ``StoreError`` if it exists already or can't be
@@ -45,22 +45,24 @@ def release(entry: Entry, data: Path, folder: Path) -> None:
     """
     if folder.exists():
         raise StoreError(f"{folder}: exists already; name a new folder, so that no work is lost.")
-    with _made(entry, data, folder) as made:
+    with _made(challenge, data, folder) as made:
         made.rename(folder)
 
 
-def bring(entry: Entry, data: Path, folder: Path, *, replace_data: bool = False) -> list[str]:
+def bring(
+    challenge: Challenge, data: Path, folder: Path, *, replace_data: bool = False
+) -> list[str]:
     """Write what a student's folder lacks, and keep what it has; the names of what was kept.
 
     With ``replace_data`` the data set there gives way to this one. Raises as ``release`` does.
     """
     if not folder.exists():
-        release(entry, data, folder)
+        release(challenge, data, folder)
         return []
     if not folder.is_dir():
         raise StoreError(f"{folder}: not a folder; name another one.")
     kept = []
-    with _made(entry, data, folder) as made:
+    with _made(challenge, data, folder) as made:
         for part in sorted(made.iterdir()):
             place = folder / part.name
             if place.exists() and part.name == "data" and replace_data:
@@ -73,21 +75,21 @@ def bring(entry: Entry, data: Path, folder: Path, *, replace_data: bool = False)
 
 
 @contextlib.contextmanager
-def _made(entry: Entry, data: Path, folder: Path) -> Iterator[Path]:
+def _made(challenge: Challenge, data: Path, folder: Path) -> Iterator[Path]:
     """All that a student gets, in a temporary folder beside ``folder``, to be moved from there."""
-    notebook = student_version(entry.master())
+    notebook = student_version(challenge.master())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".release-") as temporary:
             made = Path(temporary) / "made"
             made.mkdir()
-            nbformat.write(notebook, made / f"{entry.slug}.ipynb")
+            nbformat.write(notebook, made / f"{challenge.slug}.ipynb")
             shutil.copytree(data, made / "data")
             shutil.copytree(
                 STARTER, made / "tinytorch", ignore=shutil.ignore_patterns("__pycache__")
             )
             for name in ("hints.md", "guide.md"):
-                shutil.copy(entry.folder / name, made)
+                shutil.copy(challenge.folder / name, made)
             yield made
     except OSError as error:
         raise StoreError(f"{folder}: can't be written ({error.strerror}).") from None

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, print_results, table
 from tinytorch_compete.cli.options import Folder, Source, stored
 from tinytorch_compete.errors import CompeteError, StoreError
@@ -62,12 +62,12 @@ def withdraw(
 
     The leaderboard keeps an empty line for it. Grading it again makes a new result, which counts.
     """
-    entry = entry_of(context, slug)
+    challenge = challenge_of(context, slug)
     if not reason.strip():
         raise CompeteError("--reason is empty; say what was found, for whoever asks later.")
-    made = stored(results).withdraw(student, entry.slug, reason.strip())
-    print_results(entry.challenge, [made])
-    console.print(f"\nWrite the leaderboard again: tito compete leaderboard {entry.slug}")
+    made = stored(results).withdraw(student, challenge.slug, reason.strip())
+    print_results(challenge.spec, [made])
+    console.print(f"\nWrite the leaderboard again: tito compete leaderboard {challenge.slug}")
 
 
 def _compare_files(kept: Store, root: Path) -> None:
@@ -98,10 +98,10 @@ def _rerun(
         raise StoreError(f"{folder / SECRET}: not there; results come out again under it alone.")
     able = auditing.candidates([*kept.latest(), *kept.latest(final=True)])
     drawn = random.SystemRandom().sample(able, min(wanted, len(able)))
-    secret, entries = read_secret(folder / SECRET), packs.find(context.obj)
+    secret, challenges = read_secret(folder / SECRET), packs.find(context.obj)
     console.print(f"Grading {len(drawn)} of {len(able)} results again; no row is added.")
     recounts = []
-    for found in auditing.rerun(entries, secret, drawn, root, LocalSandbox(), source=source):
+    for found in auditing.rerun(challenges, secret, drawn, root, LocalSandbox(), source=source):
         recounts.append(found)
         notes = "; ".join(found.differences or found.noise)
         word = "DIFFERS" if found.differences else "the same" if not notes else "the same, but for"

@@ -14,7 +14,7 @@ from tinytorch_compete.authoring import verify as verification
 from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges import release as releasing
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.console import console, download, errors, plain, table, verdict
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
@@ -27,23 +27,26 @@ from tinytorch_compete.util.times import shown
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The challenge, by its slug or alias.")]
 
 
-def entry_of(context: typer.Context, word: str) -> Entry:
+def challenge_of(context: typer.Context, word: str) -> Challenge:
     """The challenge that a word of the command line names."""
     return packs.resolve(packs.find(context.obj), word)
 
 
 def list_challenges(context: typer.Context) -> None:
     """See the available challenges."""
-    for slug, entry in packs.find(context.obj).items():
-        facts = entry.challenge
+    for slug, challenge in packs.find(context.obj).items():
+        facts = challenge.spec
         aliases = f" (also {', '.join(facts.aliases)})" if facts.aliases else ""
         limits = facts.limits
         rows = [
             ["category", facts.category],
-            ["tiers", ", ".join(f"{tier.name} {_goal(entry, tier.at)}" for tier in facts.tiers)],
+            [
+                "tiers",
+                ", ".join(f"{tier.name} {_goal(challenge, tier.at)}" for tier in facts.tiers),
+            ],
             ["limits", f"{limits.memory_mib} MiB, {limits.wall_s:g} s, {limits.threads} core(s)"],
             ["data", ", ".join(choice.name for choice in facts.datasets)],
-            ["dates", ", ".join(_dates(entry)) or "always open"],
+            ["dates", ", ".join(_dates(challenge)) or "always open"],
         ]
         if facts.divisions:
             rows.insert(2, ["divisions", ", ".join(d.name for d in facts.divisions)])
@@ -70,14 +73,16 @@ def release(
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
 ) -> None:
     """Write the student's version of a challenge."""
-    entry = entry_of(context, slug)
-    choice = entry.choice(dataset)
+    challenge = challenge_of(context, slug)
+    choice = challenge.choice(dataset)
     with download() as progress:
         found = prepare(
             choice.name, train=choice.train, public=choice.public, source=data, progress=progress
         )
-    releasing.release(entry, found.folder, folder)
-    console.print(f"Open {folder / entry.slug}.ipynb in Jupyter.", markup=False, highlight=False)
+    releasing.release(challenge, found.folder, folder)
+    console.print(
+        f"Open {folder / challenge.slug}.ipynb in Jupyter.", markup=False, highlight=False
+    )
 
 
 def verify(
@@ -85,13 +90,13 @@ def verify(
     slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
 ) -> None:
     """Do the sample submissions earn what they promise?"""
-    entries = packs.find(context.obj)
-    chosen = [packs.resolve(entries, slug)] if slug else list(entries.values())
+    challenges = packs.find(context.obj)
+    chosen = [packs.resolve(challenges, slug)] if slug else list(challenges.values())
     sandbox = LocalSandbox()
     failed = 0
-    for entry in chosen:
-        console.print(f"[bold]{entry.slug}[/bold]")
-        for check in verification.verify(entry, sandbox):
+    for challenge in chosen:
+        console.print(f"[bold]{challenge.slug}[/bold]")
+        for check in verification.verify(challenge, sandbox):
             failed += not check.holds
             mark = "✓" if check.holds else "✗"
             line = Text(f"{mark} {check.name:20} ") + verdict(f"{check.verdict!s:11}")
@@ -108,10 +113,10 @@ def similar(
     at_least: Annotated[float, typer.Option(min=0, max=1, help="The share to list from.")] = 0.5,
 ) -> None:
     """List answers that look alike, for a human to read."""
-    entry = entry_of(context, slug)
-    master = entry.master()
+    challenge = challenge_of(context, slug)
+    master = challenge.master()
     texts = {}
-    for work in submission.find(submissions, entry.slug):
+    for work in submission.find(submissions, challenge.slug):
         try:
             texts[work.student] = notebook.answers(master, notebook.read(work.notebook))
         except CompeteError as error:
@@ -126,15 +131,15 @@ def similar(
     )
 
 
-def _dates(entry: Entry) -> list[str]:
-    dates = entry.challenge.dates
+def _dates(challenge: Challenge) -> list[str]:
+    dates = challenge.spec.dates
     named = [("opens", dates.opens), ("closes", dates.closes)]
     lines = [f"{word} {shown(date)}" for word, date in named if date]
     return lines + ([f"{dates.per_day} a day are graded"] if dates.per_day else [])
 
 
-def _goal(entry: Entry, value: float) -> str:
-    metric = entry.challenge.metric(entry.challenge.rank[0])
+def _goal(challenge: Challenge, value: float) -> str:
+    metric = challenge.spec.metric(challenge.spec.rank[0])
     return format_figure(metric, value)
 
 
@@ -148,13 +153,13 @@ def cap(
     resolution: Annotated[int, typer.Option(min=1, help="In MiB: how exactly to find it.")] = 8,
 ) -> None:
     """Find the smallest memory cap under which a notebook still reaches a tier."""
-    entry = entry_of(context, slug)
-    wanted = tier or entry.challenge.tiers[0].name
+    challenge = challenge_of(context, slug)
+    wanted = tier or challenge.spec.tiers[0].name
     if not path.is_file():
         raise CompeteError(f"{path}: no such notebook.")
     with download() as progress:
         # Any secret does: this is no grade.
-        plan = Plan(entry, verification.SECRET, seeds=1, progress=progress)
+        plan = Plan(challenge, verification.SECRET, seeds=1, progress=progress)
     work = submission.Submission("you", path, path.parent if path.parent != Path() else None)
     smallest = plan.limits.memory_mib
     for attempt in memory_cap.attempts(plan, work, LocalSandbox(), wanted, resolution):

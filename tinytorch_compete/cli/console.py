@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.model import ChallengeSpec, Metric, Result
 from tinytorch_compete.results.figures import format_figure
 
 console = Console()
@@ -101,9 +101,9 @@ def verdict(name: str) -> Text:
     return Text(name, STYLES.get(name.strip(), ""))
 
 
-def print_results(challenge: Challenge, results: Sequence[Result]) -> None:
+def print_results(spec: ChallengeSpec, results: Sequence[Result]) -> None:
     """One line a result: who, verdict, points, tier, first metric, peak, a run's time; then why."""
-    first = challenge.metric(challenge.rank[0])
+    first = spec.metric(spec.rank[0])
     columns = ["!student", "!verdict", ">points", "!tier", f">{first.name}", ">MiB", ">s a run"]
     console.print(table("", columns, (_row(first, result) for result in results)))
     reasons = [

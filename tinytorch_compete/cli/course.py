@@ -11,7 +11,7 @@ import typer
 
 from tinytorch_compete.authoring import samples as authoring_samples
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, download
 from tinytorch_compete.cli.options import Final, Folder, stored
 from tinytorch_compete.course import folder as courses
@@ -42,20 +42,20 @@ def init(
 ) -> None:
     """Make an nbgrader course with challenges, or add them to one."""
     context.obj = (*courses.packs(folder), *context.obj)
-    entries = packs.find(context.obj)
-    named = [packs.resolve(entries, slug).slug for slug in slugs or ()]
+    challenges = packs.find(context.obj)
+    named = [packs.resolve(challenges, slug).slug for slug in slugs or ()]
     before = courses.chosen(folder)
     if dataset and not named:
         raise CompeteError("name the challenges that --dataset is for.")
-    wanted = dict.fromkeys([*before, *named]) or dict.fromkeys(entries)
+    wanted = dict.fromkeys([*before, *named]) or dict.fromkeys(challenges)
     with download() as progress:
         found = []
-        for entry in (packs.resolve(entries, slug) for slug in wanted):
-            name = courses.dataset(folder, entry, dataset if entry.slug in named else None)
-            choice = entry.choice(name)
+        for challenge in (packs.resolve(challenges, slug) for slug in wanted):
+            name = courses.dataset(folder, challenge, dataset if challenge.slug in named else None)
+            choice = challenge.choice(name)
             train, public = choice.train, choice.public
             made = prepare(name, train=train, public=public, source=data, progress=progress)
-            found.append((entry, made))
+            found.append((challenge, made))
     for line in courses.init(folder, found, context.obj):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
@@ -70,15 +70,15 @@ def init(
 def release(context: typer.Context, slug: Slug, course: Course = Path()) -> None:
     """Run nbgrader's generate_assignment and release_assignment."""
     context.obj = (*courses.packs(course), *context.obj)
-    entry = entry_of(context, slug)
-    if entry.slug not in courses.chosen(course):
+    challenge = challenge_of(context, slug)
+    if challenge.slug not in courses.chosen(course):
         raise CompeteError(
-            f"{course}: no course with {entry.slug!r}; run: "
-            f"tito compete course init {course} {entry.slug}"
+            f"{course}: no course with {challenge.slug!r}; run: "
+            f"tito compete course init {course} {challenge.slug}"
         )
-    courses.check_source(entry, course.resolve())
+    courses.check_source(challenge, course.resolve())
     for step in ("generate_assignment", "release_assignment"):
-        nbgrader(course, step, entry.slug)
+        nbgrader(course, step, challenge.slug)
 
 
 @app.command()
@@ -96,10 +96,10 @@ def samples(
 
     opened = CourseGradebook(course)
     context.obj = (*opened.packs, *context.obj)
-    entry, submitted = entry_of(context, slug), opened.submitted
-    names = authoring_samples.hand_in(entry, submitted, students)
+    challenge, submitted = challenge_of(context, slug), opened.submitted
+    names = authoring_samples.hand_in(challenge, submitted, students)
     console.print(
-        f"{submitted}: {len(names)} sample students handed in {entry.slug}: {', '.join(names)}",
+        f"{submitted}: {len(names)} sample students handed in {challenge.slug}: {', '.join(names)}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -130,14 +130,14 @@ def export(
     """Write grades as Canvas, Moodle or Gradescope read them."""
     if not (canvas or moodle or gradescope):
         raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
-    challenge = entry_of(context, slug)
+    challenge = challenge_of(context, slug)
     roster = roster_file.read(results, challenge.slug)
     latest = stored(results).latest(challenge.slug, final=final)
     if not latest:
         kind = "final results" if final else "results"
         raise CompeteError(f"{results}: no {kind} for {challenge.slug!r} yet; grade first.")
     found = exports.scored(counted(roster, latest))
-    facts = challenge.challenge
+    facts = challenge.spec
     written = []
     for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):
         if path:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.challenges.packs import Challenge
+from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, say, table
 from tinytorch_compete.cli.leaderboard import LEADERBOARD
 from tinytorch_compete.cli.options import Final, Folder, options, stored
@@ -17,11 +17,11 @@ from tinytorch_compete.cli.results import write_table
 from tinytorch_compete.course import staged_copies
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.leaderboard import board
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.regrading import audit, changes, staging
 from tinytorch_compete.regrading import reasons as regrading_reasons
-from tinytorch_compete.regrading.changes import Move
+from tinytorch_compete.regrading.changes import GradeChange
 from tinytorch_compete.results import conditions
 from tinytorch_compete.results.folder import FOLDER, SECRET, name
 from tinytorch_compete.results.folder import secret as read_secret
@@ -35,38 +35,40 @@ def diff(
     final: Final = False,
 ) -> None:
     """Show who moves if a shadow is promoted, and why."""
-    entry = entry_of(context, slug)
-    held = staging.stored(results, entry.slug, final)
-    after = staging.current(entry, held, final)
+    challenge = challenge_of(context, slug)
+    held = staging.stored(results, challenge.slug, final)
+    after = staging.current(challenge, held, final)
     if not after:
         raise CompeteError(
             f"{held.place}: no grade there under the challenge and grader as they are now. Grade "
-            f"them: tito compete grade {entry.slug} FOLDER --shadow"
+            f"them: tito compete grade {challenge.slug} FOLDER --shadow"
         )
-    before = staging.standing(stored(results), entry.slug, final)
-    old = _published_facts(entry, results, final)
-    secret, known = read_secret(results / SECRET), roster_file.read(results, entry.slug)
-    found = changes.compare(old, entry.challenge, before, after, secret, known)
+    before = staging.standing(stored(results), challenge.slug, final)
+    old = _published_facts(challenge, results, final)
+    secret, known = read_secret(results / SECRET), roster_file.read(results, challenge.slug)
+    found = changes.compare(old, challenge.spec, before, after, secret, known)
     if csv:
         write_table(changes.frame(found), csv, None)
         return
     _print(found, before, after)
-    where = f"{options(entry.slug, results, final)} FOLDER"
-    if staged_copies.Copies(staging.folder(results, entry.slug, final)).folder.exists():
-        where = f"{entry.slug} --course FOLDER{' --final' if final else ''}"
+    where = f"{options(challenge.slug, results, final)} FOLDER"
+    if staged_copies.Copies(staging.folder(results, challenge.slug, final)).folder.exists():
+        where = f"{challenge.slug} --course FOLDER{' --final' if final else ''}"
     say(f"Publish: tito compete grade {where} --promote")
 
 
-def _published_facts(entry: Entry, folder: Path, final: bool) -> Challenge:
+def _published_facts(challenge: Challenge, folder: Path, final: bool) -> ChallengeSpec:
     """The facts of the leaderboard that was written last; today's if there is none."""
     try:
-        path = folder / LEADERBOARD / f"{name(entry.slug, final)}.json"
+        path = folder / LEADERBOARD / f"{name(challenge.slug, final)}.json"
         return board.read(path).challenge
     except StoreError:
-        return entry.challenge
+        return challenge.spec
 
 
-def _print(found: Sequence[Move], before: dict[str, Result], after: dict[str, Result]) -> None:
+def _print(
+    found: Sequence[GradeChange], before: dict[str, Result], after: dict[str, Result]
+) -> None:
     pairs = [(before[student], after[student]) for student in before if student in after]
     changed = dict.fromkeys(word for one, two in pairs for word in _conditions(one, two))
     under = f"under another {' and '.join(changed)}" if changed else "under the same conditions"
@@ -95,7 +97,7 @@ def _conditions(one: Result, two: Result) -> list[str]:
     return audit.changed(*(conditions.conditions(result.identity) for result in (one, two)))
 
 
-def _row(move: Move) -> list[str]:
+def _row(move: GradeChange) -> list[str]:
     old, new = move.before, move.after
     points = [_points(result) for result in (old, new)]
     tiers = [result.tier or "none" if result else "none" for result in (old, new)]
@@ -112,7 +114,7 @@ def _arrow(old: str, new: str) -> str:
     return old if old == new else f"{old or '–'} → {new or '–'}"
 
 
-def _why(move: Move) -> list[list[str]]:
+def _why(move: GradeChange) -> list[list[str]]:
     """The student's name, and a line for each reason."""
     reasons = list(move.reasons)
     if move.noise:
@@ -122,7 +124,7 @@ def _why(move: Move) -> list[list[str]]:
     return [[f"  {who}", text] for who, text in zip(names, lines, strict=True)]
 
 
-def _summary(found: Sequence[Move]) -> str:
+def _summary(found: Sequence[GradeChange]) -> str:
     """How many go up, down and stay, and how much of that isn't their own doing."""
     count = {way: sum(move.way == way for move in found) for way in ("up", "down", "same", "new")}
     text = f"{count['up']} up, {count['down']} down, {count['same']} stay"

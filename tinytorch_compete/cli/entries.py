@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, errors, table
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.participants import roster_file
-from tinytorch_compete.participants.roster import Entered, Roster, private
+from tinytorch_compete.participants.roster import Participant, Roster, private
 from tinytorch_compete.results.folder import FOLDER
 
 
@@ -26,13 +26,13 @@ def entries(
     ] = None,
 ) -> None:
     """Show who takes part, in which team, and what each one shares."""
-    entry = entry_of(context, slug)
-    roster = roster_file.read(results, entry.slug)
+    challenge = challenge_of(context, slug)
+    roster = roster_file.read(results, challenge.slug)
     if hide is not None:
         if hide not in roster.entered:
-            raise CompeteError(f"{results}: {hide!r} has sent nothing for {entry.slug!r}.")
+            raise CompeteError(f"{results}: {hide!r} has sent nothing for {challenge.slug!r}.")
         roster = private(roster, hide)
-        roster_file.write(results, entry.slug, roster)
+        roster_file.write(results, challenge.slug, roster)
     rows = [
         (name, one.handle, _team(roster, one), one.show, "yes" if one.progress else "no")
         for name, one in sorted(roster.entered.items())
@@ -41,7 +41,7 @@ def entries(
     console.print(table("", heads, rows) if rows else "Nobody yet.")
     _print_refused(roster)
     if hide is not None:
-        line = f"Write the leaderboard again: tito compete leaderboard {entry.slug}"
+        line = f"Write the leaderboard again: tito compete leaderboard {challenge.slug}"
         console.print(line, markup=False, highlight=False)
 
 
@@ -63,5 +63,5 @@ def _print_refused(roster: Roster) -> None:
             errors.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _team(roster: Roster, one: Entered) -> str:
+def _team(roster: Roster, one: Participant) -> str:
     return roster.teams[one.team].name if one.team else ""

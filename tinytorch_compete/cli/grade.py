@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli import entries
 from tinytorch_compete.cli import staging as cli_staging
-from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, download, errors, print_results, say, verdict
 from tinytorch_compete.cli.options import Folder, Source, options
 from tinytorch_compete.course import staged_copies
@@ -94,26 +94,26 @@ def grade(
         submissions, results = submissions or gradebook.submitted, gradebook.results
     if submissions is None:
         raise CompeteError("name a folder of submissions, or a course by --course.")
-    entry = entry_of(context, slug)
+    challenge = challenge_of(context, slug)
     if final:
-        _check_closed(entry)
+        _check_closed(challenge)
     if not promote:
         _check_isolation(require_isolation)
-    dataset = dataset or (gradebook.dataset(entry.slug) if gradebook else None)
-    found = submission.find(submissions.resolve(), entry.slug)
+    dataset = dataset or (gradebook.dataset(challenge.slug) if gradebook else None)
+    found = submission.find(submissions.resolve(), challenge.slug)
     if shadow or promote:
         cli_staging.check_published(results)
     secret = results_folder.secret(results / SECRET)
     with download() as progress:
-        plan = Plan(entry, secret, dataset=dataset, source=data, final=final, progress=progress)
+        plan = Plan(challenge, secret, dataset=dataset, source=data, final=final, progress=progress)
     if not (shadow or promote):
         _check_ready(plan, results, gradebook)
     kept = Store(results / DATABASE)
     if shadow or promote:  # what students sent since is of no grade that is published here
-        roster = roster_file.read(results, entry.slug)
+        roster = roster_file.read(results, challenge.slug)
     else:
-        roster = roster_file.update(results, entry, found)
-    works = _admitted(entry, found, kept, roster)
+        roster = roster_file.update(results, challenge, found)
+    works = _admitted(challenge, found, kept, roster)
     task = suggest.grade if insights else pipeline.grade
     batch = functools.partial(_batch, plan, again=again, workers=workers, task=task)
     if promote:
@@ -173,7 +173,7 @@ def _waiting(
 ) -> list[Submission]:
     """The submissions without a grade, or whose grade is in no gradebook yet."""
     todo = waiting(plan, works, kept)
-    slug = plan.entry.slug
+    slug = plan.challenge.slug
     unrecorded = gradebook and [work for work in works if not gradebook.has(work, slug)]
     return [work for work in works if work in todo or work in (unrecorded or ())]
 
@@ -187,8 +187,8 @@ def _tell(
     class_figures: bool,
 ) -> None:
     """Bring up to date what students are told that others' results decide: teams, the class."""
-    latest = kept.latest(plan.entry.slug, final=plan.final)
-    others = sharing(roster, plan.entry.slug, latest)
+    latest = kept.latest(plan.challenge.slug, final=plan.final)
+    others = sharing(roster, plan.challenge.slug, latest)
     if gradebook:
         gradebook.level(plan, latest, roster)
     _place_in_class(plan, latest, others, folder, gradebook, class_figures)
@@ -204,25 +204,25 @@ def _place_in_class(
     asked: bool,
 ) -> None:
     """Say in all feedback where it stands among others as they are now, if the course allows it."""
-    slug = plan.entry.slug
+    slug = plan.challenge.slug
     allowed = asked or bool(gradebook and gradebook.class_figures)
     for result in latest:
         paths = [feedback_path(folder, result.identity)]
         paths += [gradebook.graded_copy(result.identity.student, slug)] if gradebook else []
         for path in paths:
-            place_in_class(plan.challenge, result, others, path, allowed)
+            place_in_class(plan.spec, result, others, path, allowed)
 
 
 def _show(
     plan: Plan, works: Sequence[Submission], kept: Store, folder: Path, roster: Roster
 ) -> None:
     """Print what a class earned."""
-    slug = plan.entry.slug
+    slug = plan.challenge.slug
     students = {work.student for work in works}
     newest = kept.latest(slug, final=plan.final)
     latest = [r for r in newest if r.identity.student in students]
     counting = [r for r in counted(roster, newest) if r.identity.student in students]
-    print_results(plan.challenge, counting)
+    print_results(plan.spec, counting)
     entries.print_teams(roster, slug, folder)
     say(f"Feedback: {folder / FEEDBACK}")
     _say_flags(slug, latest, folder)
@@ -248,10 +248,10 @@ def _say_flags(slug: str, found: Sequence[Result], folder: Path) -> None:
 
 
 def _admitted(
-    entry: Entry, found: Sequence[Submission], kept: Store, roster: Roster
+    challenge: Challenge, found: Sequence[Submission], kept: Store, roster: Roster
 ) -> Sequence[Submission]:
     """The submissions that the challenge's dates and quota let in; says what they don't."""
-    taken = eligibility.admit(entry.challenge.dates, found, kept.history(entry.slug), roster)
+    taken = eligibility.admit(challenge.spec.dates, found, kept.history(challenge.slug), roster)
     for work, why in taken.refused:
         line = f"not graded: {work.student}: {why}."
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -259,7 +259,7 @@ def _admitted(
         line = f"no time of sending, so dates and quota can't be checked: {', '.join(undated)}"
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
     for work in taken.admitted:
-        if said := submission.misnamed(work, entry.slug):
+        if said := submission.misnamed(work, challenge.slug):
             line = f"{work.student}: {said}"
             errors.print(line, markup=False, highlight=False, soft_wrap=True)
     return taken.admitted
@@ -304,12 +304,12 @@ def _grade(
     return found
 
 
-def _check_closed(entry: Entry) -> None:
+def _check_closed(challenge: Challenge) -> None:
     """Raise ``CompeteError`` while a challenge is open."""
-    closes = entry.challenge.dates.closes
+    closes = challenge.spec.dates.closes
     if closes and dt.datetime.now(dt.UTC) < times.in_utc(closes):
         raise CompeteError(
-            f"{entry.slug} is open until {times.shown(closes)}: the final grading uses up its "
+            f"{challenge.slug} is open until {times.shown(closes)}: the final grading uses up its "
             "secret seeds, so run it after that, or change dates.closes in challenge.toml."
         )
 

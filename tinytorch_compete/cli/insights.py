@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, download, plain
 from tinytorch_compete.feedback import suggestion_cells
-from tinytorch_compete.model import Advice, Autopsy, Insight, Moment, Profile
+from tinytorch_compete.model import Advice, Autopsy, Insight, MemoryPeak, Profile
 from tinytorch_compete.profiling import notebook as profiling_notebook
 from tinytorch_compete.profiling import view
 from tinytorch_compete.profiling.report import lines_of
@@ -38,9 +38,9 @@ def insights(
 ) -> None:
     """See what to try next, with the gain where it was measured."""
     notebook.read(path)
-    entry = entry_of(context, slug)
+    challenge = challenge_of(context, slug)
     with download() as progress:
-        plan = profiling_notebook.plan(entry, dataset, data, progress)
+        plan = profiling_notebook.plan(challenge, dataset, data, progress)
     with tempfile.TemporaryDirectory() as folder:
         work = Submission("you", path, profiling_notebook.code_beside(path, Path(folder)))
         graded = suggest.grade(plan, work, LocalSandbox())
@@ -72,7 +72,7 @@ def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
         _say("Why, and what to change: --more. The changes that were tried: --diff.", "dim")
 
 
-def _held(autopsy: Autopsy, profile: Profile, moment: Moment) -> None:
+def _held(autopsy: Autopsy, profile: Profile, moment: MemoryPeak) -> None:
     """What was alive when the cap was passed, by the lines that had made it."""
     held = suggestion_cells.largest_held(autopsy, moment)
     when = suggestion_cells.when_held(autopsy, moment)

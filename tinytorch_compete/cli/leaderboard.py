@@ -9,8 +9,8 @@ import typer
 
 from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
-from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.challenges.packs import Challenge
+from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, say
 from tinytorch_compete.cli.grade import grade
 from tinytorch_compete.cli.options import Final, Folder, stored
@@ -43,35 +43,42 @@ def leaderboard(
         raise CompeteError("name one challenge, or say --all.")
     if every and me:
         raise CompeteError("--me marks a handle on one board: name its challenge instead of --all.")
-    kept = None if slug is None else entry_of(context, slug)
+    kept = None if slug is None else challenge_of(context, slug)
     store = stored(results)
-    entries = [kept] if kept else _graded(context, store, final)
-    if not entries:
+    challenges = [kept] if kept else _graded(context, store, final)
+    if not challenges:
         raise CompeteError(f"{results}: no {'final ' if final else ''}results yet.")
-    for entry in entries:
-        for path in _publish(entry, store, results, html=html, me=me, final=final):
+    for challenge in challenges:
+        for path in _publish(challenge, store, results, html=html, me=me, final=final):
             console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
-def _graded(context: typer.Context, store: Store, final: bool) -> list[Entry]:
+def _graded(context: typer.Context, store: Store, final: bool) -> list[Challenge]:
     slugs = dict.fromkeys(result.identity.challenge for result in store.latest(final=final))
-    entries = packs.find(context.obj)
-    return [packs.resolve(entries, slug) for slug in slugs]
+    challenges = packs.find(context.obj)
+    return [packs.resolve(challenges, slug) for slug in slugs]
 
 
 def _publish(
-    entry: Entry, store: Store, folder: Path, *, html: bool, me: str = "", final: bool = False
+    challenge: Challenge,
+    store: Store,
+    folder: Path,
+    *,
+    html: bool,
+    me: str = "",
+    final: bool = False,
 ) -> list[Path]:
-    latest = store.latest(entry.slug, final=final)
+    latest = store.latest(challenge.slug, final=final)
     if not latest:
         raise CompeteError(
-            f"{folder}: no {'final ' if final else ''}results for {entry.slug!r} yet; grade first."
+            f"{folder}: no {'final ' if final else ''}results for {challenge.slug!r} yet; "
+            "grade first."
         )
     secret = results_folder.secret(folder / SECRET)
-    history = store.history(entry.slug)
-    roster = roster_file.read(folder, entry.slug)
+    history = store.history(challenge.slug)
+    roster = roster_file.read(folder, challenge.slug)
     board = boards.collect(
-        entry.slug, entry.challenge, latest, history, secret, roster, final=final
+        challenge.slug, challenge.spec, latest, history, secret, roster, final=final
     )
     return publish(board, folder / LEADERBOARD, html=html, me=me)
 
@@ -81,11 +88,11 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),
 ) -> None:
     """Grade a sample class for real."""
-    entry = entry_of(context, "efficient-training")
-    samples.hand_in(entry, folder / "submitted")
+    challenge = challenge_of(context, "efficient-training")
+    samples.hand_in(challenge, folder / "submitted")
     graded = folder / "graded"
-    grade(context, entry.slug, folder / "submitted", results=graded, insights=False)
-    written = _publish(entry, Store(graded / DATABASE), graded, html=True)
+    grade(context, challenge.slug, folder / "submitted", results=graded, insights=False)
+    written = _publish(challenge, Store(graded / DATABASE), graded, html=True)
     first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
     for what, path in (
         ("The results table", graded / DATABASE),
@@ -94,12 +101,12 @@ def demo(
         ("The leaderboard as a page", written[-1]),
     ):
         say(f"{what}: {path}")
-    wasteful = folder / "submitted" / "whole_float64" / entry.slug / f"{entry.slug}.ipynb"
+    wasteful = folder / "submitted" / "whole_float64" / challenge.slug / f"{challenge.slug}.ipynb"
     for what, command in (
         ("To read notebooks", f"jupyter lab {folder}"),
         (
             "To see what lines cost, and what to try",
-            f"tito compete insights {wasteful} {entry.slug}",
+            f"tito compete insights {wasteful} {challenge.slug}",
         ),
     ):
         say(f"{what}: .venv/bin/{command}")

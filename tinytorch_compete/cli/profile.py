@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, download, plain, table
 from tinytorch_compete.profiling import html as profiling_html
 from tinytorch_compete.profiling import notebook, view
 from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED
 from tinytorch_compete.profiling.markdown import bar
-from tinytorch_compete.profiling.notebook import Portrait
+from tinytorch_compete.profiling.notebook import NotebookProfile
 from tinytorch_compete.profiling.view import Row, Section
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.util import files
@@ -46,9 +46,9 @@ def profile(
     """See what each line costs in time and memory."""
     plan = None
     if slug is not None:
-        entry = entry_of(context, slug)
+        challenge = challenge_of(context, slug)
         with download() as progress:
-            plan = notebook.plan(entry, dataset, data, progress)
+            plan = notebook.plan(challenge, dataset, data, progress)
     found = notebook.take(path, plan, LocalSandbox())
     _show(found)
     if html:
@@ -59,7 +59,7 @@ def profile(
         files.write_text(json, notebook.as_json(found))
 
 
-def _show(found: Portrait) -> None:
+def _show(found: NotebookProfile) -> None:
     sections = view.sections(found.profile)
     tables = [[_cells(part) for part in section.parts] for section in sections]
     columns, room = _layout([row for rows in tables for row in rows])
@@ -76,7 +76,7 @@ def _show(found: Portrait) -> None:
         console.print(plain(found.failure), markup=False, highlight=False, style="yellow")
 
 
-def _explain(found: Portrait, narrow: bool) -> None:
+def _explain(found: NotebookProfile, narrow: bool) -> None:
     """Say what the figures mean, and why the hottest lines cost what they cost."""
     console.print(
         "Seconds include what a line called; peak is above what was held when the line began; "
@@ -90,7 +90,7 @@ def _explain(found: Portrait, narrow: bool) -> None:
     _show_reasons(found)
 
 
-def _show_reasons(found: Portrait) -> None:
+def _show_reasons(found: NotebookProfile) -> None:
     if found.reasons is None:
         console.print(UNMEASURED, style="dim", highlight=False, soft_wrap=True)
         return

@@ -9,7 +9,7 @@ from tinytorch_compete.cli.console import console, plain, table
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.leaderboard.ranking import Row
 from tinytorch_compete.leaderboard.tables import difference
-from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.model import ChallengeSpec, Metric, Result
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.participants import roster as rosters
 from tinytorch_compete.participants.roster import Competitor, Roster
@@ -20,7 +20,7 @@ Line = tuple[str, str]
 
 
 def print_details(
-    challenge: Challenge, results: Sequence[Result], secret: bytes, roster: Roster
+    spec: ChallengeSpec, results: Sequence[Result], secret: bytes, roster: Roster
 ) -> None:
     """A block for each student or team, in the order of ranks; then those who have no rank.
 
@@ -33,13 +33,13 @@ def print_details(
         rivals.append(rosters.named(result, one))
         names[one.id] = (", ".join(roster.side(student)), one)
     alike, elsewhere = conditions.comparable(rivals)
-    rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
+    rows = ranking.board(spec, ranking.published(spec, alike, secret))
     ids = {
         pseudonyms.handle(r.identity.student, secret, r.handle): r.identity.student for r in alike
     }
     ranked = [ids[row.handle] for row in rows if row.handle]
     for row in (row for row in rows if row.handle):
-        _print(_title(row, *names[ids[row.handle]]), _standing(challenge, rows, row))
+        _print(_title(row, *names[ids[row.handle]]), _standing(spec, rows, row))
     for result in (r for r in alike if r.identity.student not in ranked):
         why = f"{result.verdict}. {result.message}".replace("\n", " ").rstrip()
         _print(names[result.identity.student][0], [("not ranked", why)])
@@ -61,7 +61,7 @@ def _print(title: str, lines: Sequence[Line]) -> None:
     console.print(table("", ["!", ""], [[f"  {name}", text] for name, text in lines]))
 
 
-def _standing(challenge: Challenge, rows: Sequence[Row], row: Row) -> list[Line]:
+def _standing(spec: ChallengeSpec, rows: Sequence[Row], row: Row) -> list[Line]:
     own = [other for other in rows if other.division == row.division]
     tied = sum(other.rank == row.rank for other in own) - 1
     where = f" in division {row.division}" if row.division else ""
@@ -70,12 +70,12 @@ def _standing(challenge: Challenge, rows: Sequence[Row], row: Row) -> list[Line]
     lines = [("rank", place), ("tier", row.tier + missed)]
     for name, found in row.estimates.items():
         runs = f"{found.n} run" if found.n == 1 else f"{found.n} runs"
-        shown = figures.format_estimate(figures.declared(challenge, name), found)
+        shown = figures.format_estimate(figures.declared(spec, name), found)
         lines.append((name, f"{shown}, {runs}"))
-    return [*lines, *_next_group(challenge, rows, row), *_neighbour(challenge, own, row)]
+    return [*lines, *_next_group(spec, rows, row), *_neighbour(spec, own, row)]
 
 
-def _next_group(challenge: Challenge, rows: Sequence[Row], row: Row) -> Iterator[Line]:
+def _next_group(spec: ChallengeSpec, rows: Sequence[Row], row: Row) -> Iterator[Line]:
     """How far it is to the last row of the group above, in the metric that separates them."""
     above = ranking.next_group(rows, row)
     if above is None:
@@ -84,16 +84,16 @@ def _next_group(challenge: Challenge, rows: Sequence[Row], row: Row) -> Iterator
     if row.meets != above.meets:
         yield "next group", "meets all requirements"
         return
-    metric = challenge.metric(ranking.separating(challenge, row, above))
+    metric = spec.metric(ranking.separating(spec, row, above))
     yield "next group", f"{_gap(metric, row, above)} from {above.handle}, its last"
 
 
-def _neighbour(challenge: Challenge, own: Sequence[Row], row: Row) -> Iterator[Line]:
+def _neighbour(spec: ChallengeSpec, own: Sequence[Row], row: Row) -> Iterator[Line]:
     """What it would take to tell a tied row from the first of its group, which a tie is with."""
     first = next(other for other in own if other.rank == row.rank and other.handle)
-    metric = challenge.metric(challenge.rank[0])
+    metric = spec.metric(spec.rank[0])
     if first is not row and {metric.name} <= row.estimates.keys() & first.estimates.keys():
-        telling = _telling(challenge, own, metric, row, first)
+        telling = _telling(spec, own, metric, row, first)
         yield "tied", f"{_gap(metric, row, first)} from {first.handle}: {telling}"
 
 
@@ -104,12 +104,12 @@ def _gap(metric: Metric, row: Row, other: Row) -> str:
     return f"{difference(metric, *values)} in {metric.name}"
 
 
-def _telling(challenge: Challenge, own: Sequence[Row], metric: Metric, row: Row, other: Row) -> str:
+def _telling(spec: ChallengeSpec, own: Sequence[Row], metric: Metric, row: Row, other: Row) -> str:
     """About how many more runs would tell two tied rows apart, on a board with so many pairs."""
     mine, theirs = (r.samples.get(metric.name, ()) for r in (row, other))
     if len(mine) != len(theirs) or len(mine) < 2:
         return "too few runs of the same seeds to say more"
-    alpha = ranking.error_rate(challenge) / math.comb(len(own), 2)
+    alpha = ranking.error_rate(spec) / math.comb(len(own), 2)
     needed = stats.runs_to_tell(mine, theirs, metric.scale, metric.resolution, alpha)
     if needed is None:
         return f"not even {stats.MOST_RUNS} runs would tell"

@@ -11,7 +11,7 @@ import typer
 
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli import student
-from tinytorch_compete.cli.challenges import entry_of
+from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, print_flags, print_results
 from tinytorch_compete.cli.options import Final, Folder, stored
 from tinytorch_compete.cli.result_details import print_details
@@ -54,7 +54,7 @@ def results(
         if results == Path(FOLDER):
             raise CompeteError(NOTHING.format(slug or "SLUG"))
     kept = stored(results)
-    chosen = entry_of(context, slug).slug if slug else None
+    chosen = challenge_of(context, slug).slug if slug else None
     if detailed and (history or csv or parquet):
         raise CompeteError("--detailed is for the newest results, and for the terminal alone.")
     found = kept.latest(chosen, final=final)
@@ -68,17 +68,17 @@ def results(
     write_table(table.frame(counting), csv, parquet)
     if csv or parquet:
         return
-    entries = packs.find(context.obj)
+    challenges = packs.find(context.obj)
     for name, roster in rosters.items():
         console.print(f"[bold]{name}[/bold]")
         own = [result for result in found if result.identity.challenge == name]
-        challenge = packs.resolve(entries, name).challenge
+        spec = packs.resolve(challenges, name).spec
         if flags:
             print_flags(own)
         elif detailed:
-            print_details(challenge, own, folder.secret(results / SECRET), roster)
+            print_details(spec, own, folder.secret(results / SECRET), roster)
         else:
-            print_results(challenge, [r for r in counting if r.identity.challenge == name])
+            print_results(spec, [r for r in counting if r.identity.challenge == name])
 
 
 def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Result]:

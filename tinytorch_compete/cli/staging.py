@@ -34,14 +34,14 @@ def grade(
     roster: Roster,
 ) -> list[Result]:
     """Grade a class beside what is published, and say where to look at it."""
-    slug, final = plan.entry.slug, plan.final
+    slug, final = plan.challenge.slug, plan.final
     place = staging.folder(root, slug, final)
     kept, copies = staging.begin(place), staged_copies.Copies(place) if gradebook else None
     roster_file.write(place, slug, roster)
     wanted = staging.eligible(works, staging.standing(published, slug, final))
     new = batch(wanted, kept, place, copies)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
-        print_results(plan.challenge, faults)
+        print_results(plan.spec, faults)
     say(f"Nothing was published; the shadow is in {place}")
     say(f"Who moves, and why: tito compete diff {options(slug, root, final)}")
     return new
@@ -55,7 +55,7 @@ def promote(
     gradebook: CourseGradebook | None,
 ) -> None:
     """Publish a shadow's grades, and say what is left to do."""
-    slug, final = plan.entry.slug, plan.final
+    slug, final = plan.challenge.slug, plan.final
     wanted = staging.eligible(works, staging.standing(kept, slug, final))
     count = staging.promote(plan, wanted, root, kept, gradebook)
     stay = staging.standing(kept, slug, final).values()

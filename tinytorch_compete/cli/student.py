@@ -11,7 +11,7 @@ import typer
 from rich.markdown import Markdown
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.cli.challenges import Slug, entry_of
+from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, download, errors, plain, seconds, table
 from tinytorch_compete.participants.registration import Shown
 from tinytorch_compete.rendering.panel import Panel
@@ -20,7 +20,7 @@ from tinytorch_compete.student import check as student_check
 from tinytorch_compete.student import hints, results
 from tinytorch_compete.student import join as student_join
 from tinytorch_compete.student import submit as student_submit
-from tinytorch_compete.student.join_options import Wishes
+from tinytorch_compete.student.join_options import JoinOptions
 
 SHARING = (
     "The course always has your results. The leaderboard, which everybody may read, shows the "
@@ -72,17 +72,17 @@ def join(
     ] = None,
 ) -> None:
     """Take part in a challenge, or change how you do."""
-    entry = entry_of(context, slug)
-    _, before = student_join.joined(entry, Path(), folder)
-    wishes = Wishes(folder, handle, to, dataset, data, team, word, shown, progress)
+    challenge = challenge_of(context, slug)
+    _, before = student_join.joined(challenge, Path(), folder)
+    wishes = JoinOptions(folder, handle, to, dataset, data, team, word, shown, progress)
     if before is None and sys.stdin.isatty():
         wishes = _asked(wishes)
     with download() as bar:
-        panel = student_join.join(entry, Path(), wishes, bar)
+        panel = student_join.join(challenge, Path(), wishes, bar)
     show(panel)
 
 
-def _asked(wishes: Wishes) -> Wishes:
+def _asked(wishes: JoinOptions) -> JoinOptions:
     """The wishes with what no flag said, asked once."""
     if None not in (wishes.show, wishes.handle, wishes.progress):
         return wishes
@@ -109,12 +109,12 @@ def _one_of_three(said: str) -> Shown:
 Notebook = Annotated[
     Path | None, typer.Argument(metavar="[NOTEBOOK]", help="The one of the folder, if left out.")
 ]
-Challenge = Annotated[
+ChallengeOption = Annotated[
     str | None, typer.Option(help="Which one, if you joined several; by its slug or alias.")
 ]
 
 
-def check(context: typer.Context, path: Notebook = None, challenge: Challenge = None) -> None:
+def check(context: typer.Context, path: Notebook = None, challenge: ChallengeOption = None) -> None:
     """Grade your notebook on the public images before you send it."""
     sandbox = LocalSandbox()
     try:
@@ -131,7 +131,7 @@ def check(context: typer.Context, path: Notebook = None, challenge: Challenge = 
 def submit(
     context: typer.Context,
     path: Notebook = None,
-    challenge: Challenge = None,
+    challenge: ChallengeOption = None,
     to: Annotated[
         Path | None, typer.Option(help="A folder to send to, instead of the exchange.")
     ] = None,
@@ -187,4 +187,4 @@ def guide(context: typer.Context, slug: Guided = None) -> None:
 
 def leave(context: typer.Context, slug: Slug) -> None:
     """Leave a challenge; your work stays."""
-    show(student_join.leave(entry_of(context, slug), Path()))
+    show(student_join.leave(challenge_of(context, slug), Path()))

@@ -17,7 +17,7 @@ from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import LoggingConfigurable
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.course import folder, plain_assignments, team_scores
 from tinytorch_compete.course.graded_copy import add_checksums, graded_notebook
 from tinytorch_compete.course.team_scores import Places
@@ -60,7 +60,7 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
         1024, help="The memory cap of assignments that are no challenges."
     ).tag(config=True)
 
-    def entries(self, root: Path) -> dict[str, Entry]:
+    def entries(self, root: Path) -> dict[str, Challenge]:
         """The challenges of the course in that folder; raises ``PackError``."""
         found = packs.find(root / name for name in self.packs)
         return {slug: packs.resolve(found, slug) for slug in self.challenges}
@@ -70,7 +70,7 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
         return root / str(self.results)
 
 
-class Ready(Autograde):  # type: ignore[misc]
+class PregradedAutograde(Autograde):  # type: ignore[misc]
     """nbgrader's own autograding of one submission that is run and judged already."""
 
     plan: Plan
@@ -168,7 +168,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         checksums: dict[str, str],
     ) -> NotebookNode:
         """The graded copy with the points of the student's team; its other members get them now."""
-        slug = plan.entry.slug
+        slug = plan.challenge.slug
         place = CompeteCourse(parent=self).place(Path(coursedir.root))
         known = roster_file.read(place, slug)
         kept = Store(place / DATABASE)
@@ -184,12 +184,14 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         """One submission graded here and now, and what its feedback says of the class."""
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
         place, slug = course.place(root), facts["assignment"]
-        entry = course.entries(root)[slug]
+        challenge = course.entries(root)[slug]
         dataset = course.datasets.get(slug)
-        plan = _plan(entry, place, dataset, entry.challenge_sha(), entry.grader_sha())
+        plan = _plan(challenge, place, dataset, challenge.challenge_sha(), challenge.grader_sha())
         path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
         work = submission.at(Path(path), slug)
-        known = roster_file.update(place, entry, submission.find(Path(path).parent.parent, slug))
+        known = roster_file.update(
+            place, challenge, submission.find(Path(path).parent.parent, slug)
+        )
         if said := submission.misnamed(work, slug):
             self.log.warning(f"{work.student}: {said}")
         made: list[Graded] = []
@@ -212,8 +214,8 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             feedback_path(place, result.identity),
             roster.sharing(known, slug, latest),
         )
-        writer.place_in_class(entry.challenge, result, others, path, allowed=True)
-        return plan, made[0], class_position.section(entry.challenge, result, others)
+        writer.place_in_class(challenge.spec, result, others, path, allowed=True)
+        return plan, made[0], class_position.section(challenge.spec, result, others)
 
 
 def places(coursedir: CourseDirectory, slug: str) -> Places:
@@ -234,9 +236,9 @@ def _whose(facts: dict[str, str]) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _plan(entry: Entry, place: Path, dataset: str | None, *_: str) -> Plan:
+def _plan(challenge: Challenge, place: Path, dataset: str | None, *_: str) -> Plan:
     """The plan of one challenge, made once as long as its files are the same."""
-    return Plan(entry, secret(place / SECRET), dataset=dataset)
+    return Plan(challenge, secret(place / SECRET), dataset=dataset)
 
 
 def released(db_url: str, plan: Plan) -> dict[str, str]:
@@ -244,7 +246,7 @@ def released(db_url: str, plan: Plan) -> dict[str, str]:
 
     Raises ``PackError`` if the gradebook's cells or their points aren't the challenge's.
     """
-    slug = plan.entry.slug
+    slug = plan.challenge.slug
     with Gradebook(db_url) as gradebook:
         found = gradebook.find_notebook(slug, slug)
         worth = {cell.name: cell.max_score for cell in found.grade_cells}

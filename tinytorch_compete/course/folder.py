@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.challenges.release import STARTER
 from tinytorch_compete.course import config
 from tinytorch_compete.datasets import Dataset
@@ -35,24 +35,24 @@ def packs(folder: Path) -> list[Path]:
     return [folder.resolve() / name for name in config.named(folder / config.NAME, "packs")]
 
 
-def dataset(folder: Path, entry: Entry, wanted: str | None) -> str:
+def dataset(folder: Path, challenge: Challenge, wanted: str | None) -> str:
     """The data set that a course has, or shall have, for a challenge: the first if none is wanted.
 
     Raises ``PackError`` for one that the challenge can't be run on, or that would change what the
     course has written already.
     """
-    before = config.datasets(folder / config.NAME).get(entry.slug)
-    place = folder / SOURCE / entry.slug
-    if place.exists() and wanted and wanted != (before or entry.choice(None).name):
+    before = config.datasets(folder / config.NAME).get(challenge.slug)
+    place = folder / SOURCE / challenge.slug
+    if place.exists() and wanted and wanted != (before or challenge.choice(None).name):
         raise PackError(
             f"{place}: was written with another data set. Delete it, then run: "
-            f"tito compete course init {folder} {entry.slug} --dataset {wanted}"
+            f"tito compete course init {folder} {challenge.slug} --dataset {wanted}"
         )
-    return entry.choice(wanted or before).name
+    return challenge.choice(wanted or before).name
 
 
 def init(
-    folder: Path, entries: Sequence[tuple[Entry, Dataset]], packs: Sequence[Path]
+    folder: Path, challenges: Sequence[tuple[Challenge, Dataset]], packs: Sequence[Path]
 ) -> Iterator[str]:
     """Make a course, or add to one, and yield a sentence for each thing that was done.
 
@@ -61,12 +61,14 @@ def init(
     challenge's name that isn't that challenge.
     """
     folder = folder.resolve()
-    for entry, _ in entries:
-        check_source(entry, folder)
-    for entry, data in entries:
-        yield _add_source(entry, data.folder, folder / SOURCE / entry.slug)
-    kept = {entry.slug: _brought(folder / SOURCE / entry.slug) for entry, _ in entries}
-    datasets = {entry.slug: data.name for entry, data in entries}
+    for challenge, _ in challenges:
+        check_source(challenge, folder)
+    for challenge, data in challenges:
+        yield _add_source(challenge, data.folder, folder / SOURCE / challenge.slug)
+    kept = {
+        challenge.slug: _brought(folder / SOURCE / challenge.slug) for challenge, _ in challenges
+    }
+    datasets = {challenge.slug: data.name for challenge, data in challenges}
     path = folder / config.NAME
     names = dict.fromkeys(_relative(pack, folder) for pack in packs)
     written = config.write(path, datasets, list(names), kept)
@@ -84,14 +86,14 @@ def environment() -> Mapping[str, str]:
     return {**os.environ, "PATH": os.pathsep.join((scripts, os.environ.get("PATH", "")))}
 
 
-def check_source(entry: Entry, folder: Path) -> None:
+def check_source(challenge: Challenge, folder: Path) -> None:
     """Raise ``PackError`` if the course's master asks or grades anything else than the pack's."""
-    path = folder / SOURCE / entry.slug / f"{entry.slug}.ipynb"
-    if path.exists() and _asked(notebook.read(path)) != _asked(entry.master()):
+    path = folder / SOURCE / challenge.slug / f"{challenge.slug}.ipynb"
+    if path.exists() and _asked(notebook.read(path)) != _asked(challenge.master()):
         raise PackError(
             f"{path}: its answer or grading cells differ from those of the challenge, so grades "
-            f"would be about other cells. Change {entry.master_path} instead, or delete "
-            f"{path.parent} and run: tito compete course init {folder} {entry.slug}"
+            f"would be about other cells. Change {challenge.master_path} instead, or delete "
+            f"{path.parent} and run: tito compete course init {folder} {challenge.slug}"
         )
 
 
@@ -110,7 +112,7 @@ def _asked(master: NotebookNode) -> list[tuple[object, ...]]:
     ]
 
 
-def _add_source(entry: Entry, data: Path, place: Path) -> str:
+def _add_source(challenge: Challenge, data: Path, place: Path) -> str:
     """Write an assignment's source folder, whole or not at all; what is there stays."""
     if place.exists():
         return f"{place}: there already"
@@ -121,9 +123,9 @@ def _add_source(entry: Entry, data: Path, place: Path) -> str:
             made = Path(temporary) / "made"
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(STARTER, made / "tinytorch", ignore=ignored)
-            nbformat.write(entry.master(), made / f"{entry.slug}.ipynb")
+            nbformat.write(challenge.master(), made / f"{challenge.slug}.ipynb")
             for name in ("hints.md", "guide.md"):
-                shutil.copy(entry.folder / name, made)
+                shutil.copy(challenge.folder / name, made)
             if not large:
                 shutil.copytree(data, made / DATA)
             made.rename(place)
@@ -132,7 +134,7 @@ def _add_source(entry: Entry, data: Path, place: Path) -> str:
     if large:
         return (
             f"{place}: written, without its data: {large[0]} is larger than nbgrader's exchange "
-            f"carries. Give it to students by: tito compete release {entry.slug} FOLDER"
+            f"carries. Give it to students by: tito compete release {challenge.slug} FOLDER"
         )
     return f"{place}: written"
 

@@ -16,7 +16,7 @@ from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import SAWarning
 
 from tinytorch_compete.course import config, folder, team_scores
-from tinytorch_compete.course.autograde import CompeteCourse, Ready, places, released
+from tinytorch_compete.course.autograde import CompeteCourse, PregradedAutograde, places, released
 from tinytorch_compete.course.graded_copy import graded_notebook
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading.pipeline import Graded
@@ -76,7 +76,7 @@ class CourseGradebook:
 
     def check(self, plan: Plan) -> None:
         """Raise ``CompeteError`` if the challenge isn't released, or other than it was."""
-        slug = plan.entry.slug
+        slug = plan.challenge.slug
         try:
             with _environment():
                 released(self._coursedir.db_url, plan)
@@ -97,7 +97,7 @@ class CourseGradebook:
         """
         if graded.result.points is not None:
             student = graded.result.identity.student
-            known = roster_file.read(self.results, plan.entry.slug)
+            known = roster_file.read(self.results, plan.challenge.slug)
             self.take(plan, student, graded_notebook(plan, graded, known))
 
     def take(self, plan: Plan, student: str, made: NotebookNode) -> None:
@@ -106,8 +106,8 @@ class CourseGradebook:
         Raises ``StoreError``.
         """
         self._coursedir.student_id = student
-        self._coursedir.assignment_id = plan.entry.slug
-        converter = Ready(coursedir=self._coursedir, parent=self._app)
+        self._coursedir.assignment_id = plan.challenge.slug
+        converter = PregradedAutograde(coursedir=self._coursedir, parent=self._app)
         converter.plan, converter.made = plan, made
         said = _Last()
         self._app.log.addHandler(said)
@@ -119,7 +119,7 @@ class CourseGradebook:
         except NbGraderException:
             raise StoreError(
                 f"{self.root}: nbgrader could not take the grade of "
-                f"{student!r} in {plan.entry.slug!r}: {said.words}"
+                f"{student!r} in {plan.challenge.slug!r}: {said.words}"
             ) from None
         finally:
             self._app.log.removeHandler(said)
@@ -131,7 +131,7 @@ class CourseGradebook:
         """
         with _environment():
             checksums = released(self._coursedir.db_url, plan)
-            where = places(self._coursedir, plan.entry.slug)
+            where = places(self._coursedir, plan.challenge.slug)
             team_scores.level(where, plan, latest, known, checksums)
 
     def scores(self, slug: str) -> dict[tuple[str, str], float | None]:

@@ -37,9 +37,9 @@ class Copies:
         from tinytorch_compete.course.graded_copy import graded_notebook
 
         if graded.result.points is not None:
-            known = roster_file.read(self.place, plan.entry.slug)
+            known = roster_file.read(self.place, plan.challenge.slug)
             text = nbformat.writes(graded_notebook(plan, graded, known))
-            path = self._path(graded.result.identity.student, plan.entry.slug)
+            path = self._path(graded.result.identity.student, plan.challenge.slug)
             files.write_text(path, text + "\n")
 
     def read(self, student: str, slug: str) -> NotebookNode:

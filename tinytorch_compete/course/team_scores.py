@@ -77,7 +77,7 @@ def level(
             student, one = result.identity.student, known.of(result.identity.student)
             if result.points is None or not (one.team or one.since):
                 continue
-            grades = _grades(gradebook, plan.entry.slug, student)
+            grades = _grades(gradebook, plan.challenge.slug, student)
             path = places.graded(student)
             if _is_final(path) and not plan.final:
                 continue
@@ -85,7 +85,7 @@ def level(
                 copy = nbformat.read(path, 4)
             elif near is None and one.team and not path.exists():
                 copy = add_checksums(graded_notebook(plan, Graded(result), known), checksums)
-                grades = grades or _new_grades(gradebook, plan.entry.slug, result)
+                grades = grades or _new_grades(gradebook, plan.challenge.slug, result)
             else:
                 continue
             mark(copy, plan, result, result.identity == own.get(student), known)
@@ -126,7 +126,7 @@ def _take_back(gradebook: Gradebook, plan: Plan, student: str, path: Path) -> No
     if told is None or told.final != plan.final or _has_own(path):
         return
     with contextlib.suppress(MissingEntry):  # removed by a call that was ended here
-        gradebook.remove_submission(plan.entry.slug, student)
+        gradebook.remove_submission(plan.challenge.slug, student)
     try:
         for name in BROUGHT:
             path.with_name(name).unlink(missing_ok=True)

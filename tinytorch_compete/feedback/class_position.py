@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.rendering.markdown import row_of
 from tinytorch_compete.results import conditions, figures
 
@@ -23,7 +23,7 @@ LABELS = {"peak_mib": "peak memory"}
 EMPTY, FULL = "▁", "█"
 
 
-def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str:
+def section(spec: ChallengeSpec, mine: Result, latest: Sequence[Result]) -> str:
     """A Markdown table of three of a result's figures against its class's; the same for the same
     results.
 
@@ -34,11 +34,11 @@ def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str
     """
     rows = []
     rivals = _class(mine, latest)
-    for name in names(challenge):
-        own = _value(challenge, mine, name)
-        values = [found for r in rivals if (found := _value(challenge, r, name)) is not None]
+    for name in names(spec):
+        own = _value(spec, mine, name)
+        values = [found for r in rivals if (found := _value(spec, r, name)) is not None]
         if own is not None and len(values) >= figures.FEWEST and _counts(mine):
-            rows.append(_row(challenge, name, own, values))
+            rows.append(_row(spec, name, own, values))
     if not rows:
         return ""
     names_of = ["figure", "yours", "last quarter from", "median", "first quarter from", "you are"]
@@ -51,10 +51,10 @@ def section(challenge: Challenge, mine: Result, latest: Sequence[Result]) -> str
     return "\n".join([*head, *rows, "", about])
 
 
-def names(challenge: Challenge) -> list[str]:
+def names(spec: ChallengeSpec) -> list[str]:
     """The three figures that are compared, the points first."""
-    declared = (metric.name for metric in challenge.metrics)
-    return list(dict.fromkeys(["points", *challenge.rank, "peak_mib", *declared]))[:FIGURES]
+    declared = (metric.name for metric in spec.metrics)
+    return list(dict.fromkeys(["points", *spec.rank, "peak_mib", *declared]))[:FIGURES]
 
 
 def _class(mine: Result, latest: Sequence[Result]) -> list[Result]:
@@ -69,21 +69,21 @@ def _counts(result: Result) -> bool:
     return result.points is not None and result.withdrawal is None
 
 
-def _value(challenge: Challenge, result: Result, name: str) -> float | None:
+def _value(spec: ChallengeSpec, result: Result, name: str) -> float | None:
     if name == "points":
         return result.points
     if not result.tier:  # what stopped early took little memory, which is no merit
         return None
-    found = figures.estimate_of(challenge, result, name)
+    found = figures.estimate_of(spec, result, name)
     return found.value if found else None
 
 
-def _row(challenge: Challenge, name: str, own: float, values: Sequence[float]) -> str:
+def _row(spec: ChallengeSpec, name: str, own: float, values: Sequence[float]) -> str:
     """One figure's line; what looks the same as the median is at the median."""
     if name == "points":
         sign, show = -1, _points
     else:
-        metric = figures.declared(challenge, name)
+        metric = figures.declared(spec, name)
         sign, show = metric.sign, lambda value: figures.format_figure(metric, value)
     quarters = np.quantile([sign * value for value in values], [0.25, 0.5, 0.75])
     best, median, worst = (sign * float(value) for value in quarters)

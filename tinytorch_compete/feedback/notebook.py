@@ -6,7 +6,7 @@ import nbformat
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.feedback import outputs, record, suggestion_cells
-from tinytorch_compete.model import Advice, CellResult, Challenge, Result, Verdict
+from tinytorch_compete.model import Advice, CellResult, ChallengeSpec, Result, Verdict
 from tinytorch_compete.rendering.markdown import escape, row_of
 from tinytorch_compete.results import figures
 from tinytorch_compete.submissions import notebook
@@ -35,7 +35,7 @@ CLASS = f"\n\n{CLASS_TITLE}\n\n"
 
 
 def make(
-    challenge: Challenge,
+    spec: ChallengeSpec,
     result: Result,
     executed: NotebookNode | None,
     surplus: int = 0,
@@ -55,7 +55,7 @@ def make(
         shown = outputs.with_plain_outputs(outputs.without_hidden_tests(executed))
     by_id = {cell.grade_id: cell for cell in result.cells}
     about = list(suggestion_cells.make(advice)) if advice else []
-    cells = [_cell("summary", _summary(challenge, result, surplus, handle, note))]
+    cells = [_cell("summary", _summary(spec, result, surplus, handle, note))]
     cells[0].source += f"\n\n{AT_THE_END}" if suggestion_cells.SUGGESTIONS in dict(about) else ""
     for cell in shown.cells:
         cells.append(cell)
@@ -89,15 +89,15 @@ def _cell(name: str, text: str) -> NotebookNode:
     return v4.new_markdown_cell(text, metadata={"tinytorch_compete": {"feedback": name}})
 
 
-def _summary(challenge: Challenge, result: Result, surplus: int, handle: str, note: str) -> str:
-    lines = [f"# Feedback: {challenge.title}", "", f"**{_score(result)}**", ""]
+def _summary(spec: ChallengeSpec, result: Result, surplus: int, handle: str, note: str) -> str:
+    lines = [f"# Feedback: {spec.title}", "", f"**{_score(result)}**", ""]
     if result.message:
         lines += [f"*{escape(result.message)}*", ""]
     if note:
         lines += [f"*{escape(note)}*", ""]
     if result.layers:
-        lines += [*_figures(challenge, result), ""]
-    words = (_next_tier(challenge, result), ADVICE[result.verdict])
+        lines += [*_figures(spec, result), ""]
+    words = (_next_tier(spec, result), ADVICE[result.verdict])
     lines += ["\n\n".join(text for text in words if text)]
     if surplus:
         cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
@@ -117,7 +117,7 @@ def _score(result: Result) -> str:
     return " · ".join(parts)
 
 
-def _figures(challenge: Challenge, result: Result) -> list[str]:
+def _figures(spec: ChallengeSpec, result: Result) -> list[str]:
     limits = result.identity.limits
     rows = [
         ("peak memory", f"{result.peak_mib:.0f} MiB", f"cap {limits.memory_mib} MiB"),
@@ -127,8 +127,8 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
             f"limit {limits.wall_s:g} s",
         ),
     ]
-    for metric in challenge.metrics:
-        found = figures.estimate_of(challenge, result, metric.name)
+    for metric in spec.metrics:
+        found = figures.estimate_of(spec, result, metric.name)
         if found and metric.name in result.metrics:
             note = f"mean of {found.n} runs, 95 % interval" if found.n > 1 else ""
             rows.append((metric.name, figures.format_estimate(metric, found), note))
@@ -136,15 +136,15 @@ def _figures(challenge: Challenge, result: Result) -> list[str]:
     return [row_of(["figure", "yours", ""]), "|---|---|---|", *table]
 
 
-def _next_tier(challenge: Challenge, result: Result) -> str:
+def _next_tier(spec: ChallengeSpec, result: Result) -> str:
     """How far it is to the next tier, in the first rank metric."""
-    metric = challenge.metric(challenge.rank[0])
-    names = [tier.name for tier in challenge.tiers]
-    above = challenge.tiers[names.index(result.tier) + 1 :] if result.tier else challenge.tiers
+    metric = spec.metric(spec.rank[0])
+    names = [tier.name for tier in spec.tiers]
+    above = spec.tiers[names.index(result.tier) + 1 :] if result.tier else spec.tiers
     if not above:
         return "This is the highest tier."
     goal = figures.format_figure(metric, above[0].at)
-    found = figures.estimate_of(challenge, result, metric.name)
+    found = figures.estimate_of(spec, result, metric.name)
     if found is None:
         return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
     yours = figures.format_figure(metric, found.value)

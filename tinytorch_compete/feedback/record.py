@@ -18,7 +18,7 @@ MARK = re.compile(rb"<!-- tinytorch-compete ([A-Za-z0-9+/=]{1,20000}) -->")
 MAX_MIB = 64
 
 
-class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ResultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The part of a result that is its student's business; units as in ``Result``.
 
     ``note`` is what there is to say of the student's team.
@@ -45,7 +45,7 @@ class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def line(result: Result, handle: str, note: str = "") -> str:
     """The comment that stands for a result, ``handle`` the student's name on the leaderboard."""
-    made = Returned(
+    made = ResultRecord(
         challenge=result.identity.challenge,
         verdict=str(result.verdict),
         message=result.message[:2000],
@@ -67,17 +67,17 @@ def line(result: Result, handle: str, note: str = "") -> str:
     return f"<!-- tinytorch-compete {base64.b64encode(msgspec.json.encode(made)).decode()} -->"
 
 
-def read(path: Path) -> Returned | None:
+def read(path: Path) -> ResultRecord | None:
     """The result that a feedback file tells of; ``None`` if it is none, or tells of none."""
     try:
         if path.stat().st_size > MAX_MIB * MIB or not (found := MARK.search(path.read_bytes())):
             return None
-        return msgspec.json.decode(base64.b64decode(found[1]), type=Returned)
+        return msgspec.json.decode(base64.b64decode(found[1]), type=ResultRecord)
     except (OSError, ValueError, RecursionError, binascii.Error, msgspec.MsgspecError):
         return None
 
 
-def history(folder: Path, slug: str) -> list[tuple[Path, Returned]]:
+def history(folder: Path, slug: str) -> list[tuple[Path, ResultRecord]]:
     """All results for a challenge that feedback below a folder tells of, what was sent last, last.
 
     So a team's newest result stands last with each member, whenever their own was graded.
@@ -87,5 +87,5 @@ def history(folder: Path, slug: str) -> list[tuple[Path, Returned]]:
     return sorted(told, key=lambda item: (_sent(item[1]), item[1].graded_at))
 
 
-def _sent(told: Returned) -> dt.datetime:
+def _sent(told: ResultRecord) -> dt.datetime:
     return told.submitted_at or told.graded_at

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tinytorch_compete.model import Advice, Autopsy, Held, Insight, Moment, Profile, Reason, Step
+from tinytorch_compete.model import (
+    Advice,
+    Autopsy,
+    Insight,
+    LineAllocation,
+    MemoryPeak,
+    Profile,
+    Reason,
+    StackFrame,
+)
 from tinytorch_compete.profiling import markdown, view
 from tinytorch_compete.profiling.bottlenecks import TITLE
 from tinytorch_compete.profiling.report import lines_of
@@ -58,7 +67,7 @@ def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
     return "\n\n".join(parts)
 
 
-def _held(autopsy: Autopsy, profile: Profile, moment: Moment) -> Iterator[str]:
+def _held(autopsy: Autopsy, profile: Profile, moment: MemoryPeak) -> Iterator[str]:
     held = largest_held(autopsy, moment)
     if held:
         yield f"{when_held(autopsy, moment)} The lines that had made them:"
@@ -69,18 +78,18 @@ def _held(autopsy: Autopsy, profile: Profile, moment: Moment) -> Iterator[str]:
         yield f"Your code was then on {escape(steps)}."
 
 
-def when_held(autopsy: Autopsy, moment: Moment) -> str:
+def when_held(autopsy: Autopsy, moment: MemoryPeak) -> str:
     """How much was held, and when."""
     when = "When the cap was passed" if moment.mib >= autopsy.cap_mib else "At the highest point"
     return f"{when}, {view.mib(moment.mib)} MiB were held."
 
 
-def where_then(moment: Moment) -> str:
+def where_then(moment: MemoryPeak) -> str:
     """The lines that were on, innermost first."""
     return ", called from ".join(_step(step) for step in reversed(moment.steps[-DEEPEST:]))
 
 
-def _step(step: Step) -> str:
+def _step(step: StackFrame) -> str:
     begun = f", begun {step.begun:,} times" if step.begun > 1 else ""
     return f"{view.title(step.source)}, line {step.line}{begun}"
 
@@ -108,14 +117,14 @@ def autopsy_text(autopsy: Autopsy) -> str:
     return _stopped(autopsy, where)
 
 
-def largest_held(autopsy: Autopsy, moment: Moment) -> list[Held]:
+def largest_held(autopsy: Autopsy, moment: MemoryPeak) -> list[LineAllocation]:
     """The lines that had made the most of what was held, largest first; none if it wasn't they."""
     if sum(row.mib for row in moment.held) < autopsy.cap_mib / 2:
         return []
     return _most(moment, LARGEST)
 
 
-def _most(moment: Moment, count: int) -> list[Held]:
+def _most(moment: MemoryPeak, count: int) -> list[LineAllocation]:
     return [row for row in moment.held if row.mib >= moment.mib * view.HOT][:count]
 
 
@@ -131,7 +140,7 @@ def _way_out(autopsy: Autopsy) -> str:
     return "No change that can be made mechanically brings it below the cap. See the top line."
 
 
-def _table(profile: Profile, held: Sequence[Held]) -> str:
+def _table(profile: Profile, held: Sequence[LineAllocation]) -> str:
     lines = [row_of(["where", "line", "MiB"]), "|---|---|---:|"]
     for row in held:
         text = lines_of(profile.sources.get(row.source, ""))[row.line - 1]

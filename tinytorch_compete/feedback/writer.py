@@ -13,7 +13,7 @@ from tinytorch_compete.errors import StoreError
 from tinytorch_compete.feedback import class_position, notebook, record
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.participants import roster, roster_file
 from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.results.folder import feedback_path
@@ -34,7 +34,7 @@ def feedback_of(
     surplus = graded.assembly.surplus if graded.assembly else 0
     handle = roster.shown_name(known, slug, student, plan.secret, result.handle)
     note = roster.note(known, student)
-    return notebook.make(plan.challenge, result, executed, surplus, handle, graded.advice, note)
+    return notebook.make(plan.spec, result, executed, surplus, handle, graded.advice, note)
 
 
 def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
@@ -51,7 +51,7 @@ def write_notebook(path: Path, made: NotebookNode, mode: int = 0o644) -> None:
 
 
 def place_in_class(
-    challenge: Challenge, result: Result, latest: Sequence[Result], path: Path, allowed: bool
+    spec: ChallengeSpec, result: Result, latest: Sequence[Result], path: Path, allowed: bool
 ) -> None:
     """Say in a feedback notebook where its result stands among ``latest``, or take that out of it.
 
@@ -64,7 +64,7 @@ def place_in_class(
     if not (allowed or notebook.CLASS_TITLE in path.read_text("utf-8")):
         return
     same = told.graded_at == result.graded_at
-    section = class_position.section(challenge, result, latest) if allowed and same else ""
+    section = class_position.section(spec, result, latest) if allowed and same else ""
     made = nbformat.read(path, 4)
     if notebook.with_class(made, section):
         write_notebook(path, made, path.stat().st_mode & 0o777)
@@ -93,7 +93,7 @@ def team_feedback(plan: Plan, result: Result, known: Roster) -> NotebookNode:
     slug, student = result.identity.challenge, result.identity.student
     handle = roster.shown_name(known, slug, student, plan.secret)
     return notebook.make(
-        plan.challenge, result, None, handle=handle, note=f"{roster.note(known, student)} {SENT}"
+        plan.spec, result, None, handle=handle, note=f"{roster.note(known, student)} {SENT}"
     )
 
 

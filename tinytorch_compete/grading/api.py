@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinytorch_compete.challenges import packs as known
+from tinytorch_compete.challenges import packs as found
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
@@ -24,12 +24,12 @@ def grade(
     secret: bytes | None = None,
 ) -> Result:
     """See ``tinytorch_compete.grade``."""
-    entry = known.resolve(known.find(packs), challenge)
+    known = found.resolve(found.find(packs), challenge)
     place = Path(submission).resolve()
     if not place.exists():
         raise NotebookError(f"{submission}: no such notebook or folder.")
     work = (
-        submissions.at(place, entry.slug) if place.is_dir() else Submission(place.stem, place, None)
+        submissions.at(place, known.slug) if place.is_dir() else Submission(place.stem, place, None)
     )
-    plan = Plan(entry, secret or os.urandom(32))
+    plan = Plan(known, secret or os.urandom(32))
     return pipeline.grade(plan, work, LocalSandbox()).result

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.grading import scoring
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.grading.scoring import Trial
+from tinytorch_compete.grading.scoring import ScoredRun
 from tinytorch_compete.model import (
     MIB,
     Advice,
@@ -76,7 +76,7 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
         files = retried(work.files)
         _check_size(plan, work)
         assembly = retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))
-        trials: list[Trial] = []
+        trials: list[ScoredRun] = []
         for number in range(len(plan.exams)):
             attempt = functools.partial(_trial, plan, number, work, assembly.notebook, sandbox)
             trials.append(retried(attempt))
@@ -84,11 +84,11 @@ def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
                 break
         identity = plan.identity(work, files)
         seen = flags.read(_sources(assembly, work), _sizes(work))
-        result = scoring.result(plan.challenge, identity, files, trials, seen)
+        result = scoring.result(plan.spec, identity, files, trials, seen)
         return Graded(result, trials[0].run, assembly)
     except NotebookError as error:
         unclear = (
-            "" if os.path.exists(work.notebook) else submission.misnamed(work, plan.entry.slug)
+            "" if os.path.exists(work.notebook) else submission.misnamed(work, plan.challenge.slug)
         )
         return Graded(_unrun(plan, work, Verdict.ERROR, unclear or _private(work, str(error))))
     except Fault as error:
@@ -123,7 +123,7 @@ def retried(attempt: Callable[[], Done], attempts: int = ATTEMPTS) -> Done:
 
 def _trial(
     plan: Plan, number: int, work: Submission, assembled: NotebookNode, sandbox: Sandbox
-) -> Trial:
+) -> ScoredRun:
     exam = plan.exams[number]
     run = sandbox.run(
         assembled,
@@ -134,7 +134,7 @@ def _trial(
         reference=plan.reference,
     )
     judgement = plan.grader.judge(Evidence(run.answers, run.peak_mib), exam)
-    return scoring.trial(plan.challenge, plan.points, run, judgement)
+    return scoring.trial(plan.spec, plan.points, run, judgement)
 
 
 def _sources(assembly: notebook.Assembly, work: Submission) -> dict[str, str]:

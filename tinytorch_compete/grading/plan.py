@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam, PublicExam
 from tinytorch_compete.judging.grader import Grader
 from tinytorch_compete.model import (
-    Challenge,
+    ChallengeSpec,
     Identity,
     Inputs,
     Limits,
@@ -36,7 +36,7 @@ class Plan:
 
     def __init__(
         self,
-        entry: Entry,
+        challenge: Challenge,
         secret: bytes,
         *,
         dataset: str | None = None,
@@ -45,24 +45,24 @@ class Plan:
         final: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.entry, self.secret, self.final = entry, secret, final
-        self.master, self.reference = entry.master(), entry.reference()
+        self.challenge, self.secret, self.final = challenge, secret, final
+        self.master, self.reference = challenge.master(), challenge.reference()
         self.points = notebook.points(self.master)
-        self.grader = Grader(entry.grader_folder / "grader.py")
-        choice = entry.choice(dataset)
+        self.grader = Grader(challenge.grader_folder / "grader.py")
+        choice = challenge.choice(dataset)
         data = prepare(
             choice.name, train=choice.train, public=choice.public, source=source, progress=progress
         )
-        names = [_exam_name(k, final) for k in range(seeds or self.challenge.seeds)]
-        keys = [_seed(secret, entry.slug + name) for name in names]
+        names = [_exam_name(k, final) for k in range(seeds or self.spec.seeds)]
+        keys = [_seed(secret, challenge.slug + name) for name in names]
         self.exams: tuple[Exam, ...] = tuple(
             Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys
         )
         self._same = Identity(
             student="",
-            challenge=entry.slug,
-            challenge_sha=entry.challenge_sha(),
-            grader_sha=entry.grader_sha(),
+            challenge=challenge.slug,
+            challenge_sha=challenge.challenge_sha(),
+            grader_sha=challenge.grader_sha(),
             submission_sha="",
             seed_sha=hashlib.sha256(b"".join(keys)).hexdigest(),
             dataset=f"{choice.name}:{data.digest()[:16]}",
@@ -71,14 +71,14 @@ class Plan:
         )
 
     @property
-    def challenge(self) -> Challenge:
+    def spec(self) -> ChallengeSpec:
         """The facts of the challenge."""
-        return self.entry.challenge
+        return self.challenge.spec
 
     @property
     def limits(self) -> Limits:
         """What each run may use."""
-        return self.challenge.limits
+        return self.spec.limits
 
     @property
     def conditions(self) -> Identity:
@@ -94,8 +94,8 @@ class Plan:
         """This plan under another memory cap, without divisions."""
         other = copy.copy(self)
         limits = msgspec.structs.replace(self.limits, memory_mib=memory_mib)
-        challenge = msgspec.structs.replace(self.challenge, limits=limits, divisions=())
-        other.entry = msgspec.structs.replace(self.entry, challenge=challenge)
+        spec = msgspec.structs.replace(self.spec, limits=limits, divisions=())
+        other.challenge = msgspec.structs.replace(self.challenge, spec=spec)
         return other
 
     def public(self) -> Plan:
@@ -113,7 +113,7 @@ class Plan:
         """
         other = copy.copy(self)
         other.__dict__.pop("inputs", None)  # the exams' own
-        seed = int.from_bytes(_seed(self.secret, self.entry.slug + "/rehearsal")[:16])
+        seed = int.from_bytes(_seed(self.secret, self.challenge.slug + "/rehearsal")[:16])
         other.exams = (Exam(self.exams[0].data, seed, self.exams[0].holdout_n),)
         return other
 

@@ -12,12 +12,20 @@ import msgspec
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.grading.provenance import machine, versions
 from tinytorch_compete.judging import tiers
-from tinytorch_compete.model import CellResult, Challenge, Identity, Judgement, Result, Run, Verdict
+from tinytorch_compete.model import (
+    CellResult,
+    ChallengeSpec,
+    Identity,
+    Judgement,
+    Result,
+    Run,
+    Verdict,
+)
 from tinytorch_compete.results.figures import declared
 from tinytorch_compete.util import stats, text
 
 
-class Trial(msgspec.Struct, frozen=True):
+class ScoredRun(msgspec.Struct, frozen=True):
     """One run of a submission with one secret seed, judged; ``tier`` is empty below the first."""
 
     run: Run
@@ -28,23 +36,23 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 def trial(
-    challenge: Challenge, points: Mapping[str, float], run: Run, judgement: Judgement
-) -> Trial:
+    spec: ChallengeSpec, points: Mapping[str, float], run: Run, judgement: Judgement
+) -> ScoredRun:
     """Put a judge's word on a run into points; raises ``Fault`` for a word that makes no sense."""
     cells = tuple(_cell_result(name, worth, run, judgement) for name, worth in points.items())
     figures = {**judgement.metrics, "peak_mib": run.peak_mib, "wall_s": run.wall_s}
-    first = figures.get(challenge.rank[0])
-    tier = "" if first is None else tiers.tier(challenge, first)
+    first = figures.get(spec.rank[0])
+    tier = "" if first is None else tiers.tier(spec, first)
     clocks = (flag for answer in run.answers.values() for flag in answer.flags)
-    flags = (*run.flags, *figure_flags(challenge, tier, run), *clocks)
-    return Trial(run, cells, figures, tier, flags)
+    flags = (*run.flags, *figure_flags(spec, tier, run), *clocks)
+    return ScoredRun(run, cells, figures, tier, flags)
 
 
 def result(
-    challenge: Challenge,
+    spec: ChallengeSpec,
     identity: Identity,
     files: Mapping[str, str],
-    trials: Sequence[Trial],
+    trials: Sequence[ScoredRun],
     seen: Sequence[str],
 ) -> Result:
     """One result from a submission's runs, each with another secret seed.
@@ -54,10 +62,10 @@ def result(
     by failing. ``seen`` are flags that the submission's source raised; each flag is kept once.
     """
     samples = _samples(trials)
-    figures = {name: _mean(challenge, name, values) for name, values in samples.items()}
+    figures = {name: _mean(spec, name, values) for name, values in samples.items()}
     cells = _mean_cells(trials)
     verdict, message = _verdict(trials)
-    tier = tiers.tier(challenge, figures[challenge.rank[0]]) if all(t.tier for t in trials) else ""
+    tier = tiers.tier(spec, figures[spec.rank[0]]) if all(t.tier for t in trials) else ""
     peak_mib = max(trial.run.peak_mib for trial in trials)
     return Result(
         identity=identity,
@@ -66,7 +74,7 @@ def result(
         points=round(math.fsum(cell.points for cell in cells), 2),
         max_points=math.fsum(cell.max_points for cell in cells),
         tier=tier,
-        division=tiers.division(challenge, peak_mib) if tier else "",
+        division=tiers.division(spec, peak_mib) if tier else "",
         metrics={n: v for n, v in figures.items() if n not in ("peak_mib", "wall_s")},
         cells=cells,
         wall_s=math.fsum(trial.run.wall_s for trial in trials),
@@ -80,16 +88,16 @@ def result(
         runs=len(trials),
         samples=samples,
         noise=_worst(trials),
-        flags=tuple(dict.fromkeys([*_flags(trials), *spread_flags(challenge, samples), *seen])),
+        flags=tuple(dict.fromkeys([*_flags(trials), *spread_flags(spec, samples), *seen])),
         machine=machine(),
     )
 
 
-def _flags(trials: Sequence[Trial]) -> list[str]:
+def _flags(trials: Sequence[ScoredRun]) -> list[str]:
     return [flag for trial in trials for flag in trial.flags]
 
 
-def _samples(trials: Sequence[Trial]) -> dict[str, tuple[float, ...]]:
+def _samples(trials: Sequence[ScoredRun]) -> dict[str, tuple[float, ...]]:
     """Each figure's values, one for each run that gave it."""
     found: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
@@ -98,11 +106,11 @@ def _samples(trials: Sequence[Trial]) -> dict[str, tuple[float, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _mean(challenge: Challenge, name: str, values: Sequence[float]) -> float:
-    return stats.estimate(values, declared(challenge, name).scale).value
+def _mean(spec: ChallengeSpec, name: str, values: Sequence[float]) -> float:
+    return stats.estimate(values, declared(spec, name).scale).value
 
 
-def _mean_cells(trials: Sequence[Trial]) -> tuple[CellResult, ...]:
+def _mean_cells(trials: Sequence[ScoredRun]) -> tuple[CellResult, ...]:
     """Each cell's mean points, with the words of the run that earned the fewest, named so."""
     found = []
     for cells in zip(*(trial.cells for trial in trials), strict=True):
@@ -114,7 +122,7 @@ def _mean_cells(trials: Sequence[Trial]) -> tuple[CellResult, ...]:
     return tuple(found)
 
 
-def _verdict(trials: Sequence[Trial]) -> tuple[Verdict, str]:
+def _verdict(trials: Sequence[ScoredRun]) -> tuple[Verdict, str]:
     """The first run's verdict that isn't ``OK``, and which run it was if not the first."""
     for number, trial in enumerate(trials, 1):
         verdict, message = trial.run.verdict, trial.run.message
@@ -127,14 +135,14 @@ def _verdict(trials: Sequence[Trial]) -> tuple[Verdict, str]:
     return Verdict.OK, ""
 
 
-def _weakest(trial: Trial) -> CellResult:
+def _weakest(trial: ScoredRun) -> CellResult:
     """The cell that lost the most of its points."""
     return max(
         trial.cells, key=lambda cell: (cell.max_points - cell.points) / (cell.max_points or 1)
     )
 
 
-def _worst(trials: Sequence[Trial]) -> dict[str, float]:
+def _worst(trials: Sequence[ScoredRun]) -> dict[str, float]:
     """Of each sign of noise the worst that any run saw."""
     names = dict.fromkeys(name for trial in trials for name in trial.run.noise)
     return {name: max(trial.run.noise.get(name, 0.0) for trial in trials) for name in names}
@@ -196,29 +204,29 @@ BUSY = 1.25
 APART_RATIO, APART_SHARE = 2.0, 0.3
 
 
-def figure_flags(challenge: Challenge, tier: str, run: Run) -> tuple[str, ...]:
+def figure_flags(spec: ChallengeSpec, tier: str, run: Run) -> tuple[str, ...]:
     """What there is to look at in a run's figures, a sentence each."""
     found = []
-    least = {level.name: level.least_cpu_s for level in challenge.tiers}.get(tier, 0.0)
+    least = {level.name: level.least_cpu_s for level in spec.tiers}.get(tier, 0.0)
     if run.cpu_s < least:
         found.append(
             f"Reached {tier} with {run.cpu_s:.1f} s of CPU; a training that does takes at least "
             f"{least:g} s. Was the model brought along?"
         )
-    threads = challenge.limits.threads
+    threads = spec.limits.threads
     if run.wall_s > 1 and run.cpu_s > BUSY * threads * run.wall_s:
         cores = run.cpu_s / run.wall_s
         found.append(f"Kept {cores:.1f} cores busy, where {threads} is the challenge's width.")
     return tuple(found)
 
 
-def spread_flags(challenge: Challenge, samples: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+def spread_flags(spec: ChallengeSpec, samples: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
     """What there is to look at between a submission's runs: one far off the others.
 
     A run that is bad on purpose widens the interval, and so ties its submission with better ones.
     """
     found = []
-    for metric in (challenge.metric(name) for name in challenge.rank):
+    for metric in (spec.metric(name) for name in spec.rank):
         values = samples.get(metric.name, ())
         if len(values) < 2:
             continue

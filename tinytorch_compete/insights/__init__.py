@@ -5,7 +5,7 @@
 """
 
 from tinytorch_compete.insights.finder import find
-from tinytorch_compete.insights.finding import Facts
+from tinytorch_compete.insights.finding import RunContext
 from tinytorch_compete.insights.registry import ABOUT_LEARNING, ABOUT_MEMORY, DETECTORS
 from tinytorch_compete.insights.rewriting.changes import diff, rewrite
 from tinytorch_compete.insights.trials import (
@@ -22,8 +22,8 @@ __all__ = [
     "ABOUT_LEARNING",
     "ABOUT_MEMORY",
     "DETECTORS",
-    "Facts",
     "Measurement",
+    "RunContext",
     "diff",
     "equal",
     "find",

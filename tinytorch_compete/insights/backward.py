@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import arguments, dotted, loads, method, receiver, root, within
 
@@ -18,7 +18,7 @@ SEEN = re.compile(r"seen|visited|done|order|topo|count|pending", re.I)
 FORWARD = {"forward", "__call__"}
 
 
-def revisiting_backward(code: Code, facts: Facts) -> Iterator[Finding]:
+def revisiting_backward(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A walk of the graph that goes to a node once for each way that leads there."""
     if "grad" not in code.text:
         return  # a tree of something else, in which each node has one parent
@@ -40,7 +40,7 @@ def revisiting_backward(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def unread_cache(code: Code, facts: Facts) -> Iterator[Finding]:
+def unread_cache(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Something stored in a forward pass that no line reads."""
     for function in ast.walk(code.tree):
         if not isinstance(function, ast.FunctionDef) or function.name not in FORWARD:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.dtype_inference import ELEMENTWISE, REDUCTIONS
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.insights.optimiser_steps import descends, takes_step
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
@@ -40,7 +40,7 @@ SIZES = {"batch", "batch_size", "batchsize", "bs"}
 METHODS = {"reshape", "astype", "flatten", "ravel", "mean", "sum", "std", "dot", "transpose"}
 
 
-def loop_over_batch(code: Code, facts: Facts) -> Iterator[Finding]:
+def loop_over_batch(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A loop that does the same arithmetic to each row by itself."""
     for loop in ast.walk(code.tree):
         if isinstance(loop, ast.ListComp) and (rows := _stacked(code, loop)):
@@ -52,7 +52,7 @@ def loop_over_batch(code: Code, facts: Facts) -> Iterator[Finding]:
             yield _row_by_row(loop, rows)
 
 
-def batch_of_one(code: Code, facts: Facts) -> Iterator[Finding]:
+def batch_of_one(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Training with a single example a step."""
     for node in ast.walk(code.tree):
         place = _size_of_one(code, node) or (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.dtype_inference import dtype, dtype_named, is_fresh
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     changed,
@@ -25,7 +25,7 @@ LAYOUTS = {"transpose", "swapaxes", "moveaxis", "rollaxis"}
 COUNTED = {"sum", "len", "max", "min", "sorted", "list", "set", "enumerate"}
 
 
-def fancy_copy(code: Code, facts: Facts) -> Iterator[Finding]:
+def fancy_copy(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Rows picked by an array of consecutive numbers, where a slice would do."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
@@ -41,7 +41,7 @@ def fancy_copy(code: Code, facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def strided_matmul(code: Code, facts: Facts) -> Iterator[Finding]:
+def strided_matmul(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A matrix product in a loop whose operand doesn't lie in memory as the library needs it."""
     for node in ast.walk(code.tree):
         if not _is_product(code, node) or not code.loops(node):
@@ -59,7 +59,7 @@ def strided_matmul(code: Code, facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def needless_copy(code: Code, facts: Facts) -> Iterator[Finding]:
+def needless_copy(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A copy of what is new already, of what has that dtype already, or a list nobody needs."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.dtype_inference import dtype_named
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     arguments,
@@ -24,7 +24,7 @@ from tinytorch_compete.source.syntax import (
 COLUMNS = re.compile(r"^_?(im2col|im_to_col|unfold|image_to_columns)", re.I)
 
 
-def whole_dataset(code: Code, facts: Facts) -> Iterator[Finding]:
+def whole_dataset(code: Code, facts: RunContext) -> Iterator[Finding]:
     """All examples converted to floats although batches are taken from them."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Assign) or code.loops(node):
@@ -45,7 +45,7 @@ def whole_dataset(code: Code, facts: Facts) -> Iterator[Finding]:
             yield _at_once(node, name, why)
 
 
-def im2col_whole_batch(code: Code, facts: Facts) -> Iterator[Finding]:
+def im2col_whole_batch(code: Code, facts: RunContext) -> Iterator[Finding]:
     """The columns of all pictures of a batch made at once."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call) or code.loops(node) or _makes_columns(code, node):

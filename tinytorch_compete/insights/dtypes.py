@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.dtype_inference import creates_double, dtype, dtype_named
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     assignments,
@@ -29,7 +29,7 @@ SHAPING = {"reshape", "ravel", "flatten", "transpose", "squeeze", "copy"}
 EXACT = re.compile(r"check|numeric|float64|double|exact", re.I)
 
 
-def float64(code: Code, facts: Facts) -> Iterator[Finding]:
+def float64(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Large float64 arrays made without anyone having asked for them."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.BinOp):
@@ -48,7 +48,7 @@ def float64(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def dtype_promotion(code: Code, facts: Facts) -> Iterator[Finding]:
+def dtype_promotion(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A float32 array that one float64 operand turns into float64."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.BinOp) or number(node.left) or number(node.right):

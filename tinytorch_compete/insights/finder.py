@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from tinytorch_compete.insights.finding import Detector, Facts, Finding
+from tinytorch_compete.insights.finding import Detector, Finding, RunContext
 from tinytorch_compete.insights.registry import DETECTORS
 from tinytorch_compete.model import Insight, Profile
 from tinytorch_compete.source.code import Code, read
@@ -15,14 +15,14 @@ LEAST_SHARE = 0.01
 LEAST_MIB = 1.0
 
 
-def find(work: Profile | Mapping[str, str], facts: Facts | None = None) -> list[Insight]:
+def find(work: Profile | Mapping[str, str], facts: RunContext | None = None) -> list[Insight]:
     """The findings in a profile or in sources alone, the costliest first.
 
     With a profile, the order is by the larger of two shares: that of the run's seconds and that of
     its peak memory, over the lines that a finding is about; a finding on cost whose lines cost next
     to nothing is left out. Sources alone are taken in their order, from top to bottom.
     """
-    facts = facts or Facts()
+    facts = facts or RunContext()
     profile = work if isinstance(work, Profile) else None
     sources = work.sources if isinstance(work, Profile) else work
     weighed = []

@@ -10,7 +10,7 @@ import msgspec
 from tinytorch_compete.source.code import Code
 
 
-class Facts(msgspec.Struct, frozen=True):
+class RunContext(msgspec.Struct, frozen=True):
     """What is known of the run besides its profile.
 
     ``outputs`` maps a source's name to what it printed; ``threads`` is how many the run may use.
@@ -43,5 +43,5 @@ class Detector(msgspec.Struct, frozen=True):
     """
 
     name: str
-    find: Callable[[Code, Facts], Iterator[Finding]]
+    find: Callable[[Code, RunContext], Iterator[Finding]]
     about: str = "cost"

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.insights.optimiser_steps import descends
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
@@ -24,7 +24,7 @@ from tinytorch_compete.source.syntax import (
 MODELS = re.compile(r"(^|\.)_?(model|net|network|classifier|cnn|mlp|criterion|loss_fn|loss_of)$")
 
 
-def graph_alive(code: Code, facts: Facts) -> Iterator[Finding]:
+def graph_alive(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A tensor kept from each step, and with it all that it was computed from."""
     for loop in ast.walk(code.tree):
         nodes = inside(loop.body) if isinstance(loop, (ast.For, ast.While)) else (loop,)
@@ -41,7 +41,7 @@ def graph_alive(code: Code, facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def gradients_kept(code: Code, facts: Facts) -> Iterator[Finding]:
+def gradients_kept(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Steps on gradients that nobody sets back to zero."""
     if _steps_clear(code):
         return

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights import outputs
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.insights.optimiser_steps import descends, factors, taken_off
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
@@ -30,7 +30,7 @@ BIAS = re.compile(r"^(b|bias|biases|b\d)$")
 WEIGHT = re.compile(r"^(W|w|weights?|W\d)$")
 
 
-def learning_rate(code: Code, facts: Facts) -> Iterator[Finding]:
+def learning_rate(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A learning rate at which the loss explodes or stands still."""
     course = outputs.course(facts.outputs)
     for call in ast.walk(code.tree):
@@ -50,7 +50,7 @@ def learning_rate(code: Code, facts: Facts) -> Iterator[Finding]:
             yield _paced(code, call, stated, course_here, bool(course))
 
 
-def dead_relu(code: Code, facts: Facts) -> Iterator[Finding]:
+def dead_relu(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A ReLU that gives nothing but zeros, and so learns nothing."""
     for node in ast.walk(code.tree):
         reason = _last_relu(code, node) or _dead_start(code, node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.insights.loop_nests import is_product, kind, nests
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import shown
@@ -15,7 +15,7 @@ from tinytorch_compete.source.syntax import shown
 CALL = "Reading and writing single elements takes Python about a microsecond a pass"
 
 
-def loop_over_pixels(code: Code, facts: Facts) -> Iterator[Finding]:
+def loop_over_pixels(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Two loops whose body treats one element like every other."""
     for outer, store, _ in nests(code):
         if kind(code, outer, store) == "pixels":
@@ -31,7 +31,7 @@ def loop_over_pixels(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def loop_matmul(code: Code, facts: Facts) -> Iterator[Finding]:
+def loop_matmul(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A matrix product written as loops, or as a comprehension in another."""
     found = [(o, shown(store)) for o, store, _ in nests(code) if kind(code, o, store) == "matmul"]
     products = [node for node in ast.walk(code.tree) if is_product(node)]
@@ -47,7 +47,7 @@ def loop_matmul(code: Code, facts: Facts) -> Iterator[Finding]:
         )
 
 
-def convolution_loops(code: Code, facts: Facts) -> Iterator[Finding]:
+def convolution_loops(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A convolution that visits each output place in Python."""
     for outer, store, _ in nests(code):
         if kind(code, outer, store) == "convolution":

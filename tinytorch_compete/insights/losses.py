@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     arguments,
@@ -26,7 +26,7 @@ HELPER = re.compile(r"^_?(\w+_)?(one_?hot(_encoded?)?|to_categorical)$", re.I)
 MAXIMA = re.compile(r"(^|[._])(max|amax|nanmax|maximum)$")
 
 
-def exp_shift(code: Code, facts: Facts) -> Iterator[Finding]:
+def exp_shift(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A softmax whose exponents aren't shifted by their maximum."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Call) and unshifted(code, node):
@@ -41,7 +41,7 @@ def exp_shift(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def one_hot(code: Code, facts: Facts) -> Iterator[Finding]:
+def one_hot(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A matrix of zeros and ones that serves only to pick an element from each row."""
     for node in ast.walk(code.tree):
         made = one_hot_matrix(code, node)

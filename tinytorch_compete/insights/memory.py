@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.dtype_inference import REDUCTIONS, dtype, is_fresh, passes
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.insights.optimiser_steps import factors, taken_off
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import dotted, line, method, names, number, shown
@@ -16,7 +16,7 @@ MANY_PASSES = 8
 GROWERS = {"concatenate", "append", "vstack", "hstack", "stack", "row_stack", "insert"}
 
 
-def growing_arrays(code: Code, facts: Facts) -> Iterator[Finding]:
+def growing_arrays(code: Code, facts: RunContext) -> Iterator[Finding]:
     """An array that is copied into a longer one on each pass of a loop."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Assign):
@@ -38,7 +38,7 @@ def growing_arrays(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def temporaries(code: Code, facts: Facts) -> Iterator[Finding]:
+def temporaries(code: Code, facts: RunContext) -> Iterator[Finding]:
     """An array replaced by a new one that could have been changed in place."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Assign) and in_place(code, node):
@@ -54,7 +54,7 @@ def temporaries(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def temporary_chain(code: Code, facts: Facts) -> Iterator[Finding]:
+def temporary_chain(code: Code, facts: RunContext) -> Iterator[Finding]:
     """One expression that goes over whole arrays many times."""
     for node in ast.walk(code.tree):
         if not isinstance(node, (ast.Assign, ast.Return, ast.AugAssign)) or node.value is None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tinytorch_compete.insights.batches import trains
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     changed,
@@ -36,7 +36,7 @@ COUNTS = {"cpu_count", "process_cpu_count"}
 POOLS = {"ThreadPoolExecutor", "ProcessPoolExecutor", "Pool", "ThreadPool"}
 
 
-def loop_constant(code: Code, facts: Facts) -> Iterator[Finding]:
+def loop_constant(code: Code, facts: RunContext) -> Iterator[Finding]:
     """An array computed anew on each pass although nothing that it is made from changes."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)):
@@ -51,7 +51,7 @@ def loop_constant(code: Code, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
+def print_hot_loop(code: Code, facts: RunContext) -> Iterator[Finding]:
     """A line printed for each step of an inner loop."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call):
@@ -70,7 +70,7 @@ def print_hot_loop(code: Code, facts: Facts) -> Iterator[Finding]:
         )
 
 
-def threads(code: Code, facts: Facts) -> Iterator[Finding]:
+def threads(code: Code, facts: RunContext) -> Iterator[Finding]:
     """More threads asked for than the run has cores."""
     for node in ast.walk(code.tree):
         asked = _in_environment(code, node) or _in_pool(code, node, facts)
@@ -252,7 +252,7 @@ def _in_environment(code: Code, node: ast.AST) -> int | None:
     return None
 
 
-def _in_pool(code: Code, node: ast.AST, facts: Facts) -> int | None:
+def _in_pool(code: Code, node: ast.AST, facts: RunContext) -> int | None:
     if not isinstance(node, ast.Call) or dotted(node.func).split(".")[-1] not in POOLS:
         return None
     stated = keyword(node, "max_workers") or keyword(node, "processes")

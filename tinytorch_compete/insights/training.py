@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tinytorch_compete.insights.batches import trains
-from tinytorch_compete.insights.finding import Facts, Finding
+from tinytorch_compete.insights.finding import Finding, RunContext
 from tinytorch_compete.insights.optimiser_steps import descends, takes_step
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
@@ -33,7 +33,7 @@ PIECES = {"array_split", "split", "vsplit"}
 MIXING = re.compile(r"perm|shuf|choice|integers|randint|sample", re.I)
 
 
-def evaluate_often(code: Code, facts: Facts) -> Iterator[Finding]:
+def evaluate_often(code: Code, facts: RunContext) -> Iterator[Finding]:
     """The whole validation set judged after every single step."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
@@ -53,7 +53,7 @@ def evaluate_often(code: Code, facts: Facts) -> Iterator[Finding]:
                 break
 
 
-def unshuffled(code: Code, facts: Facts) -> Iterator[Finding]:
+def unshuffled(code: Code, facts: RunContext) -> Iterator[Finding]:
     """Batches in the order of the file, the same in each epoch."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.For):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tinytorch_compete.model import Trial
+from tinytorch_compete.model import FixTrial
 
 # Two runs of the same code differ by about this much on a busy machine (the minimum of five CPU
 # times varies by 5 %), and the peak of the process tree by a MiB or two.
@@ -35,12 +35,12 @@ def trial(
     after: Measurement,
     answers_before: Mapping[str, Any],
     answers_after: Mapping[str, Any],
-) -> Trial:
+) -> FixTrial:
     """Two runs side by side; ``answers_*`` map names to arrays that the two runs gave."""
     same = answers_before.keys() == answers_after.keys() and all(
         equal(answers_before[name], answers_after[name]) for name in answers_before
     )
-    return Trial(before.seconds, after.seconds, before.peak_mib, after.peak_mib, same)
+    return FixTrial(before.seconds, after.seconds, before.peak_mib, after.peak_mib, same)
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -54,9 +54,9 @@ def equal(one: Any, other: Any) -> bool:
     return a.size == 0 or float(np.mean(a == b)) >= SAME_LABELS
 
 
-def worth_showing(tried: Trial) -> bool:
+def worth_showing(tried: FixTrial) -> bool:
     """Whether the answers stayed the same, one cost fell by more than noise, and none rose so."""
-    back = Trial(
+    back = FixTrial(
         tried.seconds_after,
         tried.seconds_before,
         tried.peak_mib_after,
@@ -67,21 +67,21 @@ def worth_showing(tried: Trial) -> bool:
     return tried.same and gains and not (saves_memory(back) or saves_time(back))
 
 
-def saves_memory(tried: Trial) -> bool:
+def saves_memory(tried: FixTrial) -> bool:
     """Whether the peak fell by more than noise."""
     lighter = tried.peak_mib_before - tried.peak_mib_after
     smaller = _gain(tried.peak_mib_before, tried.peak_mib_after)
     return smaller > NOISE_SHARE and lighter > NOISE_MIB
 
 
-def saves_time(tried: Trial) -> bool:
+def saves_time(tried: FixTrial) -> bool:
     """Whether the CPU time fell by more than noise."""
     quicker = tried.seconds_before - tried.seconds_after
     faster = _gain(tried.seconds_before, tried.seconds_after)
     return faster > NOISE_SECONDS and quicker > LEAST_SECONDS
 
 
-def gain(tried: Trial) -> float:
+def gain(tried: FixTrial) -> float:
     """The larger of the shares that a trial saved, of seconds and of peak memory."""
     return max(
         _gain(tried.seconds_before, tried.seconds_after),

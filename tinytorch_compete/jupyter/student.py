@@ -25,7 +25,7 @@ from tinytorch_compete.profiling.html import fragment
 from tinytorch_compete.rendering.panel import Panel, as_html, error_html
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.student import check, hints, join, results, submit, workspace
-from tinytorch_compete.student.join_options import Wishes
+from tinytorch_compete.student.join_options import JoinOptions
 
 RUNNING, STOP = "Running it in a sandbox", "interrupt to stop"
 
@@ -64,8 +64,8 @@ class Student:
     def join(self, words: Sequence[str]) -> None:
         """Bring a challenge's files here, or change how one takes part."""
         said = self._parse("join", words, "slug", *JOINING)
-        entry = packs.resolve(packs.find(), said.slug)
-        wishes = Wishes(
+        challenge = packs.resolve(packs.find(), said.slug)
+        wishes = JoinOptions(
             _path(said.folder),
             said.handle,
             _path(said.to),
@@ -76,8 +76,8 @@ class Student:
             said.show,
             said.progress,
         )
-        _, before = join.joined(entry, Path(), wishes.folder)
-        show(join.join(entry, Path(), wishes))
+        _, before = join.joined(challenge, Path(), wishes.folder)
+        show(join.join(challenge, Path(), wishes))
         if before is None and None in (said.show, said.progress):
             display(HTML(as_html(Panel(lines=(UNASKED,)))))
 
@@ -214,11 +214,11 @@ def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
     joined = who and who.challenge == path.stem
     if not said.slug and not joined:
         return None
-    entry = packs.resolve(packs.find(), said.slug or path.stem)
+    challenge = packs.resolve(packs.find(), said.slug or path.stem)
     dataset, data = said.dataset, _path(said.data)
-    if who and who.challenge == entry.slug:
+    if who and who.challenge == challenge.slug:
         dataset, data = dataset or who.dataset, data or _path(who.source)
-    return notebook.plan(entry, dataset, data)
+    return notebook.plan(challenge, dataset, data)
 
 
 def show(panel: Panel) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.leaderboard.ranking import Attempt, Row
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.participants import roster as rosters
 from tinytorch_compete.participants.roster import Competitor, Roster
@@ -44,7 +44,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     slug: str
-    challenge: Challenge
+    challenge: ChallengeSpec
     final: bool
     newest: tuple[Attempt, ...]
     history: tuple[Attempt, ...]
@@ -64,7 +64,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def collect(
     slug: str,
-    challenge: Challenge,
+    spec: ChallengeSpec,
     latest: Sequence[Result],
     history: Sequence[Result],
     secret: bytes,
@@ -81,7 +81,7 @@ def collect(
     alike, elsewhere = results_conditions.comparable(
         [rosters.named(result, one) for one, result in shown]
     )
-    newest = ranking.published(challenge, alike, secret)
+    newest = ranking.published(spec, alike, secret)
     conditions = {results_conditions.conditions(result.identity) for result in alike}
     shared = [
         rosters.named(result, one)
@@ -90,14 +90,14 @@ def collect(
     ]
     gone = {result.identity.student for result in alike if result.withdrawal}
     shared = [result for result in shared if result.identity.student not in gone]
-    before = ranking.published(challenge, shared, secret)
+    before = ranking.published(spec, shared, secret)
     sharing = {attempt.handle for attempt in before if not attempt.withdrawn}
     ranked = sum(not attempt.withdrawn for attempt in newest)
     large = min(ranked, len(sharing)) >= FEWEST
     nameless = {pseudonyms.handle(one.id, secret) for one, _ in shown if one.show == "anonymous"}
     return Board(
         slug=slug,
-        challenge=challenge,
+        challenge=spec,
         final=final,
         newest=tuple(_anonymous(newest, nameless)),
         history=tuple(before) if large else (),
@@ -106,7 +106,7 @@ def collect(
         noise=_noise(alike),
         machines=tuple(sorted({result.machine for result in alike if result.machine})),
         day=dt.datetime.now(dt.UTC).date(),
-        findings=tuple(_findings(challenge, alike)),
+        findings=tuple(_findings(spec, alike)),
         unshown=len(competing) - len(shown),
     )
 
@@ -145,8 +145,8 @@ def _noise(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:
     return {name: tuple(sorted(values)) for name, values in found.items()}
 
 
-def _findings(challenge: Challenge, results: Sequence[Result]) -> Iterator[Findings]:
-    for name in [*(tier.name for tier in reversed(challenge.tiers)), ""]:
+def _findings(spec: ChallengeSpec, results: Sequence[Result]) -> Iterator[Findings]:
+    for name in [*(tier.name for tier in reversed(spec.tiers)), ""]:
         own = [r for r in results if r.tier == name and not r.withdrawal]
         kinds = [result.findings for result in own if result.findings is not None]
         if len(kinds) >= FEWEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.leaderboard.board import Board
-from tinytorch_compete.model import Challenge
+from tinytorch_compete.model import ChallengeSpec
 from tinytorch_compete.results.figures import FEWEST, format_figure
 from tinytorch_compete.util.stats import CONFIDENCE
 
@@ -126,10 +126,10 @@ def _heading(board: Board) -> str:
     return f"# Leaderboard: {board.challenge.title}\n\n{board.challenge.summary}\n\n{which}"
 
 
-def _method(challenge: Challenge) -> str:
-    order = ", then ".join(f"`{name}`" for name in challenge.rank)
-    first = challenge.metric(challenge.rank[0])
-    tiers = ", ".join(f"{t.name} from {format_figure(first, t.at)}" for t in challenge.tiers)
+def _method(spec: ChallengeSpec) -> str:
+    order = ", then ".join(f"`{name}`" for name in spec.rank)
+    first = spec.metric(spec.rank[0])
+    tiers = ", ".join(f"{t.name} from {format_figure(first, t.at)}" for t in spec.tiers)
     return (
         f"Decided by {order}. **Submissions of one rank (marked `=`) are tied**: a paired t test "
         "over the secret seeds, with Holm's correction for all pairs and an equal part of 5 % for "

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.leaderboard.ranking import Attempt, Row
 from tinytorch_compete.leaderboard.tables import letter
-from tinytorch_compete.model import Challenge, Metric
+from tinytorch_compete.model import ChallengeSpec, Metric
 from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
 from tinytorch_compete.results.figures import declared, format_figure
 from tinytorch_compete.util import stats
@@ -27,26 +27,26 @@ INK, PAPER, MUTED, FAINT = (COLOURS[name] for name in ("ink", "paper", "muted", 
 ACCENT, SECOND = COLOURS["accent"], COLOURS["second"]
 
 
-def trade(challenge: Challenge) -> tuple[str, ...]:
+def trade(spec: ChallengeSpec) -> tuple[str, ...]:
     """The two figures of the Pareto picture, memory and the first rank metric beside it.
 
     Memory alone in a challenge that asks for nothing else: there is nothing to trade it for.
     """
-    known = [*challenge.rank, *(metric.name for metric in challenge.metrics)]
+    known = [*spec.rank, *(metric.name for metric in spec.metrics)]
     return (MEMORY, *[name for name in known if name != MEMORY][:1])
 
 
-def pareto(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Picture:
+def pareto(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None) -> Picture:
     """Each submission by memory and the first figure beside it, with the front drawn."""
-    across, up = (declared(challenge, name) for name in trade(challenge))
+    across, up = (declared(spec, name) for name in trade(spec))
     shown = [row for row in rows if {across.name, up.name} <= row.estimates.keys()]
-    best = ranking.front(challenge, [row.samples for row in shown], (across.name, up.name))
+    best = ranking.front(spec, [row.samples for row in shown], (across.name, up.name))
     places = [(row.estimates[across.name].value, row.estimates[up.name].value) for row in shown]
 
     def draw(axes: Axes) -> str:
         on = sorted((*at, row.handle) for at, row, leads in _zip(places, shown, best) if leads)
         off = [at for at, leads in zip(places, best, strict=True) if not leads]
-        _divisions(axes, challenge)
+        _divisions(axes, spec)
         axes.plot([x for x, _, _ in on], [y for _, y, _ in on], drawstyle="steps-post", c=ACCENT)
         axes.scatter(*_columns(off), s=34, facecolors=PAPER, edgecolors=MUTED, label="others")
         axes.scatter(
@@ -102,8 +102,8 @@ def _lettered(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
         axes.annotate("–".join(ends), place, shift, textcoords="offset points", ha="right")
 
 
-def _divisions(axes: Axes, challenge: Challenge) -> None:
-    for number, division in enumerate(challenge.divisions):
+def _divisions(axes: Axes, spec: ChallengeSpec) -> None:
+    for number, division in enumerate(spec.divisions):
         label = "" if number else "end of a division"
         axes.axvline(division.peak_mib, color=MUTED, linestyle=":", linewidth=1, label=label)
 
@@ -121,9 +121,9 @@ def _here(axes: Axes, x: float, y: float) -> None:
     )
 
 
-def progress(challenge: Challenge, history: Sequence[Attempt]) -> Picture:
+def progress(spec: ChallengeSpec, history: Sequence[Attempt]) -> Picture:
     """The best value of the first rank metric so far, by day, over each handle's own history."""
-    metric = challenge.metric(challenge.rank[0])
+    metric = spec.metric(spec.rank[0])
     own = _by_handle(metric, history)
     days = sorted({day for values in own.values() for day in values})
     best = [_best(metric, own, day) for day in days]
@@ -145,7 +145,7 @@ def progress(challenge: Challenge, history: Sequence[Attempt]) -> Picture:
             "best so far", (days[-1], best[-1]), (-2, 6), textcoords="offset points", ha="right",
             color=ACCENT, weight="bold",
         )  # fmt: skip
-        _tiers(axes, "y", challenge, (min(_all(own)), max(_all(own))))
+        _tiers(axes, "y", spec, (min(_all(own)), max(_all(own))))
         axes.margins(y=0.12)
         _scaled(axes, "y", metric)
         first, last = (format_figure(metric, value) for value in (best[0], best[-1]))
@@ -183,9 +183,9 @@ def _better(metric: Metric) -> Callable[..., float]:
     return max if metric.direction == "higher" else min
 
 
-def distribution(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Picture:
+def distribution(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None) -> Picture:
     """How many reached which value of the first rank metric, and where the reader is."""
-    metric = challenge.metric(challenge.rank[0])
+    metric = spec.metric(spec.rank[0])
     values = [row.estimates[metric.name].value for row in rows if metric.name in row.estimates]
     counts, edges = _bins(metric, values)
 
@@ -199,7 +199,7 @@ def distribution(challenge: Challenge, rows: Sequence[Row], me: Row | None = Non
         axes.spines["left"].set_visible(False)
         axes.margins(y=0.3)
         _scaled(axes, "x", metric)
-        _tiers(axes, "x", challenge, (edges[0], edges[-1]))
+        _tiers(axes, "x", spec, (edges[0], edges[-1]))
         middle = format_figure(metric, float(np.median(values)))
         said = f"The median {metric.name} of {len(values)} submissions is {middle}."
         if me is None or metric.name not in me.estimates:
@@ -239,10 +239,10 @@ def _pointer(axes: Axes, x: float) -> None:
 
 
 def _tiers(
-    axes: Axes, which: Literal["x", "y"], challenge: Challenge, span: tuple[float, float]
+    axes: Axes, which: Literal["x", "y"], spec: ChallengeSpec, span: tuple[float, float]
 ) -> None:
     """A dotted line where each tier begins that lies within the span, with its name."""
-    for tier in challenge.tiers:
+    for tier in spec.tiers:
         if not span[0] <= tier.at <= span[1]:
             continue
         if which == "x":

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from tinytorch_compete.model import Challenge, Metric, Result, Verdict
+from tinytorch_compete.model import ChallengeSpec, Metric, Result, Verdict
 from tinytorch_compete.participants.pseudonyms import handle
 from tinytorch_compete.results.figures import columns, declared, estimate_samples, samples_of
 from tinytorch_compete.util import stats
@@ -62,7 +62,7 @@ class Record(msgspec.Struct, frozen=True):
     handles: tuple[str, ...]
 
 
-def published(challenge: Challenge, results: Sequence[Result], secret: bytes) -> list[Attempt]:
+def published(spec: ChallengeSpec, results: Sequence[Result], secret: bytes) -> list[Attempt]:
     """What may be published of results: those that reached a tier, in the order of handles."""
     counted = [r for r in results if r.tier and r.verdict != Verdict.FAULT]
     chosen = {r.identity.student: r.handle for r in counted}  # the newest one's, for all
@@ -74,7 +74,7 @@ def published(challenge: Challenge, results: Sequence[Result], secret: bytes) ->
             division=result.division,
             tier=result.tier,
             day=result.graded_at.astimezone(dt.UTC).date(),
-            samples={name: samples_of(result, name) for name in columns(challenge)},
+            samples={name: samples_of(result, name) for name in columns(spec)},
             withdrawn=result.withdrawal is not None,
         )
         for result in counted
@@ -82,7 +82,7 @@ def published(challenge: Challenge, results: Sequence[Result], secret: bytes) ->
     return sorted(found, key=lambda attempt: attempt.handle)
 
 
-def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
+def board(spec: ChallengeSpec, attempts: Sequence[Attempt]) -> list[Row]:
     """The leaderboard: divisions in their order, the best first in each.
 
     ``attempts`` has each handle's newest one. In a challenge with divisions only those are ranked
@@ -92,24 +92,24 @@ def board(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Row]:
     pairs of a metric and an equal part of the error rate for each metric (see ``inference``).
     """
     rows = []
-    for name in [division.name for division in challenge.divisions] or [""]:
+    for name in [division.name for division in spec.divisions] or [""]:
         rivals = [attempt for attempt in attempts if attempt.division == name]
         counted = [attempt for attempt in rivals if not attempt.withdrawn]
-        best = front(challenge, [attempt.samples for attempt in counted], columns(challenge))
+        best = front(spec, [attempt.samples for attempt in counted], columns(spec))
         leading = {a.handle for a, leads in zip(counted, best, strict=True) if leads}
         rank = 1
-        for path, group in _in_order(challenge, rivals):
-            rows += [_row(challenge, a, rank, path, a.handle in leading) for a in group]
+        for path, group in _in_order(spec, rivals):
+            rows += [_row(spec, a, rank, path, a.handle in leading) for a in group]
             rank += len(group)
     return rows
 
 
-def records(challenge: Challenge, history: Sequence[Attempt]) -> list[Record]:
+def records(spec: ChallengeSpec, history: Sequence[Attempt]) -> list[Record]:
     """Who reached each tier on the first day that anybody did, the easiest tier first.
 
     Attempts without a day set no record.
     """
-    names = [tier.name for tier in challenge.tiers]
+    names = [tier.name for tier in spec.tiers]
     found = []
     for place, name in enumerate(names):
         live = [a for a in history if not a.withdrawn and names.index(a.tier) >= place]
@@ -122,13 +122,13 @@ def records(challenge: Challenge, history: Sequence[Attempt]) -> list[Record]:
 
 
 def front(
-    challenge: Challenge, rows: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str]
+    spec: ChallengeSpec, rows: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str]
 ) -> list[bool]:
     """Which rows of samples are on the Pareto front of the figures ``names``.
 
     On it is what no other row equals in all of them and betters in one, by the estimates alone.
     """
-    metrics = [declared(challenge, name) for name in names]
+    metrics = [declared(spec, name) for name in names]
     keys = [tuple(_sort_key(row, metric) for metric in metrics) for row in rows]
     return [not any(_dominates(other, key) for other in keys) for key in keys]
 
@@ -143,36 +143,36 @@ def next_group(rows: Sequence[Row], mine: Row) -> Row | None:
     return before[-1] if before else None
 
 
-def separating(challenge: Challenge, one: Row, other: Row) -> str:
+def separating(spec: ChallengeSpec, one: Row, other: Row) -> str:
     """The rank metric that put two rows of a division into different groups.
 
     Empty if they are tied, or if only one of them meets all requirements.
     """
     pairs = enumerate(zip(one.group, other.group, strict=False))
     depth = next((place for place, (a, b) in pairs if a != b), 0)
-    return challenge.rank[depth - 1] if depth else ""
+    return spec.rank[depth - 1] if depth else ""
 
 
-def error_rate(challenge: Challenge) -> float:
+def error_rate(spec: ChallengeSpec) -> float:
     """Each rank metric's equal part of ``inference.ALPHA`` (Bonferroni): a board keeps to it."""
-    return stats.ALPHA / len(challenge.rank)
+    return stats.ALPHA / len(spec.rank)
 
 
 def _in_order(
-    challenge: Challenge, attempts: Sequence[Attempt]
+    spec: ChallengeSpec, attempts: Sequence[Attempt]
 ) -> Iterator[tuple[Place, list[Attempt]]]:
     """The tie groups, the best first; those that miss a requirement after all others."""
     groups: list[tuple[Place, list[Attempt]]] = [
-        ((place,), [attempt for attempt in attempts if _meets(challenge, attempt) == wanted])
+        ((place,), [attempt for attempt in attempts if _meets(spec, attempt) == wanted])
         for place, wanted in enumerate((True, False))
     ]
-    for name in challenge.rank:
-        groups = _split(challenge, groups, challenge.metric(name))
-    yield from ((path, _by_estimates(challenge, group)) for path, group in groups if group)
+    for name in spec.rank:
+        groups = _split(spec, groups, spec.metric(name))
+    yield from ((path, _by_estimates(spec, group)) for path, group in groups if group)
 
 
 def _split(
-    challenge: Challenge, groups: Sequence[tuple[Place, list[Attempt]]], metric: Metric
+    spec: ChallengeSpec, groups: Sequence[tuple[Place, list[Attempt]]], metric: Metric
 ) -> list[tuple[Place, list[Attempt]]]:
     """Split each group by one metric; the pairs of all groups are one family of tests.
 
@@ -183,7 +183,7 @@ def _split(
     ]
     rows = [[attempt.samples.get(metric.name, ()) for attempt in group] for group in ordered]
     found = []
-    apart = stats.apart(rows, metric.scale, metric.resolution, error_rate(challenge))
+    apart = stats.apart(rows, metric.scale, metric.resolution, error_rate(spec))
     for (path, _), group, told in zip(groups, ordered, apart, strict=True):
         starts = [0]
         for place in range(1, len(group)):
@@ -195,9 +195,9 @@ def _split(
     return found
 
 
-def _by_estimates(challenge: Challenge, attempts: Sequence[Attempt]) -> list[Attempt]:
+def _by_estimates(spec: ChallengeSpec, attempts: Sequence[Attempt]) -> list[Attempt]:
     """A tie group in the order that a reader looks for, which decides nothing."""
-    metrics = [challenge.metric(name) for name in challenge.rank]
+    metrics = [spec.metric(name) for name in spec.rank]
     return sorted(attempts, key=lambda a: [_sort_key(a.samples, metric) for metric in metrics])
 
 
@@ -213,26 +213,24 @@ def _dominates(one: Sequence[tuple[bool, float]], other: Sequence[tuple[bool, fl
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
-def _meets(challenge: Challenge, attempt: Attempt) -> bool:
-    for needed in challenge.requires:
-        metric = challenge.metric(needed.metric)
+def _meets(spec: ChallengeSpec, attempt: Attempt) -> bool:
+    for needed in spec.requires:
+        metric = spec.metric(needed.metric)
         found = estimate_samples(attempt.samples, metric)
         if found is None or metric.sign * found.value > metric.sign * needed.at:
             return False
     return True
 
 
-def _row(challenge: Challenge, attempt: Attempt, rank: int, path: Place, leads: bool) -> Row:
-    figures = {
-        n: estimate_samples(attempt.samples, declared(challenge, n)) for n in columns(challenge)
-    }
+def _row(spec: ChallengeSpec, attempt: Attempt, rank: int, path: Place, leads: bool) -> Row:
+    figures = {n: estimate_samples(attempt.samples, declared(spec, n)) for n in columns(spec)}
     made = Row(
         division=attempt.division,
         rank=rank,
         group=path,
         handle=attempt.handle,
         tier=attempt.tier,
-        meets=_meets(challenge, attempt),
+        meets=_meets(spec, attempt),
         front=leads,
         estimates={name: found for name, found in figures.items() if found},
         samples=attempt.samples,

@@ -12,7 +12,7 @@ import msgspec
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.leaderboard.board import Board
 from tinytorch_compete.leaderboard.ranking import Row
-from tinytorch_compete.model import Challenge, Metric
+from tinytorch_compete.model import ChallengeSpec, Metric
 from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.timing import noise
 from tinytorch_compete.util import stats
@@ -82,18 +82,18 @@ def table(caption: str, head: Iterable[str], rows: Iterable[Cells], label: int =
     return Table(caption, tuple(head), (tuple(tuple(row) for row in rows),), label)
 
 
-def ranked(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> Iterator[Table]:
+def ranked(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None) -> Iterator[Table]:
     """A table for each division that has rows, with a block for each tie group.
 
     A figure that no row has, such as one that the machine can't count, has no column.
     """
-    names = [n for n in figures.columns(challenge) if any(n in row.estimates for row in rows)]
-    head = ["rank", "handle", "tier", *(heading(challenge, name) for name in names), "runs"]
-    head += ["requirements"] if challenge.requires else []
+    names = [n for n in figures.columns(spec) if any(n in row.estimates for row in rows)]
+    head = ["rank", "handle", "tier", *(heading(spec, name) for name in names), "runs"]
+    head += ["requirements"] if spec.requires else []
     for division in dict.fromkeys(row.division for row in rows):
         own = [row for row in rows if row.division == division]
         groups = tuple(
-            tuple(_ranked_row(challenge, row, own, me, names) for row in own if row.rank == rank)
+            tuple(_ranked_row(spec, row, own, me, names) for row in own if row.rank == rank)
             for rank in dict.fromkeys(row.rank for row in own)
         )
         where = f"Division {division}: " if division else ""
@@ -102,7 +102,7 @@ def ranked(challenge: Challenge, rows: Sequence[Row], me: Row | None = None) -> 
 
 
 def _ranked_row(
-    challenge: Challenge,
+    spec: ChallengeSpec,
     row: Row,
     rivals: Sequence[Row],
     me: Row | None,
@@ -111,9 +111,9 @@ def _ranked_row(
     tied = sum(other.rank == row.rank for other in rivals) > 1
     rank = f"{row.rank}=" if tied else f"{row.rank}"
     cells = [rank, "(withdrawn)" if row.withdrawn else shown_handle(row, me), row.tier]
-    cells += [figure(challenge, row, name) for name in names]
+    cells += [figure(spec, row, name) for name in names]
     cells.append(f"{max((e.n for e in row.estimates.values()), default='')}")
-    if challenge.requires:
+    if spec.requires:
         cells.append("" if row.withdrawn else "met" if row.meets else "missed")
     return tuple(cells)
 
@@ -123,30 +123,30 @@ def shown_handle(row: Row, me: Row | None) -> str:
     return f"{row.handle} (you)" if me is not None and row.handle == me.handle else row.handle
 
 
-def heading(challenge: Challenge, name: str) -> str:
+def heading(spec: ChallengeSpec, name: str) -> str:
     """A figure's name with its unit."""
-    unit = figures.declared(challenge, name).unit
+    unit = figures.declared(spec, name).unit
     return name if unit.startswith("share") else f"{name} ({unit})"
 
 
-def figure(challenge: Challenge, row: Row, name: str) -> str:
+def figure(spec: ChallengeSpec, row: Row, name: str) -> str:
     """A row's estimate with its interval, without the unit, which is in the heading."""
-    metric, found = figures.declared(challenge, name), row.estimates.get(name)
+    metric, found = figures.declared(spec, name), row.estimates.get(name)
     shown = figures.format_estimate(metric, found) if found else ""
     return shown.replace(f" {metric.unit}", "")
 
 
-def front(challenge: Challenge, rows: Sequence[Row], names: Sequence[str]) -> Table:
+def front(spec: ChallengeSpec, rows: Sequence[Row], names: Sequence[str]) -> Table:
     """Those that no other row betters in all the figures ``names``: the picture in words."""
     live = [row for row in rows if row.estimates.keys() >= set(names)]
-    best = ranking.front(challenge, [row.samples for row in live], names)
+    best = ranking.front(spec, [row.samples for row in live], names)
     on = [row for row, leads in zip(live, best, strict=True) if leads]
     on.sort(key=lambda row: tuple(row.estimates[name].value for name in names))
     return table(
         f"The front: nobody is better in {' and '.join(names)} than these",
-        ["", "handle", *(heading(challenge, name) for name in names)],
+        ["", "handle", *(heading(spec, name) for name in names)],
         (
-            [letter(number), row.handle, *(figure(challenge, row, name) for name in names)]
+            [letter(number), row.handle, *(figure(spec, row, name) for name in names)]
             for number, row in enumerate(on)
         ),
         label=1,
@@ -160,10 +160,10 @@ def letter(number: int) -> str:
 
 def tiers(board: Board, rows: Sequence[Row]) -> Table:
     """How many reached each tier."""
-    challenge = board.challenge
-    first = challenge.metric(challenge.rank[0])
+    spec = board.challenge
+    first = spec.metric(spec.rank[0])
     live = [row for row in rows if not row.withdrawn]
-    counts = [(t.name, t.at, sum(row.tier == t.name for row in live)) for t in challenge.tiers]
+    counts = [(t.name, t.at, sum(row.tier == t.name for row in live)) for t in spec.tiers]
     total = len(live) + board.unranked
     found = [
         [name, f"{first.name} {figures.format_figure(first, at)}", f"{n}", f"{n / total:.0%}"]
@@ -194,7 +194,7 @@ def _holders(record: ranking.Record) -> str:
     return _counted(len(record.handles), "handle") if many else ", ".join(record.handles)
 
 
-def differences(challenge: Challenge, rows: Sequence[Row]) -> Iterator[Table]:
+def differences(spec: ChallengeSpec, rows: Sequence[Row]) -> Iterator[Table]:
     """For each division of several groups: the first group's figures against the last one's."""
     for division in dict.fromkeys(row.division for row in rows):
         own = [row for row in rows if row.division == division and not row.withdrawn]
@@ -206,15 +206,13 @@ def differences(challenge: Challenge, rows: Sequence[Row]) -> Iterator[Table]:
             f"The first group ({_counted(len(first), 'submission')}) and the last "
             f"({len(last)}){where}",
             ["figure", "first group", "last group", "difference"],
-            _differences(challenge, first, last),
+            _differences(spec, first, last),
         )
 
 
-def _differences(
-    challenge: Challenge, first: Sequence[Row], last: Sequence[Row]
-) -> Iterator[Cells]:
-    for name in figures.columns(challenge):
-        metric = figures.declared(challenge, name)
+def _differences(spec: ChallengeSpec, first: Sequence[Row], last: Sequence[Row]) -> Iterator[Cells]:
+    for name in figures.columns(spec):
+        metric = figures.declared(spec, name)
         means = [_mean(metric, group) for group in (first, last)]
         one, other = means
         if one is not None and other is not None:

@@ -5,7 +5,7 @@ Public, for authors of challenges too.
 
 from tinytorch_compete.model.challenge import (
     MIB,
-    Challenge,
+    ChallengeSpec,
     DatasetChoice,
     Dates,
     Division,
@@ -16,12 +16,12 @@ from tinytorch_compete.model.challenge import (
 )
 from tinytorch_compete.model.profile import (
     CellCost,
-    Held,
+    LineAllocation,
     LineCost,
-    Moment,
+    MemoryPeak,
     Operands,
     Profile,
-    Step,
+    StackFrame,
 )
 from tinytorch_compete.model.result import (
     CellJudgement,
@@ -45,10 +45,10 @@ from tinytorch_compete.model.run import (
 from tinytorch_compete.model.suggestion import (
     Advice,
     Autopsy,
+    FixTrial,
     Insight,
     Kind,
     Reason,
-    Trial,
 )
 
 __all__ = [
@@ -60,22 +60,23 @@ __all__ = [
     "CellJudgement",
     "CellResult",
     "CellRun",
-    "Challenge",
+    "ChallengeSpec",
     "Cost",
     "DatasetChoice",
     "Dates",
     "Division",
     "Evidence",
-    "Held",
+    "FixTrial",
     "Identity",
     "Inputs",
     "Insight",
     "Judgement",
     "Kind",
     "Limits",
+    "LineAllocation",
     "LineCost",
+    "MemoryPeak",
     "Metric",
-    "Moment",
     "Operands",
     "Profile",
     "Reason",
@@ -83,10 +84,9 @@ __all__ = [
     "Result",
     "Round",
     "Run",
-    "Step",
+    "StackFrame",
     "Tier",
     "Timed",
-    "Trial",
     "Verdict",
     "Withdrawal",
 ]

@@ -102,7 +102,7 @@ class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("dates.per_day must be positive")
 
 
-class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChallengeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts of one challenge, as ``challenge.toml`` states them.
 
     ``datasets`` is in order of preference: the first is the default. ``rank`` names the metrics in

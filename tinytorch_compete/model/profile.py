@@ -56,7 +56,7 @@ class Operands(msgspec.Struct, frozen=True):
     arrays: Mapping[str, tuple[str, tuple[int, ...]]]
 
 
-class Held(msgspec.Struct, frozen=True):
+class LineAllocation(msgspec.Struct, frozen=True):
     """What a line had made and was still held, in MiB."""
 
     source: str
@@ -64,7 +64,7 @@ class Held(msgspec.Struct, frozen=True):
     mib: float
 
 
-class Step(msgspec.Struct, frozen=True):
+class StackFrame(msgspec.Struct, frozen=True):
     """A line that was on, and how many times it had begun; 0 where that wasn't counted."""
 
     source: str
@@ -72,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
     begun: int
 
 
-class Moment(msgspec.Struct, frozen=True):
+class MemoryPeak(msgspec.Struct, frozen=True):
     """When the cap was first passed or, where it never was, the highest point of the run.
 
     ``mib`` were held then, ``held`` by line, largest first; ``steps`` are the lines that were on,
@@ -80,8 +80,8 @@ class Moment(msgspec.Struct, frozen=True):
     """
 
     mib: float
-    steps: tuple[Step, ...]
-    held: tuple[Held, ...]
+    steps: tuple[StackFrame, ...]
+    held: tuple[LineAllocation, ...]
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -99,4 +99,4 @@ class Profile(msgspec.Struct, frozen=True):
     cells: tuple[CellCost, ...] = ()
     timeline: tuple[tuple[float, float], ...] = ()
     operands: tuple[Operands, ...] = ()
-    moment: Moment | None = None
+    moment: MemoryPeak | None = None

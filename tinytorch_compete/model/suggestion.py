@@ -41,7 +41,7 @@ class Advice(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
 
 
-class Trial(msgspec.Struct, frozen=True):
+class FixTrial(msgspec.Struct, frozen=True):
     """A change that was applied to a copy and run: what it cost before and after.
 
     ``same`` says whether the answers were equal within tolerance.
@@ -70,7 +70,7 @@ class Insight(msgspec.Struct, frozen=True):
     change: str
     guide: str
     diff: str = ""
-    trial: Trial | None = None
+    trial: FixTrial | None = None
 
 
 Kind = Literal["call-overhead-bound", "memory-bound", "compute-bound", "below the roof"]

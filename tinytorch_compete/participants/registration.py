@@ -35,7 +35,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place: str
 
 
-class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who joined what: a challenge, one of its data sets, a team, and what the board may show.
 
     An empty ``handle`` leaves the name to the course, which gives a pseudonym. ``show`` says how
@@ -72,13 +72,13 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """How many submissions were sent on a day, in UTC."""
         return sum(receipt.sent_at.astimezone(dt.UTC).date() == day for receipt in self.receipts)
 
-    def shown(self) -> Entrant:
+    def shown(self) -> Registration:
         """The part that goes with a submission: nothing about hints, folders or earlier ones.
 
         The invite word itself stays at home.
         """
         key = teams.key(self.challenge, self.team, self.word) if self.word else self.key
-        return Entrant(
+        return Registration(
             self.challenge,
             self.dataset,
             self.handle,
@@ -101,14 +101,14 @@ def check_handle(handle: str) -> str:
     return composed
 
 
-def read(folder: Path) -> Entrant:
+def read(folder: Path) -> Registration:
     """The entrant of a folder; raises ``StoreError`` if its file is damaged or too large."""
     path = folder / FILE
     try:
         facts = path.lstat()
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > MIB:  # reading a pipe never ends
             raise ValueError("it is no plain file, or larger than any that was written here")
-        return msgspec.json.decode(path.read_bytes(), type=Entrant)
+        return msgspec.json.decode(path.read_bytes(), type=Registration)
     except OSError as error:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -118,7 +118,7 @@ def read(folder: Path) -> Entrant:
         ) from None
 
 
-def write(folder: Path, entrant: Entrant) -> None:
+def write(folder: Path, entrant: Registration) -> None:
     """Keep the entrant in a folder, whole or not at all; raises ``StoreError``."""
     text = msgspec.json.format(msgspec.json.encode(entrant), indent=2).decode()
     files.write_text(folder / FILE, text + "\n")
@@ -141,7 +141,7 @@ def find(here: Path) -> dict[str, Path]:
     return found
 
 
-def of(here: Path, slug: str | None) -> tuple[Path, Entrant]:
+def of(here: Path, slug: str | None) -> tuple[Path, Registration]:
     """The folder and the entrant of a challenge joined near here, or of the only one.
 
     Inside a challenge's folder that one is meant. Raises ``CompeteError`` if there is none, or if

@@ -14,18 +14,18 @@ import msgspec
 
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.participants import pseudonyms
-from tinytorch_compete.participants.registration import Entrant, Shown
+from tinytorch_compete.participants.registration import Registration, Shown
 from tinytorch_compete.participants.teams import alike
 
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 PRIVACY: Sequence[Shown] = ("handle", "anonymous", "nothing")  # from the least to the most
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class SubmittedRegistration(msgspec.Struct, frozen=True):
     """An entry that came with a submission, and when that was sent, if it says so."""
 
     student: str
-    who: Entrant
+    who: Registration
     sent_at: dt.datetime | None = None
 
     @property
@@ -42,7 +42,7 @@ class Team(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     founder: str
 
 
-class Entered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Participant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What counts of a student's newest entry.
 
     ``team`` is the one that the student is in, as ``alike`` names it; ``refused`` says why it isn't
@@ -64,16 +64,16 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everybody who sent anything for one challenge, and the teams that were ever founded."""
 
     teams: dict[str, Team] = {}
-    entered: dict[str, Entered] = {}
+    entered: dict[str, Participant] = {}
 
     def __post_init__(self) -> None:
         unknown = {one.team for one in self.entered.values()} - {"", *self.teams}
         if unknown:
             raise ValueError(f"nobody founded {', '.join(sorted(unknown))}")
 
-    def of(self, student: str) -> Entered:
+    def of(self, student: str) -> Participant:
         """What counts for a student; without an entry, the least that a board works with."""
-        return self.entered.get(student, Entered(""))
+        return self.entered.get(student, Participant(""))
 
     def members(self, team: str) -> list[str]:
         """The students in a team, by name."""
@@ -93,7 +93,7 @@ class Competitor(msgspec.Struct, frozen=True):
     progress: bool
 
 
-def enrol(roster: Roster, arrivals: Iterable[Arrival], team_size: int) -> Roster:
+def enrol(roster: Roster, arrivals: Iterable[SubmittedRegistration], team_size: int) -> Roster:
     """The roster after these entries, those that were sent first taken first.
 
     An entry that says what the last one did changes nothing, nor does one sent before that.
@@ -107,12 +107,14 @@ def enrol(roster: Roster, arrivals: Iterable[Arrival], team_size: int) -> Roster
     return now
 
 
-def _is_news(before: Entered, arrival: Arrival) -> bool:
+def _is_news(before: Participant, arrival: SubmittedRegistration) -> bool:
     stale = before.sent_at and arrival.sent_at and arrival.sent_at < before.sent_at
     return not stale and (before.sha != arrival.sha or bool(before.refused))
 
 
-def _entered(now: Roster, before: Entered | None, arrival: Arrival, team_size: int) -> Entered:
+def _entered(
+    now: Roster, before: Participant | None, arrival: SubmittedRegistration, team_size: int
+) -> Participant:
     """What counts of an entry; founds the team that it names if there is none like it."""
     who, name = arrival.who, alike(arrival.who.team)
     refused = _refusal(now, arrival, name, team_size) if name else ""
@@ -123,7 +125,7 @@ def _entered(now: Roster, before: Entered | None, arrival: Arrival, team_size: i
     since = arrival.sent_at if team != was else before.since if before else None
     # What staff took back stays so while the same entry asks for its team again.
     shared = before if before and before.sha == arrival.sha else who
-    return Entered(
+    return Participant(
         arrival.sha,
         arrival.sent_at,
         shared.handle,
@@ -135,7 +137,7 @@ def _entered(now: Roster, before: Entered | None, arrival: Arrival, team_size: i
     )
 
 
-def _refusal(now: Roster, arrival: Arrival, name: str, team_size: int) -> str:
+def _refusal(now: Roster, arrival: SubmittedRegistration, name: str, team_size: int) -> str:
     """Why a student isn't let into a team; empty if it is so."""
     team, who = now.teams.get(name), arrival.who
     if team_size == 1:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant
-from tinytorch_compete.participants.roster import Arrival, Roster, enrol
+from tinytorch_compete.participants.registration import Registration
+from tinytorch_compete.participants.roster import Roster, SubmittedRegistration, enrol
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.util import files
@@ -20,7 +20,7 @@ from tinytorch_compete.util import files
 FOLDER = "entries"
 
 
-def who(work: Submission) -> Entrant | None:
+def who(work: Submission) -> Registration | None:
     """The entry that came with a submission; ``None`` if there is none that one can read."""
     with contextlib.suppress(CompeteError):
         return registration.read(work.notebook.parent)
@@ -50,22 +50,22 @@ def write(folder: Path, slug: str, roster: Roster) -> None:
     files.write_text(folder / FOLDER / f"{slug}.json", text + "\n", mode=0o600)
 
 
-def update(folder: Path, entry: Entry, works: Sequence[Submission]) -> Roster:
+def update(folder: Path, challenge: Challenge, works: Sequence[Submission]) -> Roster:
     """The roster after what these submissions say, kept in the folder of results.
 
     An entry counts even where the work that it came with isn't taken. A submission without one that
     can be read shares nothing beyond the default, and leaves a team. Raises ``StoreError``.
     """
-    before = read(folder, entry.slug)
-    arrivals = [_arrival(entry.slug, work) for work in works]
-    now = enrol(before, arrivals, entry.challenge.team_size)
+    before = read(folder, challenge.slug)
+    arrivals = [_arrival(challenge.slug, work) for work in works]
+    now = enrol(before, arrivals, challenge.spec.team_size)
     if now != before:
-        write(folder, entry.slug, now)
+        write(folder, challenge.slug, now)
     return now
 
 
-def _arrival(slug: str, work: Submission) -> Arrival:
+def _arrival(slug: str, work: Submission) -> SubmittedRegistration:
     said = who(work)
     if said is None or said.challenge != slug:
-        said = Entrant(slug, "")
-    return Arrival(work.student, said.shown(), submission.sent_at(work))
+        said = Registration(slug, "")
+    return SubmittedRegistration(work.student, said.shown(), submission.sent_at(work))

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading.plan import Plan
@@ -32,7 +32,7 @@ FRAMEWORK = "tinytorch"
 _MAGIC = re.compile(r"^([ \t]*)(%{1,2}(?:compete\w*|load_ext[ \t]+tinytorch_compete)\b.*)$", re.M)
 
 
-class Portrait(msgspec.Struct, frozen=True):
+class NotebookProfile(msgspec.Struct, frozen=True):
     """A profile, and why its hottest lines cost that; ``None`` if this machine wasn't measured.
 
     ``failure`` says which cell failed first and why, and is empty if none did.
@@ -44,16 +44,16 @@ class Portrait(msgspec.Struct, frozen=True):
 
 
 def plan(
-    entry: Entry, dataset: str | None, data: Path | None, progress: Progress | None = None
+    challenge: Challenge, dataset: str | None, data: Path | None, progress: Progress | None = None
 ) -> Plan:
     """The plan of a run that only looks at a notebook, with inputs of no grading.
 
     Raises ``CompeteError``.
     """
-    return Plan(entry, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
+    return Plan(challenge, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
 
 
-def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> Portrait:
+def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> NotebookProfile:
     """Run a notebook and look at its lines: as grading does, or all cells of any notebook.
 
     The run can be interrupted. Raises ``CompeteError``.
@@ -74,7 +74,7 @@ def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> Portrait:
             lambda: profiling_run.run(sandbox, made, limits, inputs, code, where), sandbox
         )
     failure = "" if run.verdict == Verdict.OK else _failure(profile, run.message)
-    return Portrait(profile, bottlenecks.here(profile), failure)
+    return NotebookProfile(profile, bottlenecks.here(profile), failure)
 
 
 def _failure(profile: Profile, message: str) -> str:
@@ -84,7 +84,7 @@ def _failure(profile: Profile, message: str) -> str:
     return f"{view.title(failed[0].source)} failed: {failed[0].failure}"
 
 
-def as_json(portrait: Portrait) -> str:
+def as_json(portrait: NotebookProfile) -> str:
     """The figures of a profile, and ``reasons`` beside them, as JSON."""
     figures = {**msgspec.to_builtins(portrait.profile), "reasons": portrait.reasons}
     return msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"

@@ -12,12 +12,12 @@ from msgspec import Meta
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import (
     CellCost,
-    Held,
+    LineAllocation,
     LineCost,
-    Moment,
+    MemoryPeak,
     Operands,
     Profile,
-    Step,
+    StackFrame,
 )
 from tinytorch_compete.profiling.operations import MOST_PATHS, watched
 
@@ -117,7 +117,7 @@ def parse(data: bytes, texts: Mapping[str, str], cells: Sequence[str]) -> Profil
     )
 
 
-def _moment(report: _Report, ends: Mapping[str, int]) -> Moment | None:
+def _moment(report: _Report, ends: Mapping[str, int]) -> MemoryPeak | None:
     """The moment, with those of its lines that there are; cells as a whole are left out."""
     if report.moment is None:
         return None
@@ -126,10 +126,12 @@ def _moment(report: _Report, ends: Mapping[str, int]) -> Moment | None:
     def known(row: _On | _Held) -> bool:
         return 0 < row.line <= ends.get(names.get(row.source, ""), 0)
 
-    return Moment(
+    return MemoryPeak(
         report.moment.mib,
-        tuple(Step(names[r.source], r.line, r.begun) for r in report.moment.on if known(r)),
-        tuple(Held(names[r.source], r.line, r.mib) for r in report.moment.held if known(r)),
+        tuple(StackFrame(names[r.source], r.line, r.begun) for r in report.moment.on if known(r)),
+        tuple(
+            LineAllocation(names[r.source], r.line, r.mib) for r in report.moment.held if known(r)
+        ),
     )
 
 

@@ -29,11 +29,11 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Challenge, Identity, Result, Verdict
+from tinytorch_compete.model import ChallengeSpec, Identity, Result, Verdict
 from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import submission
@@ -44,7 +44,7 @@ PEAK_NOISE_MIB = 8.0
 POINTS_ROUNDING = 0.011
 
 
-class Recount(msgspec.Struct, frozen=True):
+class RerunComparison(msgspec.Struct, frozen=True):
     """How one result came out again: ``differences`` that matter, and ``noise`` that doesn't."""
 
     result: Result
@@ -58,14 +58,14 @@ def candidates(results: Sequence[Result]) -> list[Result]:
 
 
 def rerun(
-    entries: Mapping[str, Entry],
+    challenges: Mapping[str, Challenge],
     secret: bytes,
     results: Sequence[Result],
     root: Path,
     sandbox: Sandbox,
     *,
     source: Path | None = None,
-) -> Iterator[Recount]:
+) -> Iterator[RerunComparison]:
     """Grade each result's submission below ``root`` again and compare; nothing is stored.
 
     ``secret`` is the course's, ``source`` a folder that holds the data set already; which data set
@@ -78,24 +78,28 @@ def rerun(
         key = (slug, dataset, result.identity.final)
         if key not in plans:
             plans[key] = Plan(
-                packs.resolve(entries, slug), secret, dataset=dataset, source=source, final=key[2]
+                packs.resolve(challenges, slug),
+                secret,
+                dataset=dataset,
+                source=source,
+                final=key[2],
             )
         yield _again(plans[key], result, root, sandbox)
 
 
-def _again(plan: Plan, old: Result, root: Path, sandbox: Sandbox) -> Recount:
+def _again(plan: Plan, old: Result, root: Path, sandbox: Sandbox) -> RerunComparison:
     works = {work.student: work for work in submission.find(root, old.identity.challenge)}
     work = works.get(old.identity.student)
     if work is None:
-        return Recount(old, (f"no submission in {root}",))
+        return RerunComparison(old, (f"no submission in {root}",))
     try:
         identity = plan.identity(work, work.files())
     except CompeteError:  # its files are what is wrong with it; grading says so again
         identity = plan.identity(work, {})
     if different := changed(old.identity, identity):
-        return Recount(old, (f"graded under another {', '.join(different)}",))
+        return RerunComparison(old, (f"graded under another {', '.join(different)}",))
     new = pipeline.grade(plan, work, sandbox).result
-    return compare(plan.entry.challenge, old, new, plan.exams[0].holdout_n * old.runs)
+    return compare(plan.challenge.spec, old, new, plan.exams[0].holdout_n * old.runs)
 
 
 def changed(old: Identity, new: Identity) -> list[str]:
@@ -105,14 +109,16 @@ def changed(old: Identity, new: Identity) -> list[str]:
     return [word for name, word in names.items() if getattr(old, name) != getattr(new, name)]
 
 
-def compare(challenge: Challenge, old: Result, new: Result, n: int) -> Recount:
+def compare(spec: ChallengeSpec, old: Result, new: Result, n: int) -> RerunComparison:
     """What differs between a result and its repetition on ``n`` holdout images; see above."""
     if new.verdict != old.verdict:
-        return Recount(old, (f"verdict {old.verdict}, again {new.verdict} ({new.message})",))
+        return RerunComparison(
+            old, (f"verdict {old.verdict}, again {new.verdict} ({new.message})",)
+        )
     differences, noise, slack = [], [], 0.0
     for name in dict.fromkeys([*old.metrics, *new.metrics]):
         before, after = (r.metrics.get(name, math.nan) for r in (old, new))
-        allowed = tolerance(challenge, old, name, n)
+        allowed = tolerance(spec, old, name, n)
         if before == after:
             continue
         text = f"{name} {before:.4f}, again {after:.4f}"
@@ -130,17 +136,17 @@ def compare(challenge: Challenge, old: Result, new: Result, n: int) -> Recount:
     elif old.points != new.points:
         held = abs(old.points - new.points) <= slack + POINTS_ROUNDING
         (noise if held and slack else differences).append(points)
-    return Recount(old, tuple(differences), tuple(noise))
+    return RerunComparison(old, tuple(differences), tuple(noise))
 
 
-def tolerance(challenge: Challenge, result: Result, name: str, n: int) -> float:
+def tolerance(spec: ChallengeSpec, result: Result, name: str, n: int) -> float:
     """How far a metric may move: a share of ``n`` images, or a ratio of times; 0 for any other.
 
     A share may move by its 95 % interval's half-width (normal approximation, Wald), with half an
     image's step as its least; a ratio by its own interval's width, since both figures are noisy.
     """
-    found = figures.estimate_of(challenge, result, name)
-    metric = figures.declared(challenge, name)
+    found = figures.estimate_of(spec, result, name)
+    metric = figures.declared(spec, name)
     if found is None:
         return 0.0
     if metric.unit.startswith("share") and 0 <= found.value <= 1:

@@ -11,16 +11,16 @@ import msgspec
 import pandas as pd
 
 from tinytorch_compete.leaderboard import ranking
-from tinytorch_compete.model import Challenge, Result
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.participants import pseudonyms, roster
 from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.regrading import reasons as regrading_reasons
 from tinytorch_compete.results import conditions
 
-Way = Literal["up", "down", "same", "new", "left"]
+Direction = Literal["up", "down", "same", "new", "left"]
 
 
-class Move(msgspec.Struct, frozen=True):
+class GradeChange(msgspec.Struct, frozen=True):
     """One student's change: the two results and places, which way it goes, and why.
 
     ``way`` is by the share of the points, then by tier. ``new`` had no grade that counts, and
@@ -31,7 +31,7 @@ class Move(msgspec.Struct, frozen=True):
     """
 
     student: str
-    way: Way
+    way: Direction
     before: Result | None
     after: Result | None
     places: tuple[str, str]
@@ -48,13 +48,13 @@ class Move(msgspec.Struct, frozen=True):
 
 
 def compare(
-    old: Challenge,
-    challenge: Challenge,
+    old: ChallengeSpec,
+    spec: ChallengeSpec,
     before: Mapping[str, Result],
     after: Mapping[str, Result],
     secret: bytes,
     known: Roster,
-) -> list[Move]:
+) -> list[GradeChange]:
     """Each student's move, those who lose the most first; the unmoved last, by name.
 
     ``known`` says who is in a team. ``old`` are the facts that the old places are counted by,
@@ -64,16 +64,16 @@ def compare(
     under = {conditions.conditions(result.identity) for result in counted.values()}
     alike = {s: r for s, r in before.items() if conditions.conditions(r.identity) in under}
     was = places(old, before, secret, known)
-    is_now = places(challenge, {**alike, **counted}, secret, known)
+    is_now = places(spec, {**alike, **counted}, secret, known)
     found = []
     for student in sorted({*before, *after}):
         where = was.get(student, ""), is_now.get(student, "")
-        found.append(_move(challenge, student, before.get(student), counted.get(student), where))
+        found.append(_move(spec, student, before.get(student), counted.get(student), where))
     return sorted(found, key=_order)
 
 
 def places(
-    challenge: Challenge, results: Mapping[str, Result], secret: bytes, known: Roster
+    spec: ChallengeSpec, results: Mapping[str, Result], secret: bytes, known: Roster
 ) -> dict[str, str]:
     """Each ranked student's place on the board of these results, such as ``3`` or ``3=``.
 
@@ -87,7 +87,7 @@ def places(
             lines.append(roster.named(result, one))
             sides[pseudonyms.handle(one.id, secret, one.name)] = known.side(student)
     alike, _ = conditions.comparable(lines)
-    rows = ranking.board(challenge, ranking.published(challenge, alike, secret))
+    rows = ranking.board(spec, ranking.published(spec, alike, secret))
     shared = Counter((row.division, row.rank) for row in rows)
     return {
         student: f"{row.rank}=" if shared[row.division, row.rank] > 1 else str(row.rank)
@@ -97,12 +97,12 @@ def places(
     }
 
 
-def frame(moves: Sequence[Move]) -> pd.DataFrame:
+def frame(moves: Sequence[GradeChange]) -> pd.DataFrame:
     """The moves as a table, one row each; what isn't there is missing."""
     return pd.DataFrame([_row(move) for move in moves])
 
 
-def _row(move: Move) -> dict[str, object]:
+def _row(move: GradeChange) -> dict[str, object]:
     sides = zip(("before", "after"), (move.before, move.after), move.places, strict=True)
     found: dict[str, object] = {"student": move.student, "way": move.way}
     for side, result, place in sides:
@@ -117,22 +117,22 @@ def _row(move: Move) -> dict[str, object]:
 
 
 def _move(
-    challenge: Challenge,
+    spec: ChallengeSpec,
     student: str,
     before: Result | None,
     after: Result | None,
     places: tuple[str, str],
-) -> Move:
+) -> GradeChange:
     if before is None:
-        return Move(student, "new", None, after, places, ("had no grade before",))
+        return GradeChange(student, "new", None, after, places, ("had no grade before",))
     if after is None:
         why = "withdrawn before" if before.withdrawal else "not in the shadow"
-        return Move(student, "left", before, None, places, (why,))
+        return GradeChange(student, "left", before, None, places, (why,))
     if before.withdrawal:
         why = "the withdrawn result was of another submission"
-        return Move(student, "new", None, after, places, (why,))
-    reasons, noise = regrading_reasons.reasons(challenge, before, after)
-    return Move(student, _way(challenge, before, after), before, after, places, reasons, noise)
+        return GradeChange(student, "new", None, after, places, (why,))
+    reasons, noise = regrading_reasons.reasons(spec, before, after)
+    return GradeChange(student, _way(spec, before, after), before, after, places, reasons, noise)
 
 
 def _stays(before: Result | None, after: Result) -> bool:
@@ -144,17 +144,17 @@ def _stays(before: Result | None, after: Result) -> bool:
     )
 
 
-def _order(move: Move) -> tuple[int, float, str]:
+def _order(move: GradeChange) -> tuple[int, float, str]:
     change = 0.0
     if move.before and move.after:
         change = -abs(_share(move.after) - _share(move.before))
     return (("down", "up", "new", "same", "left").index(move.way), change, move.student)
 
 
-def _way(challenge: Challenge, before: Result, after: Result) -> Way:
+def _way(spec: ChallengeSpec, before: Result, after: Result) -> Direction:
     gain = _share(after) - _share(before)
     if math.isclose(gain, 0, abs_tol=1e-9):
-        gain = _level(challenge, after.tier) - _level(challenge, before.tier)
+        gain = _level(spec, after.tier) - _level(spec, before.tier)
     return "same" if gain == 0 else "up" if gain > 0 else "down"
 
 
@@ -162,7 +162,7 @@ def _share(result: Result) -> float:
     return (result.points or 0.0) / (result.max_points or 1.0)
 
 
-def _level(challenge: Challenge, tier: str) -> int:
+def _level(spec: ChallengeSpec, tier: str) -> int:
     """How hard a tier is; 0 for none, and for one that today's challenge doesn't have."""
-    names = [tier.name for tier in challenge.tiers]
+    names = [tier.name for tier in spec.tiers]
     return names.index(tier) + 1 if tier in names else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinytorch_compete.judging import tiers
-from tinytorch_compete.model import CellResult, Challenge, Result
+from tinytorch_compete.model import CellResult, ChallengeSpec, Result
 from tinytorch_compete.regrading import audit
 from tinytorch_compete.results.figures import (
     columns,
@@ -23,21 +23,21 @@ from tinytorch_compete.results.figures import (
 NO_TIER = "no tier"
 
 
-def reasons(challenge: Challenge, before: Result, after: Result) -> tuple[tuple[str, ...], bool]:
+def reasons(spec: ChallengeSpec, before: Result, after: Result) -> tuple[tuple[str, ...], bool]:
     """The reasons for a change, a sentence each, and whether noise alone explains it.
 
     There are none if nothing differs.
     """
-    figures = list(_figures(challenge, before, after))
+    figures = list(_figures(spec, before, after))
     noise = [text for text, is_noise in figures if is_noise]
     real = [text for text, is_noise in figures if not is_noise]
-    work, rules = list(_work(before, after)), list(_rules(challenge, before))
-    again = audit.compare(challenge, before, after, _holdout_n(challenge, before))
+    work, rules = list(_work(before, after)), list(_rules(spec, before))
+    again = audit.compare(spec, before, after, _holdout_n(spec, before))
     if not (work or rules or real or again.differences or reworth(before, after)):
         if (before.points, before.tier) != (after.points, after.tier) and not noise:
             noise = ["a figure differs by less than is shown"]
         return tuple(noise), bool(noise)
-    crossed = list(_crossed(challenge, before, after))
+    crossed = list(_crossed(spec, before, after))
     figures_told = [*real, *(noise if crossed else ())]
     told = *work, *_verdict(before, after), *_cells(before, after), *figures_told, *rules, *crossed
     return told, False
@@ -104,11 +104,11 @@ def _finding(one: CellResult, other: CellResult, same_answers: bool) -> str:
     return f"before: {one.message} Now: {other.message}"
 
 
-def _figures(challenge: Challenge, before: Result, after: Result) -> Iterator[tuple[str, bool]]:
+def _figures(spec: ChallengeSpec, before: Result, after: Result) -> Iterator[tuple[str, bool]]:
     """Each figure that isn't what it was, and whether noise explains that."""
-    for name in columns(challenge):
-        metric = declared(challenge, name)
-        values = [_figure(challenge, result, name) for result in (before, after)]
+    for name in columns(spec):
+        metric = declared(spec, name)
+        values = [_figure(spec, result, name) for result in (before, after)]
         old, new = values
         if old == new:
             continue
@@ -117,7 +117,7 @@ def _figures(challenge: Challenge, before: Result, after: Result) -> Iterator[tu
         if old is None or new is None:
             yield text, False
             continue
-        allowed = audit.tolerance(challenge, before, name, _holdout_n(challenge, before))
+        allowed = audit.tolerance(spec, before, name, _holdout_n(spec, before))
         if name == "peak_mib":
             allowed = audit.PEAK_NOISE_MIB
         is_noise = abs(old - new) <= allowed
@@ -128,17 +128,17 @@ def _figures(challenge: Challenge, before: Result, after: Result) -> Iterator[tu
         yield f"{text}, within noise" if is_noise else f"{text}, beyond noise", is_noise
 
 
-def _rules(challenge: Challenge, before: Result) -> Iterator[str]:
+def _rules(spec: ChallengeSpec, before: Result) -> Iterator[str]:
     """What today's tiers and divisions make of the old figures, where that is something else."""
-    first = challenge.metric(challenge.rank[0])
-    value, tier = _figure(challenge, before, first.name), _tier_now(challenge, before)
+    first = spec.metric(spec.rank[0])
+    value, tier = _figure(spec, before, first.name), _tier_now(spec, before)
     if tier != before.tier and value is not None:
         shown = format_figure(first, value)
         yield (
             f"the tiers changed: {first.name} {shown} was {before.tier or NO_TIER}, and is "
             f"{tier or NO_TIER} now"
         )
-    division = tiers.division(challenge, before.peak_mib) if tier else ""
+    division = tiers.division(spec, before.peak_mib) if tier else ""
     if division != before.division and tier == before.tier:
         yield (
             f"the divisions changed: a peak of {before.peak_mib:.0f} MiB was in "
@@ -146,50 +146,50 @@ def _rules(challenge: Challenge, before: Result) -> Iterator[str]:
         )
 
 
-def _crossed(challenge: Challenge, before: Result, after: Result) -> Iterator[str]:
+def _crossed(spec: ChallengeSpec, before: Result, after: Result) -> Iterator[str]:
     """Today's thresholds that the figures crossed."""
-    tier = _tier_now(challenge, before)
+    tier = _tier_now(spec, before)
     if tier != after.tier:
-        why = _hurdle(challenge, tier, before, after)
+        why = _hurdle(spec, tier, before, after)
         yield f"tier {tier or NO_TIER} → {after.tier or NO_TIER}: {why}"
-    division = tiers.division(challenge, before.peak_mib)
+    division = tiers.division(spec, before.peak_mib)
     if tier and after.tier and division != after.division:
         yield f"division {division or 'none'} → {after.division or 'none'}"
 
 
-def _hurdle(challenge: Challenge, tier: str, before: Result, after: Result) -> str:
+def _hurdle(spec: ChallengeSpec, tier: str, before: Result, after: Result) -> str:
     """What stands between ``tier``, which the old figures get today, and the new one."""
     for side, reached, when in ((before, tier, " before"), (after, after.tier, "")):
-        if not reached and _reaches(challenge, side):
+        if not reached and _reaches(spec, side):
             return f"not every run reached one{when}"
-    harder = [level for level in challenge.tiers if level.name in (tier, after.tier)][-1]
-    first = challenge.metric(challenge.rank[0])
+    harder = [level for level in spec.tiers if level.name in (tier, after.tier)][-1]
+    first = spec.metric(spec.rank[0])
     return f"{harder.name} starts at {first.name} {format_figure(first, harder.at)}"
 
 
-def _reaches(challenge: Challenge, result: Result) -> bool:
+def _reaches(spec: ChallengeSpec, result: Result) -> bool:
     """Whether a result's mean reaches a tier, whatever single runs did."""
-    value = _figure(challenge, result, challenge.rank[0])
-    return value is not None and bool(tiers.tier(challenge, value))
+    value = _figure(spec, result, spec.rank[0])
+    return value is not None and bool(tiers.tier(spec, value))
 
 
-def _tier_now(challenge: Challenge, result: Result) -> str:
+def _tier_now(spec: ChallengeSpec, result: Result) -> str:
     """The tier that a result's figures reach today; as ever, only if each run reaches one."""
-    name = challenge.rank[0]
-    samples, value = samples_of(result, name), _figure(challenge, result, name)
+    name = spec.rank[0]
+    samples, value = samples_of(result, name), _figure(spec, result, name)
     if value is None or len(samples) < result.runs:
         return ""
-    return tiers.tier(challenge, value) if all(tiers.tier(challenge, s) for s in samples) else ""
+    return tiers.tier(spec, value) if all(tiers.tier(spec, s) for s in samples) else ""
 
 
-def _figure(challenge: Challenge, result: Result, name: str) -> float | None:
-    found = estimate_of(challenge, result, name)
+def _figure(spec: ChallengeSpec, result: Result, name: str) -> float | None:
+    found = estimate_of(spec, result, name)
     return None if found is None else found.value
 
 
-def _holdout_n(challenge: Challenge, result: Result) -> int:
+def _holdout_n(spec: ChallengeSpec, result: Result) -> int:
     """How many images the result's shares are of: those of all its runs."""
-    sizes = {choice.name: choice.holdout for choice in challenge.datasets}
+    sizes = {choice.name: choice.holdout for choice in spec.datasets}
     name = result.identity.dataset.partition(":")[0]
     return max(1, sizes.get(name, 1) * result.runs)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.course.staged_copies import Copies
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading.plan import Plan
@@ -61,7 +61,7 @@ def check_absent(plan: Plan, root: Path) -> None:
 
     Grading in the open would publish them one by one, past whoever is to look at them first.
     """
-    place = folder(root, plan.entry.slug, plan.final)
+    place = folder(root, plan.challenge.slug, plan.final)
     if not (place / published.DATABASE).is_file():
         return
     graded = Store(place / published.DATABASE).graded()
@@ -77,8 +77,8 @@ def check_whole(plan: Plan, found: Sequence[Submission], root: Path, kept: Store
 
     Promoting would publish a part of the class and drop the rest. What was withdrawn is dropped.
     """
-    slug, final = plan.entry.slug, plan.final
-    held = current(plan.entry, stored(root, slug, final), final)
+    slug, final = plan.challenge.slug, plan.final
+    held = current(plan.challenge, stored(root, slug, final), final)
     here = {work.student for work in found}
     stay = {name for name, result in standing(kept, slug, final).items() if result.withdrawal}
     if gone := sorted(held.keys() - here - stay):
@@ -106,12 +106,12 @@ def eligible(works: Sequence[Submission], before: Mapping[str, Result]) -> list[
     return [work for work in works if not _is_withdrawn(work, before)]
 
 
-def current(entry: Entry, kept: Store, final: bool) -> dict[str, Result]:
+def current(challenge: Challenge, kept: Store, final: bool) -> dict[str, Result]:
     """Each student's newest grade in a shadow under a challenge and grader as they are now."""
-    shas = entry.challenge_sha(), entry.grader_sha()
+    shas = challenge.challenge_sha(), challenge.grader_sha()
     return {
         result.identity.student: result
-        for result in kept.latest(entry.slug, final=final)
+        for result in kept.latest(challenge.slug, final=final)
         if result.verdict != Verdict.FAULT
         and (result.identity.challenge_sha, result.identity.grader_sha) == shas
     }
@@ -138,7 +138,7 @@ def promote(
     Raises ``CompeteError``, with nothing changed, unless the shadow has a grade under this plan for
     each of these submissions.
     """
-    slug, place = plan.entry.slug, folder(root, plan.entry.slug, plan.final)
+    slug, place = plan.challenge.slug, folder(root, plan.challenge.slug, plan.final)
     held = stored(root, slug, plan.final)
     copies = Copies(place)
     if copies.folder.exists() and gradebook is None:
@@ -185,7 +185,7 @@ def _publish(
 
 def _chosen(plan: Plan, works: Sequence[Submission], held: Store) -> list[Result]:
     """The shadow's grade of each submission; raises ``CompeteError`` if one has none."""
-    slug = plan.entry.slug
+    slug = plan.challenge.slug
     found = {r.identity: r for r in held.history(slug) if r.verdict != Verdict.FAULT}
     under = {conditions.conditions(identity) for identity in found}
     if under and plan.conditions not in under:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.model import ChallengeSpec, Metric, Result
 
 
-def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
+def canvas(spec: ChallengeSpec, results: Sequence[Result]) -> pd.DataFrame:
     """A table for Canvas's gradebook import: who by login, one assignment, its points possible.
 
     Canvas knows a student by ``ID``, its own number, else by ``SIS User ID``, else by
@@ -24,7 +24,7 @@ def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
     for the columns, and for how they are read ``lib/gradebook_importer.rb`` in
     https://github.com/instructure/canvas-lms.
     """
-    columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", challenge.title]
+    columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", spec.title]
     worth = max((result.max_points for result in results), default="")
     rows: list[list[object]] = [["    Points Possible", "", "", "", "", worth]]
     for result in results:
@@ -33,7 +33,7 @@ def canvas(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def moodle(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
+def moodle(spec: ChallengeSpec, results: Sequence[Result]) -> pd.DataFrame:
     """A table for Moodle's CSV grade import, in the form of Moodle's own export.
 
     On import map ``ID number`` to ``useridnumber``, or to ``username``; one student whom Moodle
@@ -43,13 +43,13 @@ def moodle(challenge: Challenge, results: Sequence[Result]) -> pd.DataFrame:
     Sources: https://docs.moodle.org/311/en/Grade_import, and for what ends an import
     ``grade/import/csv/classes/load_data.php`` in https://github.com/moodle/moodle.
     """
-    title = f"Assignment: {challenge.title}"
+    title = f"Assignment: {spec.title}"
     columns = ["ID number", f"{title} (Real)", f"{title} (Feedback)"]
     rows = [[r.identity.student, _points(r), html.escape(_words(r), quote=False)] for r in results]
     return pd.DataFrame(rows, columns=columns)
 
 
-def gradescope(challenge: Challenge, result: Result) -> str:
+def gradescope(spec: ChallengeSpec, result: Result) -> str:
     """One submission's ``results.json``, its rank metrics as the leaderboard's columns.
 
     A test passes at its ``max_score``; ``text`` is shown as it is, with nothing rendered; columns
@@ -73,9 +73,7 @@ def gradescope(challenge: Challenge, result: Result) -> str:
         "output": _words(result),
         "output_format": "text",
         "tests": tests,
-        "leaderboard": [
-            _column(challenge.metric(name), result) for name in challenge.rank if result.tier
-        ],
+        "leaderboard": [_column(spec.metric(name), result) for name in spec.rank if result.tier],
     }
     return json.dumps(made, indent=2, allow_nan=False) + "\n"
 

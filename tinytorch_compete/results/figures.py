@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tinytorch_compete.model import Challenge, Metric, Result
+from tinytorch_compete.model import ChallengeSpec, Metric, Result
 from tinytorch_compete.util import stats
 from tinytorch_compete.util.stats import Estimate
 
@@ -12,14 +12,14 @@ from tinytorch_compete.util.stats import Estimate
 FEWEST = 5
 
 
-def columns(challenge: Challenge) -> list[str]:
+def columns(spec: ChallengeSpec) -> list[str]:
     """The figures that a board shows: the declared metrics, and memory in any case."""
-    return list(dict.fromkeys([*(metric.name for metric in challenge.metrics), "peak_mib"]))
+    return list(dict.fromkeys([*(metric.name for metric in spec.metrics), "peak_mib"]))
 
 
-def declared(challenge: Challenge, name: str) -> Metric:
+def declared(spec: ChallengeSpec, name: str) -> Metric:
     """The metric of that name: a declared one, or the peak memory that every board shows."""
-    known = {metric.name: metric for metric in challenge.metrics}
+    known = {metric.name: metric for metric in spec.metrics}
     return known.get(name) or Metric(name, "MiB", "lower")
 
 
@@ -31,9 +31,9 @@ def samples_of(result: Result, name: str) -> tuple[float, ...]:
     return () if value is None else (float(value),)
 
 
-def estimate_of(challenge: Challenge, result: Result, name: str) -> Estimate | None:
+def estimate_of(spec: ChallengeSpec, result: Result, name: str) -> Estimate | None:
     """A figure of a result with its interval; ``None`` if no run gave it."""
-    return estimate_samples({name: samples_of(result, name)}, declared(challenge, name))
+    return estimate_samples({name: samples_of(result, name)}, declared(spec, name))
 
 
 def format_figure(metric: Metric, value: float) -> str:

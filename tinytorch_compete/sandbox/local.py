@@ -16,8 +16,8 @@ from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import MIB, Answer, Inputs, Limits, Run, Timed, Verdict
 from tinytorch_compete.sandbox.isolation import box, cgroup
 from tinytorch_compete.sandbox.isolation.cores import Lanes
-from tinytorch_compete.sandbox.session.channel import Compete
-from tinytorch_compete.sandbox.session.peer import Contender
+from tinytorch_compete.sandbox.session.channel import TimedProbeHandler
+from tinytorch_compete.sandbox.session.peer import ProbePeer
 from tinytorch_compete.sandbox.session.session import Session
 from tinytorch_compete.sandbox.timing import noise
 from tinytorch_compete.sandbox.timing.race import race
@@ -54,7 +54,9 @@ class LocalSandbox:
         if data:
             _warm(data)
 
-        def session(notebook: NotebookNode, files: Path | None, compete: Compete) -> Session:
+        def session(
+            notebook: NotebookNode, files: Path | None, compete: TimedProbeHandler
+        ) -> Session:
             provision = {
                 "limits": msgspec.to_builtins(limits),
                 "files": str(files.resolve()) if files else "",
@@ -65,7 +67,7 @@ class LocalSandbox:
                 notebook, limits, inputs, provision, self._stopping, compete, cell_s=cell_s
             )
 
-        async def compete(own: Contender, timed: Timed) -> Answer:
+        async def compete(own: ProbePeer, timed: Timed) -> Answer:
             if reference is None:
                 raise Fault("a timed probe needs a reference.ipynb beside the challenge's grader")
             return await race(own, timed, functools.partial(session, reference, None), self._lanes)

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Challenge, Result, Verdict
-from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.model import ChallengeSpec, Result, Verdict
+from tinytorch_compete.participants.registration import Registration
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.interruptible import apart
@@ -21,7 +21,7 @@ from tinytorch_compete.submissions.submission import Submission
 Running = Callable[[float, float], None]
 
 
-def public_plan(entry: Entry, who: Entrant, progress: Progress | None = None) -> Plan:
+def public_plan(challenge: Challenge, who: Registration, progress: Progress | None = None) -> Plan:
     """The plan of a check: the challenge's own limits, one run, the public images.
 
     The seed is new each time, so that the class numbers are shuffled as they will be in grading.
@@ -30,7 +30,7 @@ def public_plan(entry: Entry, who: Entrant, progress: Progress | None = None) ->
     source = Path(who.source) if who.source and who.dataset == "cifar10" else None
     secret = os.urandom(32)
     return Plan(
-        entry, secret, dataset=who.dataset, source=source, seeds=1, progress=progress
+        challenge, secret, dataset=who.dataset, source=source, seeds=1, progress=progress
     ).public()
 
 
@@ -52,7 +52,7 @@ def grade_public(
 
 
 def check(
-    entries: Mapping[str, Entry],
+    challenges: Mapping[str, Challenge],
     here: Path,
     slug: str | None,
     path: Path | None,
@@ -65,12 +65,12 @@ def check(
     ``progress`` is told of a download, ``running`` of the run's seconds and its limit.
     Raises ``CompeteError``.
     """
-    entry, folder, who, path = work_of(entries, here, slug, path)
-    with package.packed(entry, folder, path, who) as made:
-        plan = public_plan(entry, who, progress)
+    challenge, folder, who, path = work_of(challenges, here, slug, path)
+    with package.packed(challenge, folder, path, who) as made:
+        plan = public_plan(challenge, who, progress)
         result = grade_public(plan, made.work, sandbox, running)
     lines = [*_said(result), *form(made), saved_at(path)]
-    lines += [f"Not checked: {_not_checked(entry.challenge, who)}"]
+    lines += [f"Not checked: {_not_checked(challenge.spec, who)}"]
     return Panel(
         f"{path.name}: {_score(result)}, on public images",
         ("", ">points", ""),
@@ -96,17 +96,17 @@ def _said(result: Result) -> list[str]:
         limits = result.identity.limits
         lines += [
             f"{result.wall_s:.1f} of {limits.wall_s:g} s, peak {result.peak_mib:.0f} of "
-            f"{limits.memory_mib} MiB. Held by: {', '.join(result.layers)}."
+            f"{limits.memory_mib} MiB. LineAllocation by: {', '.join(result.layers)}."
         ]
     if result.verdict == Verdict.FAULT:
         lines += ["That is no fault of your code. See: tito compete doctor"]
     return lines
 
 
-def _not_checked(challenge: Challenge, who: Entrant) -> str:
-    first = challenge.datasets[0].name
+def _not_checked(spec: ChallengeSpec, who: Registration) -> str:
+    first = spec.datasets[0].name
     other = f" of {first}, for you have {who.dataset}" if who.dataset != first else ""
-    seeds = f"{challenge.seeds} secret seeds" if challenge.seeds > 1 else "a secret seed"
+    seeds = f"{spec.seeds} secret seeds" if spec.seeds > 1 else "a secret seed"
     return (
         f"the hidden images{other}; {seeds}, where this was one run with a seed of your own; the "
         "speed of the machine that grades. You have seen the public images: expect a little less."

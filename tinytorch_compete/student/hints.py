@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import PackError
 from tinytorch_compete.participants import registration
 from tinytorch_compete.rendering.panel import Panel
@@ -17,10 +17,10 @@ from tinytorch_compete.student.workspace import entered
 from tinytorch_compete.suggestions import guide as insights_guide
 
 
-def hint(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
+def hint(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> Panel:
     """One more hint than before, the mildest first, counted in the student's record; then all."""
-    entry, folder, who = entered(entries, here, slug)
-    hints = _hints(entry)
+    challenge, folder, who = entered(challenges, here, slug)
+    hints = _hints(challenge)
     number = min(who.hints + 1, len(hints))
     if number > who.hints:
         registration.write(folder, msgspec.structs.replace(who, hints=number))
@@ -29,20 +29,20 @@ def hint(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
     return Panel(f"Hint {number} of {len(hints)}", (), (), (after,), hints[number - 1])
 
 
-def guide(entries: Mapping[str, Entry], here: Path, slug: str | None) -> Panel:
+def guide(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> Panel:
     """A challenge's guide; it needn't have been joined if it is named.
 
     ``insights`` is the guide to what feedback suggests, an insight's name its section there.
     """
-    if slug and slug not in entries and (text := insights_guide.find(slug)):
+    if slug and slug not in challenges and (text := insights_guide.find(slug)):
         return Panel(markdown=text)
-    entry = packs.resolve(entries, slug) if slug else entered(entries, here, None)[0]
-    return Panel(markdown=(entry.folder / "guide.md").read_text("utf-8"))
+    challenge = packs.resolve(challenges, slug) if slug else entered(challenges, here, None)[0]
+    return Panel(markdown=(challenge.folder / "guide.md").read_text("utf-8"))
 
 
-def _hints(entry: Entry) -> list[str]:
+def _hints(challenge: Challenge) -> list[str]:
     """The hints of a challenge, each with its heading; raises ``PackError`` if there are none."""
-    path = entry.folder / "hints.md"
+    path = challenge.folder / "hints.md"
     parts = re.split(r"^(?=# )", path.read_text("utf-8"), flags=re.MULTILINE)
     if not (found := [part.strip() for part in parts if part.startswith("# ")]):
         raise PackError(f"{path}: no hints; each starts with a heading: # A heading")

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.participants import registration, teams
-from tinytorch_compete.participants.registration import Entrant, Shown
+from tinytorch_compete.participants.registration import Registration, Shown
 
 
-class Wishes(msgspec.Struct, frozen=True):
+class JoinOptions(msgspec.Struct, frozen=True):
     """What a student says when joining; ``None`` leaves it as it was, or to the default."""
 
     folder: Path | None = None
@@ -29,10 +29,10 @@ class Wishes(msgspec.Struct, frozen=True):
     progress: bool | None = None
 
 
-def wanted(entry: Entry, before: Entrant | None, wishes: Wishes) -> Entrant:
+def wanted(challenge: Challenge, before: Registration | None, wishes: JoinOptions) -> Registration:
     """The entrant as wished for; an empty data set stands for the challenge's first."""
-    now = before or Entrant(entry.slug, "")
-    changes: dict[str, Any] = _team(entry, now, wishes)
+    now = before or Registration(challenge.slug, "")
+    changes: dict[str, Any] = _team(challenge, now, wishes)
     if wishes.handle is not None:
         changes["handle"] = _checked("--handle", wishes.handle, registration.check_handle)
     if wishes.show is not None:
@@ -44,13 +44,13 @@ def wanted(entry: Entry, before: Entrant | None, wishes: Wishes) -> Entrant:
     if wishes.source is not None:
         changes["source"] = str(wishes.source.resolve())
     if wishes.dataset is not None:
-        changes["dataset"] = entry.choice(wishes.dataset).name
+        changes["dataset"] = challenge.choice(wishes.dataset).name
     elif not changes:  # joining once more is how to get the data set that couldn't be had
         changes["dataset"] = ""
     return msgspec.structs.replace(now, **changes)
 
 
-def _team(entry: Entry, now: Entrant, wishes: Wishes) -> dict[str, Any]:
+def _team(challenge: Challenge, now: Registration, wishes: JoinOptions) -> dict[str, Any]:
     """What changes about the team; a new one gets a word, a known one keeps what it has."""
     if wishes.team is None and wishes.word is None:
         return {}
@@ -61,8 +61,8 @@ def _team(entry: Entry, now: Entrant, wishes: Wishes) -> dict[str, Any]:
         if wishes.word:
             raise CompeteError("--word is a team's: say which one by --team NAME.")
         return {"team": "", "word": "", "key": ""}
-    if entry.challenge.team_size == 1:
-        raise CompeteError(f"{entry.slug} has no teams: everybody takes part alone.")
+    if challenge.spec.team_size == 1:
+        raise CompeteError(f"{challenge.slug} has no teams: everybody takes part alone.")
     same = now.word if teams.alike(name) == teams.alike(now.team) else ""
     word = _checked("--word", wishes.word or "", teams.check_word)
     return {"team": name, "word": word or same or teams.new_word(), "key": ""}
@@ -75,7 +75,7 @@ def _checked(flag: str, said: str, check: Callable[[str], str]) -> str:
         raise CompeteError(f"{flag} {said!r} won't do: {error}.") from None
 
 
-def about(who: Entrant) -> list[tuple[str, str]]:
+def about(who: Registration) -> list[tuple[str, str]]:
     """What an entry says of its student, in plain words."""
     name = who.team or who.handle or "a pseudonym that the course gives you"
     earlier = "shown, with their days" if who.progress else "not shown"
@@ -87,7 +87,7 @@ def about(who: Entrant) -> list[tuple[str, str]]:
     return [*rows, *([("team", who.team), ("invite word", who.word)] if who.team else [])]
 
 
-def invitation(who: Entrant, *, new_word: bool) -> list[str]:
+def invitation(who: Registration, *, new_word: bool) -> list[str]:
     command = f"tito compete join {who.challenge} --team {shlex.quote(who.team)} --word"
     lines = [
         "Whoever sends a submission first with a team's name founds it, and fixes its word. The "

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.challenges.release import student_version
 from tinytorch_compete.errors import NotebookError, StoreError
 from tinytorch_compete.model import MIB
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.participants.registration import Registration
 from tinytorch_compete.submissions import notebook, submission
 from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submission
 
@@ -23,7 +23,7 @@ from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submiss
 LEFT = {"hints.md", "guide.md", "feedback", registration.FILE}
 
 
-class Parcel(msgspec.Struct, frozen=True):
+class SubmissionPackage(msgspec.Struct, frozen=True):
     """A submission as the course will find it, with what a look at it shows.
 
     ``missing`` and ``unchanged`` are ids of answer cells; ``surplus`` counts code cells that won't
@@ -57,7 +57,9 @@ def notebook_in(folder: Path, slug: str) -> Path:
 
 
 @contextlib.contextmanager
-def packed(entry: Entry, folder: Path, path: Path, who: Entrant) -> Iterator[Parcel]:
+def packed(
+    challenge: Challenge, folder: Path, path: Path, who: Registration
+) -> Iterator[SubmissionPackage]:
     """A parcel in a temporary folder named after the challenge, gone at the end.
 
     Sent are the notebook, under the challenge's name, and all files of the folder but the data,
@@ -65,24 +67,24 @@ def packed(entry: Entry, folder: Path, path: Path, who: Entrant) -> Iterator[Par
     can be graded and for a notebook that isn't the challenge's.
     """
     answered = notebook.read(path)
-    assembly = notebook.assemble(entry.master(), answered)
+    assembly = notebook.assemble(challenge.master(), answered)
     beside = _beside(folder)
     try:
         with tempfile.TemporaryDirectory(prefix="compete-") as temporary:
-            made = Path(temporary) / entry.slug
+            made = Path(temporary) / challenge.slug
             made.mkdir()
-            shutil.copyfile(path, made / f"{entry.slug}.ipynb")
+            shutil.copyfile(path, made / f"{challenge.slug}.ipynb")
             for name in beside:
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, made / name)
             registration.write(made, who.shown())
-            work = Submission("you", made / f"{entry.slug}.ipynb", made)
-            yield Parcel(
+            work = Submission("you", made / f"{challenge.slug}.ipynb", made)
+            yield SubmissionPackage(
                 work,
                 dict(work.files()),
                 dict(work.sizes()),
                 assembly.missing,
-                _unchanged(entry, assembly),
+                _unchanged(challenge, assembly),
                 assembly.surplus,
             )
     except OSError as error:
@@ -107,9 +109,11 @@ def _beside(folder: Path) -> list[str]:
     return list(sizes)
 
 
-def _unchanged(entry: Entry, assembly: notebook.Assembly) -> tuple[str, ...]:
+def _unchanged(challenge: Challenge, assembly: notebook.Assembly) -> tuple[str, ...]:
     """The answer cells that still hold what the course gave."""
-    given = {notebook.grade_id(cell): cell.source for cell in student_version(entry.master()).cells}
+    given = {
+        notebook.grade_id(cell): cell.source for cell in student_version(challenge.master()).cells
+    }
     return tuple(
         notebook.grade_id(cell)
         for cell in assembly.notebook.cells

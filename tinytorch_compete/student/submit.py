@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading import eligibility
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant, Receipt
+from tinytorch_compete.participants.registration import Receipt, Registration
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.student import exchange, package
 from tinytorch_compete.student.join_options import about
-from tinytorch_compete.student.package import Parcel
+from tinytorch_compete.student.package import SubmissionPackage
 from tinytorch_compete.student.workspace import form, saved_at, work_of
 from tinytorch_compete.util import times
 
@@ -24,7 +24,7 @@ SHOWN_FILES = 5
 
 
 def submit(
-    entries: Mapping[str, Entry],
+    challenges: Mapping[str, Challenge],
     here: Path,
     slug: str | None,
     path: Path | None,
@@ -36,28 +36,28 @@ def submit(
     ``agreed`` is shown what will be sent, and to where. If it says no, nothing is sent and ``None``
     comes back. Raises ``CompeteError``.
     """
-    entry, folder, who, path = work_of(entries, here, slug, path)
-    dates, now = entry.challenge.dates, dt.datetime.now(dt.UTC)
+    challenge, folder, who, path = work_of(challenges, here, slug, path)
+    dates, now = challenge.spec.dates, dt.datetime.now(dt.UTC)
     if why := eligibility.refusal(dates, now, who.sent_on(now.date())):
-        raise CompeteError(f"{entry.slug}: it would not be graded: {why}.")
+        raise CompeteError(f"{challenge.slug}: it would not be graded: {why}.")
     config = None if to else exchange.configured()
     target = to or (Path(who.to) if who.to else None)
     if config is None and target is None:
         raise CompeteError(
             "there is nowhere to send it to: no nbgrader_config.py names a course "
             "(c.CourseDirectory.course_id), and no folder was named. Ask the staff; then: "
-            f"tito compete submit --challenge {entry.slug} --to FOLDER"
+            f"tito compete submit --challenge {challenge.slug} --to FOLDER"
         )
     place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
     registration.write(folder, who)  # before anything is sent: the receipt must find its place
-    with package.packed(entry, folder, path, who) as made:
+    with package.packed(challenge, folder, path, who) as made:
         if not agreed(_preview(made, path, place, who)):
             return None
         sent = made.work.notebook.parent
         sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
         receipt = Receipt(made.sha256, sent_at, place)
     now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
-    shown = _receipt(entry, now_who, receipt)
+    shown = _receipt(challenge, now_who, receipt)
     try:
         registration.write(folder, now_who)
     except StoreError as error:  # it was sent all the same
@@ -66,7 +66,7 @@ def submit(
     return shown
 
 
-def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:
+def _preview(made: SubmissionPackage, path: Path, place: str, who: Registration) -> Panel:
     """What will be sent: the notebook, the largest files by name, and the rest by number."""
     first = made.work.notebook.name
     sizes = sorted(made.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
@@ -80,17 +80,17 @@ def _preview(made: Parcel, path: Path, place: str, who: Entrant) -> Panel:
     return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), lines)
 
 
-def _receipt(entry: Entry, who: Entrant, receipt: Receipt) -> Panel:
+def _receipt(challenge: Challenge, who: Registration, receipt: Receipt) -> Panel:
     rows = [
         ("sha256", receipt.sha256),
         ("sent", f"{receipt.sent_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("to", receipt.place),
     ]
-    dates = entry.challenge.dates
+    dates = challenge.spec.dates
     if dates.per_day:
         left = dates.per_day - who.sent_on(receipt.sent_at.date())
         shared = ", less what teammates sent" if who.team else ""
         rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC{shared}"))
     if dates.closes:
         rows.append(("closes", times.shown(dates.closes)))
-    return Panel(f"Receipt: {entry.slug}", ("!", ""), tuple(rows))
+    return Panel(f"Receipt: {challenge.slug}", ("!", ""), tuple(rows))

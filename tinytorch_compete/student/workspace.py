@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.challenges.packs import Entry
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.participants import registration
-from tinytorch_compete.participants.registration import Entrant
+from tinytorch_compete.participants.registration import Registration
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
 from tinytorch_compete.student import package
-from tinytorch_compete.student.package import Parcel
+from tinytorch_compete.student.package import SubmissionPackage
 
 Progress = Callable[[int, int], None]
 
 
-def challenges(entries: Mapping[str, Entry], here: Path) -> Panel:
+def challenges(challenges: Mapping[str, Challenge], here: Path) -> Panel:
     """The challenges in a table, and where those are that were joined near here."""
     places = registration.find(here)
     rows = []
-    for slug, entry in entries.items():
-        facts = entry.challenge
+    for slug, challenge in challenges.items():
+        facts = challenge.spec
         metric = facts.metric(facts.rank[0])
         goals = [f"{tier.name} {figures.format_figure(metric, tier.at)}" for tier in facts.tiers]
         limits = f"{facts.limits.memory_mib} MiB, {facts.limits.wall_s:g} s"
@@ -37,7 +37,7 @@ def saved_at(path: Path) -> str:
     return f"The notebook as it was saved: {saved:%Y-%m-%d %H:%M:%S}."
 
 
-def form(made: Parcel) -> list[str]:
+def form(made: SubmissionPackage) -> list[str]:
     """What a look at the answer cells shows that a student may want to know before sending."""
     lines = []
     if made.missing:
@@ -50,19 +50,19 @@ def form(made: Parcel) -> list[str]:
 
 
 def work_of(
-    entries: Mapping[str, Entry], here: Path, slug: str | None, path: Path | None
-) -> tuple[Entry, Path, Entrant, Path]:
+    challenges: Mapping[str, Challenge], here: Path, slug: str | None, path: Path | None
+) -> tuple[Challenge, Path, Registration, Path]:
     """The challenge, its folder, the entrant and the notebook that a student means."""
     if path is not None and slug is None:
         here = path.resolve().parent
-    entry, folder, who = entered(entries, here, slug)
-    return entry, folder, who, path or package.notebook_in(folder, entry.slug)
+    challenge, folder, who = entered(challenges, here, slug)
+    return challenge, folder, who, path or package.notebook_in(folder, challenge.slug)
 
 
 def entered(
-    entries: Mapping[str, Entry], here: Path, slug: str | None
-) -> tuple[Entry, Path, Entrant]:
+    challenges: Mapping[str, Challenge], here: Path, slug: str | None
+) -> tuple[Challenge, Path, Registration]:
     """The challenge that a student means, its folder and the entrant."""
-    named = packs.resolve(entries, slug).slug if slug else None
+    named = packs.resolve(challenges, slug).slug if slug else None
     folder, who = registration.of(here, named)
-    return packs.resolve(entries, who.challenge), folder, who
+    return packs.resolve(challenges, who.challenge), folder, who

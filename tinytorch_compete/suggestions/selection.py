@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tinytorch_compete import insights
 from tinytorch_compete.insights import gain
-from tinytorch_compete.model import Insight, Profile, Trial, Verdict
+from tinytorch_compete.model import FixTrial, Insight, Profile, Verdict
 from tinytorch_compete.profiling import view
 
 AT_FIRST = 3
@@ -45,9 +45,9 @@ def candidates(
     return chosen
 
 
-def lowest(one: Trial, other: Trial) -> Trial:
+def lowest(one: FixTrial, other: FixTrial) -> FixTrial:
     """Two trials of one change as one: what costs the least is the least disturbed."""
-    return Trial(
+    return FixTrial(
         min(one.seconds_before, other.seconds_before),
         min(one.seconds_after, other.seconds_after),
         min(one.peak_mib_before, other.peak_mib_before),
@@ -69,7 +69,7 @@ def where(insight: Insight) -> str:
     return f"{view.title(insight.source)}, {lines} {numbers}{more}"
 
 
-def gained(trial: Trial) -> str:
+def gained(trial: FixTrial) -> str:
     """What a trial saved beyond noise in words, such as ``peak 412 → 258 MiB, same answers``."""
     peak = f"peak {trial.peak_mib_before:.0f} → {trial.peak_mib_after:.0f} MiB"
     cpu = f"CPU time {view.seconds(trial.seconds_before)} → {view.seconds(trial.seconds_after)}"

@@ -24,16 +24,16 @@ from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.insights import Facts, Measurement, worth_showing
+from tinytorch_compete.insights import Measurement, RunContext, worth_showing
 from tinytorch_compete.model import (
     MIB,
     Advice,
     Autopsy,
+    FixTrial,
     Insight,
     Limits,
     Profile,
     Run,
-    Trial,
     Verdict,
 )
 from tinytorch_compete.profiling import bottlenecks
@@ -53,7 +53,7 @@ Profiler = Callable[..., tuple[Profile, Run]]
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrialRunner:
     """One submission under conditions that stay the same from run to run."""
 
     plan: Plan
@@ -119,18 +119,18 @@ def advise(
     if graded.assembly is None:
         return Advice(note="Nothing could be run, so nothing was measured.")
     limits = _room(plan.limits, graded.result.verdict)
-    bench = Bench(plan.rehearsal, work, sandbox, graded.assembly.notebook, limits)
+    bench = TrialRunner(plan.rehearsal, work, sandbox, graded.assembly.notebook, limits)
     try:
         return pipeline.retried(lambda: _advice(bench, graded, profiler), attempts=1)
     except Fault as error:
         return Advice(note=f"No profile and no suggestions this time, by our fault: {error}")
 
 
-def _advice(bench: Bench, graded: Graded, profiler: Profiler) -> Advice:
+def _advice(bench: TrialRunner, graded: Graded, profiler: Profiler) -> Advice:
     verdict = graded.result.verdict
     profile, note = _profile(bench, profiler, verdict)
     found = insights.find(
-        profile or bench.sources, Facts(_outputs(graded.run), bench.limits.threads)
+        profile or bench.sources, RunContext(_outputs(graded.run), bench.limits.threads)
     )
     candidates = selection.candidates(found, bench.sources, MOST_TRIED)
     over = verdict == Verdict.OVER_MEMORY
@@ -154,7 +154,9 @@ def _room(limits: Limits, verdict: Verdict) -> Limits:
     return limits
 
 
-def _profile(bench: Bench, profiler: Profiler, verdict: Verdict) -> tuple[Profile | None, str]:
+def _profile(
+    bench: TrialRunner, profiler: Profiler, verdict: Verdict
+) -> tuple[Profile | None, str]:
     """The profile, or why there is none."""
     limits = bench.limits
     if verdict == Verdict.OVER_TIME:  # profiling has its own surcharge, which is larger
@@ -169,7 +171,7 @@ def _profile(bench: Bench, profiler: Profiler, verdict: Verdict) -> tuple[Profil
 
 
 def _tried(
-    bench: Bench, before: Run, candidates: list[tuple[Insight, str]]
+    bench: TrialRunner, before: Run, candidates: list[tuple[Insight, str]]
 ) -> dict[Insight, Insight | None]:
     """Each suggestion that was tried, with its trial, or ``None`` if it is not worth showing.
 
@@ -188,7 +190,7 @@ def _tried(
     return found
 
 
-def _trial(bench: Bench, before: Run, source: str, changed: str) -> Trial:
+def _trial(bench: TrialRunner, before: Run, source: str, changed: str) -> FixTrial:
     """One pair of runs and, where it promises a gain, another in the opposite order.
 
     A rise beside the gain may be noise as well: the trial then goes on for ``MOST_PAIRS``.
@@ -203,13 +205,15 @@ def _trial(bench: Bench, before: Run, source: str, changed: str) -> Trial:
     return trial
 
 
-def _compared(before: Run, after: Run) -> Trial:
+def _compared(before: Run, after: Run) -> FixTrial:
     one, other = (Measurement(run.cpu_s, run.peak_mib) for run in (before, after))
     trial = insights.trial(one, other, _answers(before), _answers(after))
     return msgspec.structs.replace(trial, same=trial.same and before.verdict == after.verdict)
 
 
-def _autopsy(bench: Bench, graded: Graded, before: Run, found: tuple[Insight, ...]) -> Autopsy:
+def _autopsy(
+    bench: TrialRunner, graded: Graded, before: Run, found: tuple[Insight, ...]
+) -> Autopsy:
     cap_mib, room_mib = graded.result.identity.limits.memory_mib, bench.limits.memory_mib
     more = before.verdict == Verdict.OVER_MEMORY
     need_mib = 0.0 if room_mib == cap_mib else room_mib if more else before.peak_mib
@@ -218,7 +222,7 @@ def _autopsy(bench: Bench, graded: Graded, before: Run, found: tuple[Insight, ..
     return Autopsy(_reached(graded.run), cap_mib, need_mib, more, helped, fits)
 
 
-def _fits(bench: Bench, before: Run, insight: Insight) -> bool:
+def _fits(bench: TrialRunner, before: Run, insight: Insight) -> bool:
     """Whether a change brings the code to the same answers under the cap of its grading."""
     if insight.trial is None or insight.trial.peak_mib_after > bench.plan.limits.memory_mib:
         return False

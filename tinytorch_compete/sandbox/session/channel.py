@@ -12,10 +12,10 @@ from tinytorch_compete.model import Answer, Inputs, Timed
 from tinytorch_compete.sandbox.isolation.box import Box
 from tinytorch_compete.sandbox.session.clock import Clock
 from tinytorch_compete.sandbox.session.evidence import MAX_LINE, parse_line
-from tinytorch_compete.sandbox.session.peer import UNANSWERED, Contender, line_of
+from tinytorch_compete.sandbox.session.peer import UNANSWERED, ProbePeer, line_of
 
 GRACE_S = 1.0
-Compete = Callable[[Contender, Timed], Awaitable[Answer]]
+TimedProbeHandler = Callable[[ProbePeer, Timed], Awaitable[Answer]]
 
 
 class Channel:
@@ -27,7 +27,11 @@ class Channel:
     """
 
     def __init__(
-        self, box: Box, inputs: Mapping[str, Inputs | Timed], clock: Clock, compete: Compete
+        self,
+        box: Box,
+        inputs: Mapping[str, Inputs | Timed],
+        clock: Clock,
+        compete: TimedProbeHandler,
     ) -> None:
         self._box, self._inputs, self._clock, self._compete = box, inputs, clock, compete
         self._open: str | None = None
@@ -108,7 +112,7 @@ class Channel:
         try:
             if parse_line(await line_of(reader)) != {"probe": probe}:
                 raise EvidenceError("the cell asked for another probe's inputs")
-            contender = Contender(probe, self._box, self._clock, reader, writer)
+            contender = ProbePeer(probe, self._box, self._clock, reader, writer)
             asked = self._inputs[probe]
             if isinstance(asked, Timed):
                 return await self._compete(contender, asked)

@@ -19,7 +19,7 @@ EMPTY, END = b'{"empty": true}\n', b"null\n"
 Arrays = Mapping[str, Any]
 
 
-class Contender:
+class ProbePeer:
     """A kernel that waits for a probe's questions."""
 
     def __init__(

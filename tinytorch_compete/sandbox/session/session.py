@@ -19,7 +19,7 @@ from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verdict
 from tinytorch_compete.sandbox.isolation.box import Box
 from tinytorch_compete.sandbox.provisioner import NAME
-from tinytorch_compete.sandbox.session.channel import Channel, Compete
+from tinytorch_compete.sandbox.session.channel import Channel, TimedProbeHandler
 from tinytorch_compete.sandbox.session.client import BoundedClient, QuietClient
 from tinytorch_compete.sandbox.session.clock import Clock
 from tinytorch_compete.sandbox.session.peer import UNANSWERED
@@ -55,7 +55,7 @@ class Session:
         inputs: Mapping[str, Inputs | Timed],
         provision: Mapping[str, Any],
         stopping: threading.Event,
-        compete: Compete,
+        compete: TimedProbeHandler,
         *,
         cell_s: float | None = None,
     ) -> None:

@@ -15,11 +15,11 @@ import msgspec
 from tinytorch_compete.errors import EvidenceError, Fault
 from tinytorch_compete.model import MIB, Answer, Cost, Round, Timed
 from tinytorch_compete.sandbox.isolation.cores import Lanes
-from tinytorch_compete.sandbox.session.channel import Compete
-from tinytorch_compete.sandbox.session.peer import Contender
+from tinytorch_compete.sandbox.session.channel import TimedProbeHandler
+from tinytorch_compete.sandbox.session.peer import ProbePeer
 from tinytorch_compete.sandbox.session.session import Session
 from tinytorch_compete.sandbox.timing import clocks
-from tinytorch_compete.sandbox.timing.racer import Racer
+from tinytorch_compete.sandbox.timing.racer import TimedPeer
 
 WARM = 2  # questions to each that don't count: first calls import, allocate and fault pages in
 EMPTY = 9  # empty questions to the reference
@@ -35,14 +35,14 @@ SETTLE_S = 5
 
 
 async def race(
-    own: Contender, timed: Timed, reference: Callable[[Compete], Session], lanes: Lanes
+    own: ProbePeer, timed: Timed, reference: Callable[[TimedProbeHandler], Session], lanes: Lanes
 ) -> Answer:
     """Start the reference, take a lane, and ask both in blocks of A B B A; the student's answer.
 
     Each is frozen while the other works or is waited for. Raises ``EvidenceError`` for what the
     student's kernel does, and ``Fault`` for what the reference does.
     """
-    racer = Racer(own)
+    racer = TimedPeer(own)
     try:
         async with _waiting(reference, own.probe) as theirs, _lane(lanes, racer, theirs):
             rounds = [r async for r in _rounds(racer, theirs, timed)]
@@ -55,12 +55,14 @@ async def race(
 
 
 @contextlib.asynccontextmanager
-async def _waiting(reference: Callable[[Compete], Session], probe: str) -> AsyncIterator[Racer]:
+async def _waiting(
+    reference: Callable[[TimedProbeHandler], Session], probe: str
+) -> AsyncIterator[TimedPeer]:
     """The reference as a racer, when its kernel has come to the timed probe."""
-    ready: asyncio.Future[Contender] = asyncio.get_running_loop().create_future()
+    ready: asyncio.Future[ProbePeer] = asyncio.get_running_loop().create_future()
     over = asyncio.Event()
 
-    async def wait_there(contender: Contender, _: Timed) -> Answer:
+    async def wait_there(contender: ProbePeer, _: Timed) -> Answer:
         if contender.probe == probe:
             ready.set_result(contender)
             await over.wait()
@@ -76,7 +78,7 @@ async def _waiting(reference: Callable[[Compete], Session], probe: str) -> Async
         if not ready.done():
             running.result()
             raise Fault("the reference never came to its timed probe")
-        racer = Racer(ready.result())
+        racer = TimedPeer(ready.result())
         try:
             yield racer
         finally:
@@ -97,7 +99,7 @@ def _why(session: Session) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _lane(lanes: Lanes, *racers: Racer) -> AsyncIterator[None]:
+async def _lane(lanes: Lanes, *racers: TimedPeer) -> AsyncIterator[None]:
     """Bind the racers to the same free lane, when there is one."""
     while (lane := lanes.take()) is None:
         await asyncio.sleep(WAIT_S)
@@ -109,7 +111,7 @@ async def _lane(lanes: Lanes, *racers: Racer) -> AsyncIterator[None]:
         lanes.give(lane)
 
 
-async def _rounds(own: Racer, theirs: Racer, timed: Timed) -> AsyncIterator[Round]:
+async def _rounds(own: TimedPeer, theirs: TimedPeer, timed: Timed) -> AsyncIterator[Round]:
     numbers = itertools.count()
     for number in itertools.islice(numbers, WARM):
         await _reference_cost(theirs, timed, number)
@@ -144,7 +146,7 @@ def blocks_for(tried_s: list[float]) -> int:
     return min(MOST, max(FEWEST, math.ceil((1.96 * spread / EXACT) ** 2)))
 
 
-async def _reference_cost(theirs: Racer, timed: Timed, number: int | None) -> Cost:
+async def _reference_cost(theirs: TimedPeer, timed: Timed, number: int | None) -> Cost:
     try:
         return (await theirs.ask(None if number is None else timed.make(number)))[1]
     except EvidenceError as error:

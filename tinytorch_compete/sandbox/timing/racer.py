@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tinytorch_compete.model import Cost, Inputs
 from tinytorch_compete.sandbox.isolation.cores import Cores
-from tinytorch_compete.sandbox.session.peer import EMPTY, Arrays, Contender
+from tinytorch_compete.sandbox.session.peer import EMPTY, Arrays, ProbePeer
 
 
-class Racer:
+class TimedPeer:
     """A contender that is frozen except while it answers, on cores of its own; end it after use."""
 
-    def __init__(self, contender: Contender) -> None:
+    def __init__(self, contender: ProbePeer) -> None:
         self._contender, self._box, self._clock = contender, contender.box, contender.clock
         self._freeze()
         self._instructions = self._box.instructions()
