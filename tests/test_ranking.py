@@ -55,7 +55,7 @@ def board(*results: Result, spec: ChallengeSpec = CHALLENGE) -> list[Row]:
 
 def ranked(*results: Result, spec: ChallengeSpec = CHALLENGE) -> list[tuple[str, int, str]]:
     names = {pseudonyms.handle(r.identity.student, SECRET): r.identity.student for r in results}
-    rows = board(*results, challenge=spec)
+    rows = board(*results, spec=spec)
     return [(row.division, row.rank, names[row.handle]) for row in rows]
 
 
@@ -84,7 +84,7 @@ def test_what_overlaps_shares_a_rank_and_what_is_clearly_apart_does_not() -> Non
         result("a", 0.90, 100, noise=shuffled(1)),
         result("b", 0.895, 100, noise=shuffled(2)),
         result("c", 0.60, 100, noise=shuffled(3)),
-        challenge=msgspec.structs.replace(CHALLENGE, rank=("accuracy",)),
+        spec=msgspec.structs.replace(CHALLENGE, rank=("accuracy",)),
     )
     assert [(rank, name) for _, rank, name in rows][2] == (3, "c")
     assert [rank for _, rank, _ in rows] == [1, 1, 3]
@@ -119,7 +119,7 @@ def test_one_run_each_tells_nobody_apart() -> None:
 
 def test_a_missed_requirement_is_ranked_after_all_that_meet_it() -> None:
     challenge = msgspec.structs.replace(CHALLENGE, requires=(Requirement("peak_mib", 120),))
-    rows = board(result("a", 0.95, 200), result("b", 0.3, 100), challenge=challenge)
+    rows = board(result("a", 0.95, 200), result("b", 0.3, 100), spec=challenge)
     assert [(row.rank, row.meets) for row in rows] == [(1, True), (2, False)]
     assert rows[0].handle == pseudonyms.handle("b", SECRET)
     assert ranking.separating(challenge, *rows) == ""
