@@ -229,7 +229,7 @@ def seeds(target: str) -> list[bytes]:
 
 def _database() -> bytes:
     """A database of one result and its withdrawal."""
-    from test_store import result
+    from support.results import result
 
     with tempfile.TemporaryDirectory() as folder:
         kept = Store(Path(folder, "r.sqlite"))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from sandboxes import SANDBOXES
+from support.sandboxes import SANDBOXES
 
+from tinytorch_compete.authoring.scaffold import scaffold
+from tinytorch_compete.challenges import packs
+from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -30,6 +34,20 @@ def walled_sandbox(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     if bubblewrap.find() is None:
         pytest.skip("bubblewrap doesn't work on this machine")
     return LocalSandbox()
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Challenge:
+    """A challenge as ``new`` makes it, on the digits."""
+    scaffold("mine", tmp_path / "pack")
+    return packs.load(tmp_path / "pack")[0]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where a student works."""
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import nbformat
 import psutil
 import pytest
-import table
+from attacks import table
 from nbformat import v4
 
 from tinytorch_compete import insights

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from classroom import SLUG, Classroom
+from support.classroom import SLUG, Classroom
 
 import tinytorch_compete
 from tinytorch_compete.authoring.scaffold import scaffold
@@ -25,7 +25,7 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course import folder
 from tinytorch_compete.student import join
-from tinytorch_compete.student.workspace import JoinOptions
+from tinytorch_compete.student.join_options import JoinOptions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

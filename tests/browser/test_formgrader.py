@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from classroom import GOLD, SLUG, WRONG, Classroom, answer, choose, picture
+from support.classroom import GOLD, SLUG, WRONG, Classroom, answer, choose, picture
 
 from tinytorch_compete.authoring.samples import NAMED_BY
 from tinytorch_compete.model import Result

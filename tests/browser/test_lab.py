@@ -6,7 +6,7 @@ import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom import GOLD, SLUG, Classroom, answer, choose, picture
+from support.classroom import GOLD, SLUG, Classroom, answer, choose, picture
 
 from tinytorch_compete.participants import registration
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import batch
 import pandas as pd
 import pytest
-from regraded import HARSH, change, diff, feedback, grade, make, points, public, stored
+from support.regrades import HARSH, change, diff, feedback, grade, make, points, public, stored
 
 from tinytorch_compete.cli import console
 from tinytorch_compete.cli import grade as cli_grade

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from coursework import compete
+from support.coursework import compete
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from coursework import GOLD, PACK, compete, nbgrader, submit
+from support.coursework import GOLD, PACK, compete, nbgrader, submit
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.results.store import Store

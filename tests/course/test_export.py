@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from classes import CHALLENGE, attempt
-from coursework import GOLD, compete, nbgrader, submit
+from support.classes import CHALLENGE, attempt
+from support.coursework import GOLD, compete, nbgrader, submit
 
 from tinytorch_compete.results import export
 

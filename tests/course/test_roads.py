@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from coursework import GOLD, compete, nbgrader, submit
 from nbgrader.apps import NbGrader, NbGraderAPI
+from support.coursework import GOLD, compete, nbgrader, submit
 
 from tinytorch_compete.course.gradebook import CourseGradebook
 from tinytorch_compete.results.store import Store

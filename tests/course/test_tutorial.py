@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import nbformat
-from coursework import GOLD, PACK
+from support.coursework import GOLD, PACK
 
 from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.course import folder

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from coursework import GOLD, PACK
+from support.coursework import GOLD, PACK
 
 import tinytorch_compete
 from tinytorch_compete.course import folder

@@ -9,7 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from regraded import ANSWERS, HARSH, change, feedback, grade, make, points, public, stored, words
+from support.regrades import (
+    ANSWERS,
+    HARSH,
+    change,
+    feedback,
+    grade,
+    make,
+    points,
+    public,
+    stored,
+    words,
+)
 
 from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.regrading import staging

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import nbformat
 import pytest
-from classes import CHALLENGE, MONDAY, NAMES, SECRET, SHARING, SLUG, attempt, history
+from support.classes import CHALLENGE, MONDAY, NAMES, SECRET, SHARING, SLUG, attempt, history
 
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.leaderboard import board as boards

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from notebooks import make_notebook
+from support.notebooks import make_notebook
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Inputs, Limits, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from notebooks import make_notebook
+from support.notebooks import make_notebook
 
 from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox.local import LocalSandbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from notebooks import make_notebook
+from support.notebooks import make_notebook
 
 from tinytorch_compete.model import Inputs, Limits
 from tinytorch_compete.sandbox.contract import Sandbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from notebooks import make_notebook
+from support.notebooks import make_notebook
 
 from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox

@@ -8,8 +8,8 @@ from tempfile import mkdtemp
 
 import psutil
 import pytest
-from notebooks import make_notebook
-from sandboxes import weakened
+from support.notebooks import make_notebook
+from support.sandboxes import weakened
 
 from tinytorch_compete.kernel import landlock
 from tinytorch_compete.model import Inputs, Limits, Verdict

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from notebooks import make_notebook
-from sandboxes import SANDBOXES
+from support.notebooks import make_notebook
+from support.sandboxes import SANDBOXES
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.judging import metrics

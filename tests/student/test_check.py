@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from student.conftest import GOLD, write_answer
+from support.student import GOLD, write_answer
 
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli import console

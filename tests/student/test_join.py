@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from student.conftest import write_answer
+from support.student import write_answer
 
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.errors import CompeteError, DataError

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from student.conftest import GOLD, write_answer
+from support.student import GOLD, write_answer
 
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.app import run

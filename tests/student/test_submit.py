@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from nbconvert import HTMLExporter
-from student.conftest import GOLD, write_answer
+from support.student import GOLD, write_answer
 
 from tinytorch_compete.challenges.packs import Challenge, read_challenge
 from tinytorch_compete.cli.app import run

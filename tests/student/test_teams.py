@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from student.conftest import write_answer
-from test_roster import SIZE, result, said
+from support.registrations import SIZE, said
+from support.registrations import result_at as result
+from support.student import write_answer
 
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.app import run

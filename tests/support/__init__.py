@@ -1,0 +1,1 @@
+"""What tests share: made-up classes, notebooks, courses and results."""
