@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from tempfile import mkdtemp
 
+import numpy as np
 import psutil
 import pytest
 from support.notebooks import make_notebook
@@ -13,6 +14,7 @@ from support.sandboxes import weakened
 
 from tinytorch_compete.kernel import landlock
 from tinytorch_compete.model import Inputs, Limits, Verdict
+from tinytorch_compete.sandbox import session
 from tinytorch_compete.sandbox.contract import Sandbox
 
 LIMITS = Limits(memory_mib=128, wall_s=30)
@@ -45,6 +47,39 @@ def test_an_allocation_within_the_budget_is_fine(real_sandbox: Sandbox) -> None:
     run = real_sandbox.run(notebook, LIMITS, {})
     assert run.verdict == Verdict.OK
     assert run.peak_mib == pytest.approx(100, abs=12)
+
+
+@pytest.fixture
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Walls without a cgroup, whose watcher looks at the start and the end of a cell alone."""
+    monkeypatch.setattr(session, "WATCH_S", 1000)
+    return weakened(monkeypatch, walls=True, group=False)
+
+
+def test_memory_that_was_freed_between_two_looks_is_in_the_peak(unwatched: Sandbox) -> None:
+    run = unwatched.run(make_notebook("import numpy as np", "np.ones(100 * 2**17)"), LIMITS, {})
+    assert run.peak_mib == pytest.approx(100, abs=3)
+
+
+def test_memory_over_the_budget_between_two_looks_ends_the_run(unwatched: Sandbox) -> None:
+    shared = "import mmap\nroom = mmap.mmap(-1, 200 * 2**20)\n"
+    shared += "for _ in range(200): room.write(bytes(2**20))\nroom.close()"
+    run = unwatched.run(make_notebook(shared), LIMITS, {})
+    assert run.verdict == Verdict.OVER_MEMORY
+
+
+def test_files_that_were_given_are_no_memory_however_they_are_read(
+    unwatched: Sandbox, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)  # for a kernel that is another user
+    np.save(tmp_path / "images.npy", np.ones(40 * 2**17))
+    sums = "np.load('data/images.npy', mmap_mode='r').sum()"
+    probe = "from compete_probe import Probe\nwith Probe('c1') as p: p.send(x=p.arrays['x'].sum())"
+    given = {"c1": Inputs({"x": np.ones(40 * 2**17)})}
+    notebook = make_notebook(f"import numpy as np\n{sums}", probe, sums)
+    run = unwatched.run(notebook, LIMITS, given, data=tmp_path)
+    assert run.verdict == Verdict.OK
+    assert run.peak_mib < 10
 
 
 def test_memory_in_children_is_stopped(real_sandbox: Sandbox) -> None:

@@ -93,6 +93,8 @@ class Box:
         self.said = ""
         self.baseline = 0
         self._peak_seen = 0
+        self._marks = watcher.Marks([])
+        self._given: dict[str, int] = {}
         self._cpu_seen = 0.0
         if self.group:
             self.group.cap((limits.memory_mib + START_MIB) * MIB)
@@ -178,6 +180,8 @@ class Box:
             np.save(path, array, allow_pickle=False)
             path.chmod(0o444)
             paths[name] = self.inside(path)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        self._given[probe] = max(size, self._given.get(probe, 0))
         return {"arrays": paths, "values": dict(inputs.values)}
 
     def hand_over(self, path: str) -> None:
@@ -201,17 +205,18 @@ class Box:
         counted = self.group or self.walled
         self.baseline = self._memory() - (self._copied_bytes() if counted else 0)
         self._peak_seen = self.baseline
+        self._marks = watcher.Marks(self._tree())
         if self.group:
             self.group.cap(self.baseline + int(self._budget * (1 + MARGIN)))
 
     def over_memory(self) -> bool:
         """Whether the cap is passed: a process was killed at it, or the watcher sees too much."""
-        used = self._memory()
         if self.group:
             return self.group.oom_kills() > 0 and self.group.met_cap()
-        self._peak_seen = max(self._peak_seen, used)
+        tree = self._tree()
+        self._peak_seen = max(self._peak_seen, self._resident(tree), self._marked(tree))
         self.cpu_s()  # a process that is gone takes its figure along
-        return used - self.baseline > self._budget * (1 + MARGIN)
+        return self._peak_seen - self.baseline > self._budget * (1 + MARGIN)
 
     def starved(self) -> bool:
         """Whether a process was killed for want of memory while the tree was below its cap."""
@@ -312,8 +317,28 @@ class Box:
     def _memory(self) -> int:
         if self.group:
             return self.group.usage()
-        tree = self._tree()
+        return self._resident(self._tree())
+
+    def _resident(self, tree: list[Any]) -> int:
         return watcher.memory_bytes(tree) + (self._scratch_bytes(tree) if self.walled else 0)
+
+    def _marked(self, tree: list[Any]) -> int:
+        """What the tree surely held at its highest, seen or not.
+
+        Without walls a kernel's own files are on the disk, too, and could be mapped in any size.
+        """
+        rise = self._marks.rise(tree, self._mappable_bytes()) if self.walled else 0
+        return self.baseline + rise
+
+    def _mappable_bytes(self) -> int:
+        """The size of the files on this machine's disk that the kernel was given behind walls."""
+        return self._lasting_bytes + sum(self._given.values())
+
+    @functools.cached_property
+    def _lasting_bytes(self) -> int:
+        """Of those, the ones that stay for the whole run."""
+        data = [path.stat().st_size for path in self.data.rglob("*")] if self.data else []
+        return sum(data) + self._copied_bytes()
 
     def _scratch_bytes(self, tree: list[Any]) -> int:
         """What the files in the box's scratch folders take, which are in memory.

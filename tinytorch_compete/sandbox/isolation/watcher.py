@@ -48,6 +48,31 @@ def memory_bytes(processes: list[psutil.Process]) -> int:
     return sum(sizes.values())
 
 
+class Marks:
+    """How far one process of a tree surely rose above the idle ones, seen by a look or not (Linux).
+
+    The kernel remembers each process's highest resident size, which takes in mapped files. What is
+    left of it without as much of those as there can have been was the process's own memory.
+    """
+
+    def __init__(self, idle: list[psutil.Process]) -> None:
+        self._idle = max(map(_memory_of, idle), default=0)
+        self._before = {process: _mark_of(process) for process in idle}
+        self._files: dict[psutil.Process, int] = {}
+
+    def rise(self, processes: list[psutil.Process], mappable: int) -> int:
+        """The largest rise of one of them in bytes; ``mappable`` is the size of files given."""
+        highest = max(map(self._highest, processes), default=0)
+        return max(0, highest - mappable - self._idle)
+
+    def _highest(self, process: psutil.Process) -> int:
+        """Its highest size without files, or 0 where that is no news since it was idle."""
+        # programs and libraries stay mapped, so that the most that was seen is the most there was
+        self._files[process] = max(self._files.get(process, 0), _files_of(process))
+        mark = _mark_of(process)
+        return mark - self._files[process] if mark > self._before.get(process, 0) else 0
+
+
 def used_bytes(pid: int, folders: Iterable[str]) -> int:
     """What the file systems at ``folders`` hold, as a process sees them; 0 if it is gone."""
     total = 0
@@ -142,6 +167,23 @@ def _memory_of(process: psutil.Process) -> int:
             return int(process.memory_info().rss)
         return _sum(status, ("RssAnon:", "RssShmem:"))
     except (psutil.Error, OSError):
+        return 0
+
+
+def _mark_of(process: psutil.Process) -> int:
+    """The highest resident size of a process so far; 0 where that can't be had."""
+    return _status(process, "VmHWM:")
+
+
+def _files_of(process: psutil.Process) -> int:
+    """What a process has resident of mapped files; 0 where that can't be had."""
+    return _status(process, "RssFile:")
+
+
+def _status(process: psutil.Process, field: str) -> int:
+    try:
+        return _sum(Path("/proc", str(process.pid), "status"), (field,))
+    except OSError:
         return 0
 
 
