@@ -53,21 +53,31 @@ def test_clocks_that_disagree_beyond_the_bound_are_flagged(share: float, words: 
     assert [words in flag for flag in flags] == ([True] if words else [])
 
 
-@pytest.mark.parametrize(("share", "exact", "ratio"), [(0.01, True, 1.0), (0.8, False, 1.0)])
-def test_cpu_seconds_that_can_be_believed_count(share: float, exact: bool, ratio: float) -> None:
-    rounds = answer(*[(1.0, 1.0)] * 4, share=share).rounds
-    assert clocks.vouched(rounds, exact=exact) == list(rounds)
-    assert metrics.speedup(Answer(rounds=rounds)) == pytest.approx(ratio)
+@pytest.mark.parametrize(("share", "whole"), [(0.01, True), (0.8, False)])
+def test_cpu_seconds_that_can_be_believed_count(share: float, whole: bool) -> None:
+    rounds = [Round(n, {}, Cost(1.0 / share, 1.0, None, whole), Cost(1.0, 1.0)) for n in range(4)]
+    assert clocks.vouched(rounds) == rounds
+    assert metrics.speedup(Answer(rounds=tuple(rounds))) == pytest.approx(1.0)
 
 
 def test_hidden_cpu_seconds_are_replaced_by_wall_time_at_the_references_share() -> None:
-    rounds = [Round(n, {}, Cost(2.0, 0.01), Cost(1.0, 0.5)) for n in range(4)]
-    believed = tuple(clocks.vouched(rounds, exact=False))
+    rounds = [Round(n, {}, Cost(2.0, 0.01, None, False), Cost(1.0, 0.5)) for n in range(4)]
+    believed = tuple(clocks.vouched(rounds))
     assert metrics.speedup(Answer(rounds=believed)) == pytest.approx(0.5)
 
 
+def test_waiting_for_a_core_costs_nothing_in_rounds_that_can_hide_nothing() -> None:
+    # each waited for 8 s, which is a larger share of the shorter one
+    waited = [Round(n, {}, Cost(10.0, 2.0), Cost(14.0, 6.0)) for n in range(8)]
+    doubtful = [Round(n, {}, Cost(10.0, 2.0, None, False), Cost(14.0, 6.0)) for n in range(2)]
+    believed = clocks.vouched([*waited, *doubtful])
+    assert believed[:8] == waited
+    assert believed[8].own.cpu_s == pytest.approx(10.0 * 6 / 14)
+    assert metrics.speedup(Answer(rounds=tuple(believed))) == pytest.approx(3.0)
+
+
 def test_a_round_that_waited_makes_no_other_round_cheaper() -> None:
-    waited = [Round(0, {}, Cost(50.0, 1.0), Cost(3.0, 3.0))]
-    quick = [Round(n, {}, Cost(1e-6, 1.0), Cost(3.0, 3.0)) for n in range(1, 12)]
-    believed = tuple(clocks.vouched([*waited, *quick], exact=False))
+    waited = [Round(0, {}, Cost(50.0, 1.0, None, False), Cost(3.0, 3.0))]
+    quick = [Round(n, {}, Cost(1e-6, 1.0, None, False), Cost(3.0, 3.0)) for n in range(1, 12)]
+    believed = tuple(clocks.vouched([*waited, *quick]))
     assert metrics.speedup(Answer(rounds=believed)) == pytest.approx(3.0)

@@ -250,6 +250,10 @@ class Box:
         self._cpu_seen = max(self._cpu_seen, watcher.cpu_s(self._tree()))
         return self._cpu_seen
 
+    def members(self) -> set[Any]:
+        """The processes of the tree that are alive now."""
+        return set(self._tree())
+
     def freeze(self) -> None:
         """Stop the whole tree where it is."""
         if not (self.group and self.group.freeze(True)) and self.pid:

@@ -14,20 +14,28 @@ ELSEWHERE = 1.5
 LEAST_SHARE = 0.75
 
 
-def vouched(rounds: Sequence[Round], *, exact: bool) -> list[Round]:
+def vouched(rounds: Sequence[Round]) -> list[Round]:
     """The rounds with CPU seconds that can be believed.
 
     Without a control group the seconds of a process that ended unseen are lost, and that is how
-    work can be hidden. Where the student's tree then shows less than ``LEAST_SHARE`` of the core
-    time that its wall time must have had, by what the reference got in the same rounds, no round
-    counts for less than its wall time at the reference's share: less than that can't be hidden.
+    work can be hidden. Where the rounds in which one can have ended so, together, show less than
+    ``LEAST_SHARE`` of the core time that their wall time must have had, by what the reference got
+    in them, none of them counts for less than its wall time at the reference's share: less than
+    that can't be hidden.
     """
-    own, theirs = core_share(r.own for r in rounds), core_share(r.reference for r in rounds)
-    if exact or own >= LEAST_SHARE * theirs:
+    doubtful = [r for r in rounds if not r.own.whole]
+    if not doubtful:
         return list(rounds)
-    least = [max(r.own.cpu_s, r.own.wall_s * theirs) for r in rounds]
-    costs = [msgspec.structs.replace(r.own, cpu_s=s) for r, s in zip(rounds, least, strict=True)]
-    return [msgspec.structs.replace(r, own=cost) for r, cost in zip(rounds, costs, strict=True)]
+    own, theirs = core_share(r.own for r in doubtful), core_share(r.reference for r in doubtful)
+    if own >= LEAST_SHARE * theirs:
+        return list(rounds)
+    return [r if r.own.whole else _at_share(r, theirs) for r in rounds]
+
+
+def _at_share(found: Round, share: float) -> Round:
+    """A round that counts for no less than its wall time at a share of a core."""
+    own = msgspec.structs.replace(found.own, cpu_s=max(found.own.cpu_s, found.own.wall_s * share))
+    return msgspec.structs.replace(found, own=own)
 
 
 def clock_flags(rounds: Sequence[Round]) -> list[str]:

@@ -47,9 +47,7 @@ async def race(
         async with _waiting(reference, own.probe) as theirs, _lane(lanes, racer, theirs):
             rounds = [r async for r in _rounds(racer, theirs, timed)]
             flags = clocks.clock_flags(rounds)
-            return Answer(
-                rounds=tuple(clocks.vouched(rounds, exact=racer.exact)), flags=tuple(flags)
-            )
+            return Answer(rounds=tuple(clocks.vouched(rounds)), flags=tuple(flags))
     finally:
         racer.end(lanes.rest)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinytorch_compete.model import Cost, Inputs
+from tinytorch_compete.sandbox.isolation import watcher
 from tinytorch_compete.sandbox.isolation.cores import Cores
 from tinytorch_compete.sandbox.session.peer import EMPTY, Arrays, ProbePeer
 
@@ -15,11 +16,7 @@ class TimedPeer:
         self._freeze()
         self._instructions = self._box.instructions()
         self._cpu_s = self._box.cpu_s()
-
-    @property
-    def exact(self) -> bool:
-        """Whether no process of the tree can lose its CPU seconds: a control group counts them."""
-        return self._box.group is not None
+        self._members = self._box.members()
 
     def bind(self, lane: Cores) -> None:
         """Move to a lane."""
@@ -31,7 +28,7 @@ class TimedPeer:
         Work between two answers would be charged to the second. Raises ``EvidenceError``.
         """
         question = EMPTY if inputs is None else await self._contender.release(inputs)
-        counted = self._instructions.read()
+        counted, started = self._instructions.read(), watcher.started()
         self._box.thaw()
         self._clock.go_on()
         try:
@@ -41,7 +38,7 @@ class TimedPeer:
         before, self._cpu_s = self._cpu_s, self._box.cpu_s()
         now = self._instructions.read()
         retired = None if now is None or counted is None else now - counted
-        return arrays, Cost(wall_s, self._cpu_s - before, retired)
+        return arrays, Cost(wall_s, self._cpu_s - before, retired, self._all_seen(started))
 
     def end(self, cores: Cores) -> None:
         """Say that there are no more questions, and let the kernel go on elsewhere."""
@@ -50,6 +47,16 @@ class TimedPeer:
         self._box.bind(cores)
         self._clock.go_on()
         self._box.thaw()
+
+    def _all_seen(self, started: int | None) -> bool:
+        """Whether the tree is as it was, and nothing that is gone already was started since.
+
+        A control group counts the seconds of what is gone, too.
+        """
+        if self._box.group:
+            return True
+        before, self._members = self._members, self._box.members()
+        return started is not None and watcher.started() == started and before <= self._members
 
     def _freeze(self) -> None:
         self._clock.pause()
