@@ -12,12 +12,12 @@ from support.sandboxes import SANDBOXES
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.judging import metrics
-from tinytorch_compete.model import Inputs, Limits, Run, Timed, Verdict
+from tinytorch_compete.model import Cost, Inputs, Limits, Run, Timed, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.sandbox.isolation import cgroup
+from tinytorch_compete.sandbox.isolation import cgroup, watcher
 from tinytorch_compete.sandbox.isolation.cgroup import Group
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.sandbox.timing.race import FEWEST, MOST, blocks_for
+from tinytorch_compete.sandbox.timing.race import FEWEST, MOST, blocks_for, overhead
 
 LIMITS = Limits(memory_mib=256, wall_s=60)
 PROBE = """\
@@ -140,7 +140,7 @@ def test_seconds_may_be_missing_only_where_a_process_was_started_or_ended(
     sandbox = SANDBOXES["walls"](monkeypatch)
     starting = race(sandbox, HIDES).answers["c1"].rounds
     assert starting and not any(r.own.whole for r in starting)
-    monkeypatch.setattr(watch, "started", lambda: 1)  # whatever else this machine starts
+    monkeypatch.setattr(watcher, "started", lambda: 1)  # whatever else this machine starts
     ending = race(sandbox, ENDS).answers["c1"].rounds
     # two of the eight children ended in the questions that don't count
     assert [r.own.whole for r in ending[:8]] == [False] * 6 + [True] * 2
@@ -200,6 +200,11 @@ def test_a_reference_that_fails_is_our_fault() -> None:
 def test_a_timed_probe_without_a_reference_is_our_fault() -> None:
     with pytest.raises(Fault, match=r"needs a reference\.ipynb"):
         LocalSandbox().run(make_notebook(LIGHT, PROBE), LIMITS, TIMED)
+
+
+def test_what_an_empty_question_waited_for_is_not_taken_off_others() -> None:
+    empty = [Cost(wall_s, cpu_s) for wall_s, cpu_s in ((9.0, 1.0), (2.0, 3.0), (8.0, 2.0))]
+    assert overhead(empty) == Cost(2.0, 2.0)
 
 
 def test_a_noisier_machine_is_asked_more_often_within_bounds() -> None:

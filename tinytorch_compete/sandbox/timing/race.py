@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import math
 import statistics
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -115,10 +115,7 @@ async def _rounds(own: TimedPeer, theirs: TimedPeer, timed: Timed) -> AsyncItera
         await _reference_cost(theirs, timed, number)
         await own.ask(timed.make(number))
     empty = [await _reference_cost(theirs, timed, None) for _ in range(EMPTY)]
-    nothing = Cost(
-        statistics.median(cost.wall_s for cost in empty),
-        statistics.median(cost.cpu_s for cost in empty),
-    )
+    nothing = overhead(empty)
     tried = [await _reference_cost(theirs, timed, n) for n in itertools.islice(numbers, TRIED)]
     kept = 0
     for block in range(blocks_for([_less(cost, nothing).cpu_s for cost in tried])):
@@ -131,6 +128,15 @@ async def _rounds(own: TimedPeer, theirs: TimedPeer, timed: Timed) -> AsyncItera
             if kept > MAX_KEPT_BYTES:
                 raise EvidenceError(f"the answers are larger than {MAX_KEPT_BYTES // MIB} MiB")
             yield Round(number, arrays, _less(cost, nothing), _less(costs[0], nothing))
+
+
+def overhead(empty: Sequence[Cost]) -> Cost:
+    """What a question takes by itself, from empty ones.
+
+    The least wall time: what was waited on a busy machine is no part of it, and to take off more
+    would leave others with more CPU time than wall time.
+    """
+    return Cost(min(cost.wall_s for cost in empty), statistics.median(cost.cpu_s for cost in empty))
 
 
 def blocks_for(tried_s: list[float]) -> int:
