@@ -16,6 +16,11 @@ from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let another run try what this one had to skip."""
+    parser.addoption("--skipped-to", metavar="FILE", help="Write the ids of skipped tests there.")
+
+
 @pytest.fixture(params=list(SANDBOXES))
 def sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Each sandbox that this machine can have, the fake among them."""
@@ -51,7 +56,10 @@ def home(tmp_path: Path) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many attacks were tried, and how many were contained, whichever process ran them."""
+    """Say what became of the attacks, and note what was skipped, whichever process ran it."""
+    if place := terminalreporter.config.getoption("--skipped-to"):
+        skipped = {report.nodeid for report in terminalreporter.stats.get("skipped", [])}
+        Path(place).write_text("".join(f"{name}\n" for name in sorted(skipped)))
     seen: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
