@@ -41,12 +41,14 @@ class Cost(msgspec.Struct, frozen=True):
     """What one question cost, from the release of its inputs to the last byte of the answer.
 
     ``cpu_s`` is that of the whole process tree since its previous answer; ``instructions`` are
-    those that it retired in user mode, ``None`` where they can't be counted.
+    those that it retired in user mode, ``None`` where they can't be counted. ``whole`` says that no
+    process can have ended with CPU seconds that nobody saw.
     """
 
     wall_s: float
     cpu_s: float
     instructions: int | None = None
+    whole: bool = True
 
 
 class Round(msgspec.Struct, frozen=True):
