@@ -14,8 +14,8 @@ from support.sandboxes import weakened
 
 from tinytorch_compete.kernel import landlock
 from tinytorch_compete.model import Inputs, Limits, Verdict
-from tinytorch_compete.sandbox import session
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.session import session
 
 LIMITS = Limits(memory_mib=128, wall_s=30)
 CHILDREN = """\

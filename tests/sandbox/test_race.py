@@ -17,6 +17,7 @@ from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.isolation import cgroup, watcher
 from tinytorch_compete.sandbox.isolation.cgroup import Group
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.sandbox.timing import clocks
 from tinytorch_compete.sandbox.timing.race import FEWEST, MOST, blocks_for, overhead
 
 LIMITS = Limits(memory_mib=256, wall_s=60)
@@ -64,7 +65,7 @@ def test_a_third_of_the_work_is_about_three_times_as_fast(
 ) -> None:
     # By CPU seconds: wall time, which stands in for them where some may be hidden, tells who else
     # wanted the core, too.
-    monkeypatch.setattr(metrics, "vouched", list)
+    monkeypatch.setattr(clocks, "vouched", list)
     speedup = metrics.speedup(race(real, LIGHT, HEAVY).answers["c1"])
     assert isinstance(speedup, float)
     assert 2 < speedup < 4.5
