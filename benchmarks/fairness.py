@@ -27,6 +27,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.judging import metrics
 from tinytorch_compete.model import Inputs, Limits, Timed
+from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.util import stats
 
@@ -100,7 +101,7 @@ def timed_run(steps: int, seed: int) -> dict[str, float]:
     """One run against the reference: the ratio as ranked, and the mean raw wall and CPU seconds."""
     asked = Timed(lambda number: Inputs(values={"seed": seed * 1000 + number}))
     own, reference = (notebook(STEPS.format(count), PROBE) for count in (steps, BASE))
-    run = LocalSandbox().run(own, LIMITS, {"c1": asked}, reference=reference)
+    run = LocalSandbox().run(RunRequest(own, LIMITS, {"c1": asked}, reference=reference))
     answer = run.answers["c1"]
     speedup = metrics.speedup(answer)
     assert isinstance(speedup, float), speedup
@@ -225,7 +226,9 @@ def memory(options: argparse.Namespace) -> None:
     for mib, (name, code) in itertools.product((48, 192), ALLOCATIONS.items()):
         nothing = FORK.format("") if name == "a child process" else ""  # a fork costs some, too
         idle, run = (
-            LocalSandbox().run(notebook(IMPORTS + used.format(mib=mib), "0"), limits, {})
+            LocalSandbox().run(
+                RunRequest(notebook(IMPORTS + used.format(mib=mib), "0"), limits, {})
+            )
             for used in (nothing, code)
         )
         true = mib * (SMALL if name == "list of arrays of 1 KiB" else 1)

@@ -30,7 +30,7 @@ from tinytorch_compete.sandbox.session.client import BoundedClient
 from tinytorch_compete.sandbox.session.clock import Clock
 from tinytorch_compete.sandbox.session.evidence import parse_line, parse_npy, parse_sizes
 from tinytorch_compete.sandbox.session.session import UNINTELLIGIBLE
-from tinytorch_compete.submissions import notebook, submission
+from tinytorch_compete.submissions import notebook, snapshot, submission
 
 Target = Callable[[bytes], None]
 
@@ -156,8 +156,9 @@ def a_folder(data: bytes) -> None:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 _place(path, number)
         with contextlib.suppress(NotebookError):
-            files = submission.Submission("s", folder / "a.ipynb", folder).files()
-            assert len(submission.digest(files)) == 64
+            found = snapshot.load(submission.Submission("s", folder / "a.ipynb", folder))
+            files = found.files
+            assert len(found.sha) == 64
             assert all(name.isprintable() for name in files)
 
 

@@ -33,6 +33,7 @@ from tinytorch_compete.results.table import FORMULA, frame, harmless
 from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook
+from tinytorch_compete.submissions.snapshot import load
 from tinytorch_compete.submissions.submission import Submission
 
 HERE = Path(__file__).parent
@@ -70,7 +71,7 @@ NEEDS = {
 def plans() -> dict[str, Plan]:
     challenges = packs.load(HERE / "pack")
     return {
-        challenge.slug: Plan(challenge, b"a secret that no notebook knows")
+        challenge.slug: Plan.of(challenge, b"a secret that no notebook knows")
         for challenge in challenges
     }
 
@@ -88,7 +89,7 @@ def submit(folder: Path, answer: str) -> Submission:
 
 
 def grade(plan: Plan, work: Submission) -> Graded:
-    return pipeline.grade(plan, work, LocalSandbox())
+    return pipeline.grade(plan, load(work), LocalSandbox())
 
 
 def test_the_honest_control_keeps_its_points(plan: Plan, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_advice_that_quotes_an_attack_only_shows_it(path: Path, plans: dict[str,
         made = notebook.assemble(master, notebook.read(path)).notebook
     except NotebookError:
         return  # no advice on what can't be read
-    sources = run.texts(made, None)
+    sources = run.texts(made, {})
     costs = tuple(
         LineCost(name, number, 1, 1.0, 50.0, 50.0)
         for name, text in sources.items()

@@ -13,7 +13,7 @@ from tinytorch_compete.cli import console
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.model import Verdict
 from tinytorch_compete.participants import pseudonyms
-from tinytorch_compete.results import folder as results_folder
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.util import files
 
@@ -110,7 +110,7 @@ def test_all_boards_are_written_and_the_final_ones_beside_them(
     public, final = (
         (graded / "leaderboard" / f"{SLUG}{k}.json").read_text() for k in ("", "-final")
     )
-    secret = results_folder.secret(graded / "secret")
+    secret = ResultsFolder(graded).secret()
     lovelace, curie = (pseudonyms.handle(name, secret) for name in ("lovelace", "curie"))
     assert lovelace in public
     assert lovelace not in final

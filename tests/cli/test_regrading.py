@@ -9,12 +9,23 @@ from pathlib import Path
 import batch
 import pandas as pd
 import pytest
-from support.regrades import HARSH, change, diff, feedback, grade, make, points, public, stored
+from support.regrades import (
+    HARSH,
+    change,
+    diff,
+    feedback,
+    grade,
+    make,
+    points,
+    public,
+    staged,
+    stored,
+)
 
 from tinytorch_compete.cli import console
 from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.model import Result
-from tinytorch_compete.regrading import staging
+from tinytorch_compete.results.folder import STAGED
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
@@ -85,7 +96,7 @@ def test_promoting_switches_results_and_feedback_and_keeps_the_old_ones(
 ) -> None:
     before, words = points(root), feedback(root, "ada")
     assert grade(root, "--shadow") == 0
-    shown = (staging.folder(root / "graded", "mine", False) / "feedback/ada/mine.ipynb").read_text()
+    shown = (staged(root) / "feedback/ada/mine.ipynb").read_text()
     assert grade(root, "--promote") == 0
     assert "4 grades are published" in capsys.readouterr().out
     assert points(root) == {name: earned / 2 for name, earned in before.items()}
@@ -93,7 +104,7 @@ def test_promoting_switches_results_and_feedback_and_keeps_the_old_ones(
     kept = stored(root)
     assert kept.check_chain() == 8
     assert [r.points for r in kept.history()[:4]] == [before[n] for n in before]
-    assert not staging.folder(root / "graded", "mine", False).exists()
+    assert not staged(root).exists()
     assert grade(root) == 0
     assert "4 graded already" in capsys.readouterr().out
 
@@ -116,7 +127,7 @@ def test_without_published_results_there_is_no_shadow(
     (root / "graded" / "results.sqlite").unlink()
     assert grade(root, "--shadow") == 1
     assert "no results there; grade first" in capsys.readouterr().err
-    assert not (root / "graded" / staging.SHADOW).exists()
+    assert not (root / "graded" / STAGED).exists()
 
 
 def arrive(root: Path) -> None:

@@ -18,12 +18,14 @@ from support.regrades import (
     make,
     points,
     public,
+    staged,
     stored,
     words,
 )
 
 from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.regrading import staging
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
 # A process that kills itself when one of its functions is called for the so-many-th time.
@@ -84,7 +86,7 @@ def test_a_shadow_that_is_killed_goes_on_and_changes_nothing_published(root: Pat
     assert public(root) == before
     assert grade(root, "--shadow") == 0
     assert public(root) == before
-    held = staging.stored(root / "graded", "mine", False)
+    held = staging.stored(ResultsFolder(root / "graded"), "mine", False)
     assert sorted(r.identity.student for r in held.history()) == sorted(ANSWERS)
 
 
@@ -129,4 +131,4 @@ def finish(root: Path, old: dict[str, float | None]) -> None:
     assert points(root) == {name: earned / 2 for name, earned in old.items()}
     assert all(told(root).values())
     assert stored(root).check_chain() == 8
-    assert not staging.folder(root / "graded", "mine", False).exists()
+    assert not staged(root).exists()

@@ -9,7 +9,7 @@ from support.classes import CHALLENGE, LEVELS, NAMES, SLUG, attempt
 from tinytorch_compete.feedback import class_position, notebook, writer
 from tinytorch_compete.model import Result, Verdict, Withdrawal
 from tinytorch_compete.rendering.markdown import GAP
-from tinytorch_compete.results import folder
+from tinytorch_compete.results.folder import ResultsFolder
 
 CLASS = [attempt(name, level) for name, level in zip(NAMES, LEVELS, strict=True)]
 
@@ -91,7 +91,7 @@ def test_the_order_of_the_results_changes_nothing() -> None:
 
 def test_a_feedback_file_gains_and_loses_its_place_and_nothing_else(tmp_path) -> None:
     made = notebook.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
-    path = folder.feedback_path(tmp_path, CLASS[0].identity)
+    path = ResultsFolder(tmp_path).feedback(CLASS[0].identity)
     writer.write_notebook(path, made)
     before = path.read_bytes()
 

@@ -12,21 +12,21 @@ from tinytorch_compete.grading.eligibility import admit
 from tinytorch_compete.model import Dates, Result
 from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import Snapshot, load
 from tinytorch_compete.submissions.submission import Submission
 
 
-def sent(folder: Path, student: str, hours: float) -> Submission:
+def sent(folder: Path, student: str, hours: float) -> Snapshot:
     place = folder / student / "mine"
     place.mkdir(parents=True)
     (place / "mine.ipynb").write_text(f"{student} at {hours}")
     (place / submission.TIMESTAMP).write_text(at(hours).strftime(submission.SENT))
-    return Submission(student, place / "mine.ipynb", place)
+    return load(Submission(student, place / "mine.ipynb", place))
 
 
-def graded(work: Submission, hours: float) -> Result:
+def graded(work: Snapshot, hours: float) -> Result:
     made = result(work.student, 5, hours)
-    sha = submission.digest(work.files())
-    identity = msgspec.structs.replace(made.identity, submission_sha=sha)
+    identity = msgspec.structs.replace(made.identity, submission_sha=work.sha)
     return msgspec.structs.replace(made, identity=identity)
 
 

@@ -25,6 +25,7 @@ from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import Snapshot, load
 from tinytorch_compete.submissions.submission import Submission
 
 SECRET = b"a secret of tests"
@@ -41,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def plan(place: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
-    return Plan(packs.load(place)[0], SECRET)
+    return Plan.of(packs.load(place)[0], SECRET)
 
 
 GOLD = """\
@@ -51,14 +52,14 @@ def predict(train_images, train_labels, images):
 """
 
 
-def submit(root: Path, student: str, answer: str | None = GOLD) -> Submission:
+def submit(root: Path, student: str, answer: str | None = GOLD) -> Snapshot:
     """Write a student's submission; ``None`` writes a file that is no notebook."""
     folder = root / student / "mine"
     folder.mkdir(parents=True)
     cell = v4.new_code_cell(answer or "", metadata={"nbgrader": {"grade_id": "predict"}})
     text = nbformat.writes(v4.new_notebook(cells=[cell])) if answer else '{"cells": ['
     (folder / "mine.ipynb").write_text(text)
-    return Submission(student, folder / "mine.ipynb", folder)
+    return load(Submission(student, folder / "mine.ipynb", folder))
 
 
 def test_a_good_answer_earns_its_points(plan: Plan, tmp_path: Path) -> None:
@@ -132,14 +133,14 @@ def test_what_is_no_notebook_is_the_students_error(plan: Plan, tmp_path: Path) -
 
 def test_a_link_out_of_the_submission_is_refused(plan: Plan, tmp_path: Path) -> None:
     work = submit(tmp_path, "eve")
-    (work.notebook.parent / "passwd").symlink_to("/etc/passwd")
-    result = pipeline.grade(plan, work, FakeSandbox()).result
+    (work.work.notebook.parent / "passwd").symlink_to("/etc/passwd")
+    result = pipeline.grade(plan, load(work.work), FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.ERROR, 0.0)
     assert "passwd: a link" in result.message
 
 
 def seeded(plan: Plan, seeds: int) -> Plan:
-    return Plan(plan.challenge, SECRET, seeds=seeds)
+    return Plan.of(plan.challenge, SECRET, seeds=seeds)
 
 
 def test_each_seed_is_another_exam_and_its_raw_figures_are_kept(plan: Plan, tmp_path: Path) -> None:
@@ -184,10 +185,10 @@ def test_failing_in_one_run_of_many_loses_the_tier_and_says_which(plan: Plan, tm
 
 
 def test_final_seeds_are_other_ones(plan: Plan, tmp_path: Path) -> None:
-    final = Plan(plan.challenge, SECRET, final=True)
+    final = Plan.of(plan.challenge, SECRET, final=True)
     assert {exam.seed for exam in final.exams}.isdisjoint(exam.seed for exam in plan.exams)
     work = submit(tmp_path, "ada")
-    identities = [p.identity(work, work.files()) for p in (plan, final)]
+    identities = [p.identity(work.student, work.sha) for p in (plan, final)]
     assert [identity.final for identity in identities] == [False, True]
     assert identities[0].seed_sha != identities[1].seed_sha
 
@@ -210,7 +211,7 @@ def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch
     shutil.copytree(place, tmp_path / "pack")
     path = tmp_path / "pack" / "graders" / "mine" / "grader.py"
     path.write_text(path.read_text().replace("CellJudgement(share, message)", "1 / 0"))
-    plan = Plan(packs.load(tmp_path / "pack")[0], SECRET)
+    plan = Plan.of(packs.load(tmp_path / "pack")[0], SECRET)
     result = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
     assert (result.verdict, result.points) == (Verdict.FAULT, None)
     assert "ZeroDivisionError" in result.message
@@ -226,7 +227,7 @@ def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
         if cell.metadata.get("nbgrader", {}).get("grade"):
             cell.metadata["nbgrader"]["points"] = 0
     nbformat.write(master, path)
-    plan = Plan(packs.load(tmp_path / "pack")[0], SECRET)
+    plan = Plan.of(packs.load(tmp_path / "pack")[0], SECRET)
     answer = "def predict(a, b, images): return np.zeros(len(images), int)"
     result = pipeline.grade(plan, submit(tmp_path, "bob", answer), FakeSandbox()).result
     assert (result.verdict, result.points, result.max_points) == (Verdict.WRONG, 0.0, 0.0)
@@ -235,7 +236,7 @@ def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
 
 def test_every_student_gets_the_same_questions_and_another_secret_other_ones(place: Path) -> None:
     challenge = packs.load(place)[0]
-    one, same, other = (Plan(challenge, secret) for secret in (SECRET, SECRET, b"another"))
+    one, same, other = (Plan.of(challenge, secret) for secret in (SECRET, SECRET, b"another"))
     images = [p.inputs[0]["holdout"].arrays["images"] for p in (one, same, other)]
     assert (images[0] == images[1]).all()
     assert not (images[0] == images[2]).all()
@@ -245,16 +246,16 @@ def test_what_is_graded_again_depends_on_everything_that_matters(
     place: Path, plan: Plan, tmp_path: Path
 ) -> None:
     work = submit(tmp_path, "ada")
-    identity = plan.identity(work, work.files())
-    assert identity == Plan(packs.load(place)[0], SECRET).identity(work, work.files())
-    assert identity != Plan(packs.load(place)[0], b"another").identity(work, work.files())
-    (work.notebook.parent / "extra.py").write_text("x = 1")
-    assert identity != plan.identity(work, work.files())
+    identity = plan.identity(work.student, work.sha)
+    assert identity == Plan.of(packs.load(place)[0], SECRET).identity(work.student, work.sha)
+    assert identity != Plan.of(packs.load(place)[0], b"another").identity(work.student, work.sha)
+    (work.work.notebook.parent / "extra.py").write_text("x = 1")
+    assert identity != plan.identity(work.student, load(work.work).sha)
     assert plan.limits == Limits(memory_mib=256, wall_s=30)
 
 
 def grade_all(plan: Plan, root: Path, kept: Store, publish=lambda _: None) -> Iterator[object]:
-    works = submission.find(root, "mine")
+    works = [load(work) for work in submission.find(root, "mine")]
     todo = batch.waiting(plan, works, kept)
     return batch.grade_class(plan, todo, FakeSandbox(), LocalEngine(1), kept, publish)
 

@@ -12,7 +12,7 @@ from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.model import Inputs, Limits, Profile
 from tinytorch_compete.profiling import view
 from tinytorch_compete.profiling.run import run, take
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 LIMITS = Limits(memory_mib=256, wall_s=20)
@@ -35,7 +35,7 @@ def test_lines_that_a_grading_cell_calls_are_profiled_and_its_own_are_not(
     real_sandbox: Sandbox,
 ) -> None:
     inputs = {"c1": Inputs(arrays={"x": np.arange(5.0)})}
-    found = take(real_sandbox, graded(WORK, PROBE, "z = 1"), LIMITS, inputs)
+    found = take(real_sandbox, RunRequest(graded(WORK, PROBE, "z = 1"), LIMITS, inputs))
     assert set(found.sources) == {"cell:c0", "cell:c2"}
     assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
     assert line(found, "cell:c0", 3).hits == 1
@@ -48,28 +48,32 @@ def test_the_framework_beside_the_notebook_is_profiled(tmp_path: Path) -> None:
     (tmp_path / "tinytorch").mkdir()
     (tmp_path / "tinytorch" / "__init__.py").write_text(WORK)
     notebook = make_notebook("from tinytorch import work", "work(1)")
-    found = take(LocalSandbox(), notebook, LIMITS, {}, files=tmp_path)
+    found = take(
+        LocalSandbox(),
+        RunRequest(notebook, LIMITS, files=tmp_path),
+        {"tinytorch/__init__.py": WORK},
+    )
     assert found.sources["tinytorch/__init__.py"] == WORK
     assert line(found, "tinytorch/__init__.py", 3).net_mib == pytest.approx(64, rel=0.05)
 
 
 def test_the_timeline_shows_what_was_held_for_a_while() -> None:
     hold = "import numpy as np, time\na = np.ones(64 << 17)\ntime.sleep(0.3)\ndel a"
-    found = take(LocalSandbox(), make_notebook(hold), LIMITS, {})
+    found = take(LocalSandbox(), RunRequest(make_notebook(hold), LIMITS, {}))
     assert max(mib for _, mib in found.timeline) == pytest.approx(64, abs=16)
 
 
 @pytest.mark.parametrize("magic", ["%%time", "%%capture", "%%timeit -n 1", "%%prun -q"])
 def test_lines_below_a_magic_that_runs_them_have_their_own_figures(magic: str) -> None:
     source = f"{magic}\nimport numpy as np\n\na = np.ones(64 << 17)\nb = a[:5]"
-    found = take(LocalSandbox(), make_notebook(source), LIMITS, {})
+    found = take(LocalSandbox(), RunRequest(make_notebook(source), LIMITS, {}))
     assert line(found, "cell:c0", 4).hits == 1
     assert line(found, "cell:c0", 4).net_mib == pytest.approx(64, rel=0.05)
     assert found.sources["cell:c0"] == source
 
 
 def test_a_cell_that_raises_keeps_its_profile() -> None:
-    found = take(LocalSandbox(), make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {})
+    found = take(LocalSandbox(), RunRequest(make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {}))
     assert line(found, "cell:c0", 2).hits == 1
     assert line(found, "cell:c1", 1).hits == 1
 
@@ -79,7 +83,9 @@ ENDLESS = "import numpy as np\nkept = []\nwhile True:\n    kept.append(np.ones(8
 
 def test_what_needs_more_than_there_is_keeps_its_profile_where_a_cap_is_named() -> None:
     """One that grows without end is told what it held when it passed the cap."""
-    profile, facts = run(LocalSandbox(), make_notebook(ENDLESS), LIMITS, {}, cap_mib=100)
+    profile, facts = run(
+        LocalSandbox(), RunRequest(make_notebook(ENDLESS), LIMITS), {}, cap_mib=100
+    )
     assert facts.cells[1].status == "OVER_MEMORY"
     assert profile.moment is not None
     assert profile.moment.mib == pytest.approx(104, abs=2)
@@ -96,7 +102,7 @@ def test_what_needs_more_than_there_is_keeps_its_profile_where_a_cap_is_named() 
     ],
 )
 def test_a_cell_that_is_no_python_keeps_its_place_and_says_why(source: str, failure: str) -> None:
-    found = take(LocalSandbox(), make_notebook("x = 1", source, "y = 2"), LIMITS, {})
+    found = take(LocalSandbox(), RunRequest(make_notebook("x = 1", source, "y = 2"), LIMITS, {}))
     sources = {"cell:c0": "x = 1", "cell:c1": source, "cell:c2": "y = 2"}
     assert list(found.sources.items()) == list(sources.items())
     assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
@@ -107,7 +113,7 @@ def test_a_cell_that_is_no_python_keeps_its_place_and_says_why(source: str, fail
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_carriage_returns_end_lines_as_they_do_for_python(end: str) -> None:
     source = end.join(["import numpy as np", "a = np.ones(64 << 17)", "b = 1", ""])
-    found = take(LocalSandbox(), make_notebook(source), LIMITS, {})
+    found = take(LocalSandbox(), RunRequest(make_notebook(source), LIMITS, {}))
     assert [(cost.line, cost.hits) for cost in found.lines] == [(1, 1), (2, 1), (3, 1)]
     assert line(found, "cell:c0", 2).net_mib == pytest.approx(64, rel=0.05)
     texts = [(row.number, row.text) for _, row in view.rows(found)]
@@ -116,11 +122,11 @@ def test_carriage_returns_end_lines_as_they_do_for_python(end: str) -> None:
 
 def test_a_kernel_that_ends_has_no_profile() -> None:
     with pytest.raises(EvidenceError, match="the run ended before"):
-        take(LocalSandbox(), make_notebook("import os\nos._exit(0)"), LIMITS, {})
+        take(LocalSandbox(), RunRequest(make_notebook("import os\nos._exit(0)"), LIMITS, {}))
 
 
 def test_a_profiler_that_the_student_replaced_is_no_evidence() -> None:
     forge = "import compete_profiling, numpy\n"
     forge += "compete_profiling.finish = lambda: numpy.frombuffer(b'[1]', 'u1')"
     with pytest.raises(EvidenceError, match="no profile"):
-        take(LocalSandbox(), make_notebook(forge), LIMITS, {})
+        take(LocalSandbox(), RunRequest(make_notebook(forge), LIMITS, {}))

@@ -7,6 +7,7 @@ import re
 from support.notebooks import make_notebook
 
 from tinytorch_compete.model import Limits, Verdict
+from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 LIMITS = Limits(memory_mib=256, wall_s=60)
@@ -24,7 +25,7 @@ def wrap(n):
 
 def traceback(*sources: str) -> str:
     """What the last cell's error is shown as, without colours."""
-    run = LocalSandbox().run(make_notebook(*sources), LIMITS, {})
+    run = LocalSandbox().run(RunRequest(make_notebook(*sources), LIMITS, {}))
     assert run.cells[-1].status == Verdict.ERROR
     lines = run.notebook.cells[-1].outputs[-1].get("traceback", [])
     return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines))
@@ -54,6 +55,6 @@ def test_other_errors_are_shown_whole() -> None:
 
 def test_who_breaks_the_tracebacks_fails_with_the_same_verdict() -> None:
     broken = "get_ipython().InteractiveTB.get_records = None"
-    run = LocalSandbox().run(make_notebook(broken, "1 / 0", "x = 1"), LIMITS, {})
+    run = LocalSandbox().run(RunRequest(make_notebook(broken, "1 / 0", "x = 1"), LIMITS, {}))
     assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.ERROR, Verdict.OK]
     assert run.message == "ZeroDivisionError: division by zero"

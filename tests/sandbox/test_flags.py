@@ -7,7 +7,7 @@ import pytest
 from support.notebooks import make_notebook
 
 from tinytorch_compete.model import Inputs, Limits
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
 
 LIMITS = Limits(memory_mib=256, wall_s=30)
@@ -25,7 +25,9 @@ peer.connect(os.environ["COMPETE_PROBE"])
 
 
 def test_an_honest_run_has_no_flags(sandbox: Sandbox) -> None:
-    run = sandbox.run(make_notebook("def double(x): return 2 * x", PROBE), LIMITS, INPUTS)
+    run = sandbox.run(
+        RunRequest(make_notebook("def double(x): return 2 * x", PROBE), LIMITS, INPUTS)
+    )
     assert run.flags == ()
 
 
@@ -34,7 +36,7 @@ def test_an_honest_run_has_no_flags(sandbox: Sandbox) -> None:
 )
 def test_an_honest_failure_has_no_flags(sandbox: Sandbox, first: str) -> None:
     limits = Limits(memory_mib=256, wall_s=2)
-    assert sandbox.run(make_notebook(first, PROBE), limits, INPUTS).flags == ()
+    assert sandbox.run(RunRequest(make_notebook(first, PROBE), limits, INPUTS)).flags == ()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,6 @@ def test_an_honest_failure_has_no_flags(sandbox: Sandbox, first: str) -> None:
     ids=["kernel ended", "no answer", "too early", "twice", "broken", "no numbers"],
 )
 def test_a_breach_is_named(first: str, second: str, flag: str) -> None:
-    run = LocalSandbox().run(make_notebook(first, second), LIMITS, INPUTS)
+    run = LocalSandbox().run(RunRequest(make_notebook(first, second), LIMITS, INPUTS))
     assert flag in " ".join(run.flags)
     assert not run.answers["c1"].arrays

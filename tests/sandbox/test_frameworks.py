@@ -8,7 +8,7 @@ import pytest
 from support.notebooks import make_notebook
 
 from tinytorch_compete.model import Limits, Verdict
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.sandbox.isolation import bubblewrap
 
 LIMITS = Limits(memory_mib=128, wall_s=30)
@@ -38,7 +38,7 @@ def test_a_framework_that_is_installed_cannot_be_imported(
         f"open({str(packages / 'torch/nn/__init__.py')!r})",
         f"open({str(packages / 'torch/more.py')!r}, 'w')",
     )
-    run = walled_sandbox.run(make_notebook(*tries), LIMITS, {})
+    run = walled_sandbox.run(RunRequest(make_notebook(*tries), LIMITS, {}))
     assert [cell.status for cell in run.cells] == [Verdict.OK, *[Verdict.ERROR] * 4]
     messages = [cell.message for cell in run.cells]
     assert "No module named 'torch' while grading" in messages[1]
@@ -49,7 +49,7 @@ def test_a_framework_that_is_installed_cannot_be_imported(
 
 def test_a_real_framework_of_this_environment_is_hidden(walled_sandbox: Sandbox) -> None:
     pytest.importorskip("sklearn", reason="no other framework is installed here to be hidden")
-    run = walled_sandbox.run(make_notebook("import sklearn"), LIMITS, {})
+    run = walled_sandbox.run(RunRequest(make_notebook("import sklearn"), LIMITS, {}))
     assert "No module named 'sklearn' while grading" in run.message
 
 

@@ -13,7 +13,7 @@ from support.sandboxes import SANDBOXES
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.judging import metrics
 from tinytorch_compete.model import Cost, Inputs, Limits, Run, Timed, Verdict
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.sandbox.isolation import cgroup, watcher
 from tinytorch_compete.sandbox.isolation.cgroup import Group
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -47,7 +47,9 @@ LIGHT, HEAVY = WORK.format(300_000), WORK.format(900_000)
 
 def race(sandbox: Sandbox, own: str, reference: str = LIGHT, after: str = "1") -> Run:
     notebook = make_notebook(own, PROBE, after)
-    return sandbox.run(notebook, LIMITS, TIMED, reference=make_notebook(reference, PROBE))
+    return sandbox.run(
+        RunRequest(notebook, LIMITS, TIMED, reference=make_notebook(reference, PROBE))
+    )
 
 
 def test_both_answer_the_same_new_questions(sandbox: Sandbox) -> None:
@@ -200,7 +202,7 @@ def test_a_reference_that_fails_is_our_fault() -> None:
 
 def test_a_timed_probe_without_a_reference_is_our_fault() -> None:
     with pytest.raises(Fault, match=r"needs a reference\.ipynb"):
-        LocalSandbox().run(make_notebook(LIGHT, PROBE), LIMITS, TIMED)
+        LocalSandbox().run(RunRequest(make_notebook(LIGHT, PROBE), LIMITS, TIMED))
 
 
 def test_what_an_empty_question_waited_for_is_not_taken_off_others() -> None:

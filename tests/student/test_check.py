@@ -144,8 +144,8 @@ def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(
     with package.packed(
         challenge, folder, folder / "mine.ipynb", registration.read(folder)
     ) as made:
-        names = set(made.files)
-        sent = registration.read(made.work.notebook.parent)
+        names = set(made.snapshot.files)
+        sent = registration.read(made.snapshot.work.notebook.parent)
     assert {"mine.ipynb", "tinytorch/mine.py", registration.FILE} <= names
     assert {name.split("/")[0] for name in names} == {"mine.ipynb", "tinytorch", registration.FILE}
     assert sent == registration.Registration("mine", "digits")

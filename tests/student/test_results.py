@@ -17,6 +17,7 @@ from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.student import exchange, hints, join, results, submit
 from tinytorch_compete.student.join_options import JoinOptions
 from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import load
 
 WRONG = "def predict(train_images, train_labels, images):\n    return np.zeros(len(images), int)\n"
 
@@ -63,7 +64,7 @@ def test_results_show_what_came_back_what_changed_and_what_is_waiting(
     assert "Hints taken: 0." in text
     assert "feedback/" in text
     (work,) = submission.find(folder.parent.parent / "drop", "mine")
-    assert submission.sent_at(work) == registration.read(folder).receipts[-1].sent_at
+    assert load(work).sent_at == registration.read(folder).receipts[-1].sent_at
 
 
 def test_the_results_command_is_the_students_own_where_an_entry_is(

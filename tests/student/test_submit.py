@@ -25,6 +25,7 @@ from tinytorch_compete.student import exchange, join, results
 from tinytorch_compete.student import submit as student_submit
 from tinytorch_compete.student.join_options import JoinOptions
 from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import digest, load
 from tinytorch_compete.util import times
 
 UTC = dt.UTC
@@ -97,14 +98,15 @@ def test_nbgrader_lists_and_collects_what_was_sent(
     assert "c1" in nbgrader(course, "list", "--inbound")
     nbgrader(course, "collect", "mine")
     (work,) = submission.find(course / "submitted", "mine")
-    names = set(work.files())
+    snapshot = load(work)
+    names = set(snapshot.files)
     assert {"mine.ipynb", "timestamp.txt", "tinytorch/__init__.py"} <= names
     assert not names & {"hints.md", "guide.md"}
     assert not (work.notebook.parent / "data").exists()
     (receipt,) = registration.read(folder).receipts
-    assert submission.sent_at(work) == receipt.sent_at
-    sent = {n: s for n, s in work.files().items() if not n.endswith(".txt")}
-    assert submission.digest(sent) == receipt.sha256 == shown["sha256"]
+    assert snapshot.sent_at == receipt.sent_at
+    sent = {n: s for n, s in snapshot.files.items() if not n.endswith(".txt")}
+    assert digest(sent) == receipt.sha256 == shown["sha256"]
 
 
 def test_a_second_submission_takes_the_place_of_the_first(
@@ -231,7 +233,7 @@ def test_without_an_exchange_a_named_folder_takes_it(challenge: Challenge, folde
     submit(challenge, folder)
     (work,) = submission.find(drop, "mine")
     assert work.student == exchange.username()
-    assert submission.sent_at(work) == registration.read(folder).receipts[-1].sent_at
+    assert load(work).sent_at == registration.read(folder).receipts[-1].sent_at
     assert [path.name for path in work.notebook.parent.parent.iterdir()] == ["mine"]
 
 

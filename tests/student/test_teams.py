@@ -20,6 +20,7 @@ from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.participants.roster import Roster, enrol
 from tinytorch_compete.rendering.panel import Panel
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.student import exchange, join, submit
 from tinytorch_compete.student import results as student_results
 from tinytorch_compete.student.join_options import JoinOptions
@@ -224,7 +225,9 @@ def test_leaving_and_sending_without_an_entry_takes_back_what_was_shared(
     grade(folder)
     (line,) = board(folder).newest
     assert not line.handle.startswith(("Rocket", "Ada"))
-    one = roster_file.read(folder.parent.parent / "graded", "mine").of(exchange.username())
+    one = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine").of(
+        exchange.username()
+    )
     assert (one.progress, one.team) == (False, "")
 
 
@@ -234,7 +237,7 @@ def test_a_raw_record_counts_as_what_would_have_been_sent(
     joined(challenge, folder.parent, team="Rocket", word="open sesame")
     exchange.put(folder.parent.parent / "drop", folder)  # as nbgrader's own button does
     grade(folder)
-    known = roster_file.read(folder.parent.parent / "graded", "mine")
+    known = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine")
     assert known.of(exchange.username()).team
     assert "sesame" not in (folder.parent.parent / "graded" / "entries" / "mine.json").read_text()
 
@@ -249,7 +252,7 @@ def test_another_challenges_entry_counts_for_nothing_here(
         place, registration.Registration("other", "digits", "Ada Lo", team="Rocket", key="0" * 32)
     )
     grade(folder)
-    known = roster_file.read(folder.parent.parent / "graded", "mine")
+    known = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine")
     assert known.teams == {}
     assert known.of(exchange.username()).handle == ""
 
@@ -272,10 +275,10 @@ def test_a_damaged_roster_is_one_clear_error(
 def test_who_left_a_team_and_has_nothing_graded_is_told_of_no_team_result(
     challenge: Challenge, tmp_path: Path
 ) -> None:
-    plan, folder = Plan(challenge, b"s" * 32), tmp_path / "graded"
+    plan, folder = Plan.of(challenge, b"s" * 32), tmp_path / "graded"
     known = enrol(Roster(), [said("ada", "Rocket"), said("bob", "Rocket")], SIZE)
-    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
+    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, ResultsFolder(folder))
     assert [path.name for path in folder.rglob("*.ipynb")] == ["mine-team.ipynb"]
     known = enrol(known, [said("bob", hours=7)], SIZE)
-    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, folder)
+    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, ResultsFolder(folder))
     assert list(folder.rglob("*.ipynb")) == []

@@ -15,6 +15,7 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.grading import scoring
 from tinytorch_compete.model import Run, Verdict
 from tinytorch_compete.submissions import flags, notebook
+from tinytorch_compete.submissions.snapshot import load
 
 # Samples that do on purpose what a person should look at.
 LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}
@@ -34,7 +35,8 @@ def flags_of(source: str, **files: int) -> str:
 def test_honest_samples_have_no_flags_and_tricky_ones_do(work) -> None:
     cells = notebook.read(work.notebook).cells
     answers = {notebook.grade_id(cell): cell.source for cell in cells if notebook.is_solution(cell)}
-    found = flags.read(answers | work.code(), work.sizes())
+    snapshot = load(work)
+    found = flags.read(answers | snapshot.code(), snapshot.sizes)
     assert bool(found) == (work.student in LOOKED_AT), found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import nbformat
 import pytest
-from nbformat import NotebookNode, v4
+from nbformat import v4
 
 from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
@@ -22,8 +22,10 @@ from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Advice, Answer, LineCost, Profile, Run, Verdict
 from tinytorch_compete.profiling import run
 from tinytorch_compete.results.store import Store
+from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submissions.snapshot import Snapshot, load
 from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.suggestions import suggest
 
@@ -52,9 +54,10 @@ class Scripted(FakeSandbox):
         self.peaks, self.other, self.over = peaks, other, over
         self.caps: list[int] = []
 
-    def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
+    def run(self, request: RunRequest) -> Run:
+        limits, notebook = request.limits, request.notebook
         self.caps.append(limits.memory_mib)
-        facts = super().run(notebook, limits, inputs, **where)
+        facts = super().run(request)
         text = "\n".join(cell.source for cell in notebook.cells)
         peak = next((mib for word, mib in self.peaks.items() if word in text), self.other)
         verdict = Verdict.OVER_MEMORY if peak > min(limits.memory_mib, self.over) else facts.verdict
@@ -73,20 +76,18 @@ class Scripted(FakeSandbox):
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     folder = tmp_path_factory.mktemp("pack")
     scaffold("mine", folder)
-    return Plan(packs.load(folder)[0], b"a secret of tests")
+    return Plan.of(packs.load(folder)[0], b"a secret of tests")
 
 
-def submit(root: Path, answer: str) -> Submission:
+def submit(root: Path, answer: str) -> Snapshot:
     cell = v4.new_code_cell(answer, metadata={"nbgrader": {"grade_id": "predict"}})
     (root / "mine.ipynb").write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
-    return Submission("ada", root / "mine.ipynb", root)
+    return load(Submission("ada", root / "mine.ipynb", root))
 
 
-def profiler(
-    sandbox, notebook, limits, inputs, files, data, reference, cap_mib
-) -> tuple[Profile, None]:
+def profiler(sandbox, request, code, cap_mib) -> tuple[Profile, None]:
     """A profile in which each line of the answer costs the same."""
-    sources = run.texts(notebook, files)
+    sources = run.texts(request.notebook, code)
     lines = [
         LineCost(name, number, 1, 1.0, 50.0, 50.0)
         for name, text in sources.items()
@@ -95,7 +96,7 @@ def profiler(
     return Profile(("a", "b"), sources, tuple(lines)), None
 
 
-def advise(plan: Plan, work: Submission, sandbox: FakeSandbox, profiler=profiler) -> Advice:
+def advise(plan: Plan, work: Snapshot, sandbox: FakeSandbox, profiler=profiler) -> Advice:
     return suggest.advise(
         plan, work, pipeline.grade(plan, work, sandbox), sandbox, profiler=profiler
     )
@@ -118,8 +119,8 @@ def test_a_change_that_does_not_help_is_not_shown(after: float, plan: Plan, tmp_
 
 def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_path: Path) -> None:
     class Noisy(Scripted):
-        def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
-            facts = super().run(notebook, limits, inputs, **where)
+        def run(self, request: RunRequest) -> Run:
+            facts = super().run(request)
             return msgspec.structs.replace(facts, peak_mib=60.0 if self.runs in (3, 5) else 100.0)
 
     sandbox = Noisy({}, 100.0)
@@ -138,8 +139,8 @@ def test_a_gain_beside_a_rise_of_the_other_cost_is_looked_at_again(
     class Busy(Scripted):
         changed = 0
 
-        def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
-            facts = super().run(notebook, limits, inputs, **where)
+        def run(self, request: RunRequest) -> Run:
+            facts = super().run(request)
             if facts.peak_mib == 100.0:
                 return facts
             self.changed += 1
@@ -213,8 +214,8 @@ def test_a_submission_that_could_not_be_read_has_nothing_measured(
     plan: Plan, tmp_path: Path
 ) -> None:
     work = submit(tmp_path, WIDE)
-    work.notebook.write_text("{")
-    assert "nothing was measured" in advise(plan, work, FakeSandbox()).note
+    work.work.notebook.write_text("{")
+    assert "nothing was measured" in advise(plan, load(work.work), FakeSandbox()).note
 
 
 def test_advice_is_taken_with_inputs_that_no_grade_depends_on(plan: Plan, tmp_path: Path) -> None:
@@ -266,11 +267,11 @@ class Interrupted(FakeSandbox):
         super().__init__()
         self.at = at
 
-    def run(self, notebook: NotebookNode, limits, inputs, **where) -> Run:
+    def run(self, request: RunRequest) -> Run:
         if self.runs + 1 == self.at:
             self.at = 0
             raise KeyboardInterrupt
-        return super().run(notebook, limits, inputs, **where)
+        return super().run(request)
 
 
 def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
@@ -280,7 +281,7 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
     work, kept = submit(tmp_path / "ada", WIDE), Store(tmp_path / "r.sqlite")
     published: list[Graded] = []
 
-    def task(plan: Plan, work: Submission, sandbox: FakeSandbox) -> Graded:
+    def task(plan: Plan, work: Snapshot, sandbox: FakeSandbox) -> Graded:
         graded = pipeline.grade(plan, work, sandbox)
         advice = suggest.advise(plan, work, graded, sandbox, profiler=profiler)
         return msgspec.structs.replace(graded, advice=advice)

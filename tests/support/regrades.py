@@ -9,7 +9,7 @@ import pytest
 
 from tinytorch_compete.cli import grade as cli_grade
 from tinytorch_compete.cli.app import run
-from tinytorch_compete.regrading import staging
+from tinytorch_compete.results.folder import STAGED, ResultsFolder
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
@@ -54,7 +54,7 @@ def public(root: Path) -> dict[str, bytes]:
     """All that is published, byte for byte."""
     folder = root / "graded"
     found = (path for path in folder.rglob("*") if path.is_file())
-    hidden = folder / staging.SHADOW
+    hidden = folder / STAGED
     return {str(p): p.read_bytes() for p in found if not p.is_relative_to(hidden)}
 
 
@@ -71,3 +71,8 @@ def points(root: Path) -> dict[str, float | None]:
 def feedback(root: Path, student: str) -> str:
     """A student's published feedback, as text."""
     return (root / "graded" / "feedback" / student / "mine.ipynb").read_text()
+
+
+def staged(root: Path) -> Path:
+    """The folder of the grades that are staged."""
+    return ResultsFolder(root / "graded").staged("mine", final=False).root

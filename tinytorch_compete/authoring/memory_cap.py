@@ -11,6 +11,7 @@ from tinytorch_compete.grading.pipeline import grade
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submissions.snapshot import load
 from tinytorch_compete.submissions.submission import Submission
 
 
@@ -51,7 +52,7 @@ def attempts(
 
 
 def _attempt(plan: Plan, work: Submission, sandbox: Sandbox, tier: str, cap_mib: int) -> Attempt:
-    result = grade(plan.capped(cap_mib), work, sandbox).result
+    result = grade(plan.capped(cap_mib), load(work), sandbox).result
     return Attempt(cap_mib, _rank(plan.spec, result.tier) >= _rank(plan.spec, tier), result)
 
 

@@ -11,6 +11,7 @@ from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.grading import pipeline, plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submissions.snapshot import load
 
 # Any secret does; a fixed one makes a verification come out the same twice.
 SECRET = b"the secret of verifications only"
@@ -31,10 +32,10 @@ def verify(challenge: Challenge, sandbox: Sandbox) -> Iterator[Check]:
     for name, sample in samples(challenge).items():
         promised = promise(sample.notebook)
         if promised.dataset not in plans:
-            plans[promised.dataset] = plan.Plan(
+            plans[promised.dataset] = plan.Plan.of(
                 challenge, SECRET, dataset=promised.dataset, seeds=1
             )
-        result = pipeline.grade(plans[promised.dataset], sample, sandbox).result
+        result = pipeline.grade(plans[promised.dataset], load(sample), sandbox).result
         yield check(name, promised, result)
 
 

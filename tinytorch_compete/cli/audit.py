@@ -11,20 +11,19 @@ import typer
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, print_results, table
-from tinytorch_compete.cli.options import Folder, Source, stored
+from tinytorch_compete.cli.options import DEFAULT, Folder, Source, stored
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import Result
 from tinytorch_compete.regrading import audit as auditing
-from tinytorch_compete.results.folder import FOLDER, SECRET
-from tinytorch_compete.results.folder import secret as read_secret
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.local import LocalSandbox
-from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions import snapshot, submission
 
 
 def audit(
     context: typer.Context,
-    results: Folder = Path(FOLDER),
+    results: Folder = DEFAULT,
     submissions: Annotated[
         Path | None, typer.Option(help="Compare the newest results' files with this folder's.")
     ] = None,
@@ -56,7 +55,7 @@ def withdraw(
     student: Annotated[str, typer.Argument(help="As the folder of submissions is named.")],
     slug: Slug,
     reason: Annotated[str, typer.Option(help="What was found, for whoever asks later.")],
-    results: Folder = Path(FOLDER),
+    results: Folder = DEFAULT,
 ) -> None:
     """Mark a student's newest result as withdrawn; nothing is deleted.
 
@@ -78,7 +77,7 @@ def _compare_files(kept: Store, root: Path) -> None:
         works = {work.student: work for work in submission.find(root, slug)}
         for result in (r for r in latest if r.identity.challenge == slug):
             work = works.get(result.identity.student)
-            if work is None or work.files() != result.files:
+            if work is None or snapshot.load(work).files != result.files:
                 changed.append(f"{result.identity.student} ({slug})")
     if changed:
         raise CompeteError(f"{root}: not the files that were graded: {', '.join(changed)}.")
@@ -88,17 +87,17 @@ def _compare_files(kept: Store, root: Path) -> None:
 def _rerun(
     context: typer.Context,
     kept: Store,
-    folder: Path,
+    folder: ResultsFolder,
     root: Path,
     wanted: int,
     source: Path | None,
 ) -> None:
     """Grade some results again and show each; raise ``CompeteError`` if any differs."""
-    if not (folder / SECRET).is_file():
-        raise StoreError(f"{folder / SECRET}: not there; results come out again under it alone.")
+    if not folder.secret_path.is_file():
+        raise StoreError(f"{folder.secret_path}: not there; results come out again under it alone.")
     able = auditing.candidates([*kept.latest(), *kept.latest(final=True)])
     drawn = random.SystemRandom().sample(able, min(wanted, len(able)))
-    secret, challenges = read_secret(folder / SECRET), packs.find(context.obj)
+    secret, challenges = folder.secret(), packs.find(context.obj)
     console.print(f"Grading {len(drawn)} of {len(able)} results again; no row is added.")
     recounts = []
     for found in auditing.rerun(challenges, secret, drawn, root, LocalSandbox(), source=source):

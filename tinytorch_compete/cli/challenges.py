@@ -159,7 +159,7 @@ def cap(
         raise CompeteError(f"{path}: no such notebook.")
     with download() as progress:
         # Any secret does: this is no grade.
-        plan = Plan(challenge, verification.SECRET, seeds=1, progress=progress)
+        plan = Plan.of(challenge, verification.SECRET, seeds=1, progress=progress)
     work = submission.Submission("you", path, path.parent if path.parent != Path() else None)
     smallest = plan.limits.memory_mib
     for attempt in memory_cap.attempts(plan, work, LocalSandbox(), wanted, resolution):

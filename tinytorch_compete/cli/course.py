@@ -13,14 +13,13 @@ from tinytorch_compete.authoring import samples as authoring_samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, download
-from tinytorch_compete.cli.options import Final, Folder, stored
+from tinytorch_compete.cli.options import DEFAULT, Final, Folder, stored
 from tinytorch_compete.course import folder as courses
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import counted
 from tinytorch_compete.results import export as exports
-from tinytorch_compete.results.folder import FOLDER
 from tinytorch_compete.results.table import harmless
 from tinytorch_compete.util import files
 
@@ -119,7 +118,7 @@ def nbgrader(course: Path, *words: str) -> None:
 def export(
     context: typer.Context,
     slug: Slug,
-    results: Folder = Path(FOLDER),
+    results: Folder = DEFAULT,
     canvas: Annotated[Path | None, typer.Option(help="A CSV file for Canvas.")] = None,
     moodle: Annotated[Path | None, typer.Option(help="A CSV file for Moodle.")] = None,
     gradescope: Annotated[

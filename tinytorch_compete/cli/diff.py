@@ -12,7 +12,7 @@ from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, say, table
 from tinytorch_compete.cli.leaderboard import LEADERBOARD
-from tinytorch_compete.cli.options import Final, Folder, options, stored
+from tinytorch_compete.cli.options import DEFAULT, Final, Folder, options, stored
 from tinytorch_compete.cli.results import write_table
 from tinytorch_compete.course import staged_copies
 from tinytorch_compete.errors import CompeteError, StoreError
@@ -23,14 +23,13 @@ from tinytorch_compete.regrading import audit, changes, staging
 from tinytorch_compete.regrading import reasons as regrading_reasons
 from tinytorch_compete.regrading.changes import GradeChange
 from tinytorch_compete.results import conditions
-from tinytorch_compete.results.folder import FOLDER, SECRET, name
-from tinytorch_compete.results.folder import secret as read_secret
+from tinytorch_compete.results.folder import ResultsFolder, name
 
 
 def diff(
     context: typer.Context,
     slug: Slug,
-    results: Folder = Path(FOLDER),
+    results: Folder = DEFAULT,
     csv: Annotated[Path | None, typer.Option(help="Write every student's move as CSV.")] = None,
     final: Final = False,
 ) -> None:
@@ -45,22 +44,22 @@ def diff(
         )
     before = staging.standing(stored(results), challenge.slug, final)
     old = _published_facts(challenge, results, final)
-    secret, known = read_secret(results / SECRET), roster_file.read(results, challenge.slug)
+    secret, known = results.secret(), roster_file.read(results, challenge.slug)
     found = changes.compare(old, challenge.spec, before, after, secret, known)
     if csv:
         write_table(changes.frame(found), csv, None)
         return
     _print(found, before, after)
     where = f"{options(challenge.slug, results, final)} FOLDER"
-    if staged_copies.Copies(staging.folder(results, challenge.slug, final)).folder.exists():
+    if staged_copies.StagedCopies(results.staged(challenge.slug, final)).folder.exists():
         where = f"{challenge.slug} --course FOLDER{' --final' if final else ''}"
     say(f"Publish: tito compete grade {where} --promote")
 
 
-def _published_facts(challenge: Challenge, folder: Path, final: bool) -> ChallengeSpec:
+def _published_facts(challenge: Challenge, folder: ResultsFolder, final: bool) -> ChallengeSpec:
     """The facts of the leaderboard that was written last; today's if there is none."""
     try:
-        path = folder / LEADERBOARD / f"{name(challenge.slug, final)}.json"
+        path = folder.root / LEADERBOARD / f"{name(challenge.slug, final)}.json"
         return board.read(path).challenge
     except StoreError:
         return challenge.spec

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, errors, table
+from tinytorch_compete.cli.options import DEFAULT, Folder
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import Participant, Roster, private
-from tinytorch_compete.results.folder import FOLDER
+from tinytorch_compete.results.folder import ResultsFolder
 
 
 def entries(
     context: typer.Context,
     slug: Slug,
-    results: Annotated[
-        Path, typer.Option("--results", help="The folder of results and feedback.")
-    ] = Path(FOLDER),
+    results: Folder = DEFAULT,
     hide: Annotated[
         str | None, typer.Option("--private", metavar="STUDENT", help="Show nothing of a student.")
     ] = None,
@@ -45,12 +43,12 @@ def entries(
         console.print(line, markup=False, highlight=False)
 
 
-def print_teams(roster: Roster, slug: str, folder: Path) -> None:
+def print_teams(roster: Roster, slug: str, folder: ResultsFolder) -> None:
     """How many teams there are, and who isn't in the one that was asked for."""
     count = len({one.team for one in roster.entered.values()} - {""})
     if count:
         teams = "1 team" if count == 1 else f"{count} teams"
-        where = "" if folder == Path(FOLDER) else f" --results {folder}"
+        where = "" if folder == DEFAULT else f" --results {folder}"
         line = f"{teams}; a team's newest result counts for all: tito compete entries {slug}{where}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     _print_refused(roster)

@@ -20,6 +20,7 @@ from tinytorch_compete.profiling import view
 from tinytorch_compete.profiling.report import lines_of
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook
+from tinytorch_compete.submissions.snapshot import load
 from tinytorch_compete.submissions.submission import Submission
 from tinytorch_compete.suggestions import selection, suggest
 
@@ -43,7 +44,7 @@ def insights(
         plan = profiling_notebook.plan(challenge, dataset, data, progress)
     with tempfile.TemporaryDirectory() as folder:
         work = Submission("you", path, profiling_notebook.code_beside(path, Path(folder)))
-        graded = suggest.grade(plan, work, LocalSandbox())
+        graded = suggest.grade(plan, load(work), LocalSandbox())
     if graded.result.message:  # findings are of code that may not have run to its end
         said = f"{graded.result.verdict}: {graded.result.message}"
         console.print(plain(said), markup=False, highlight=False)

@@ -12,15 +12,19 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, say
-from tinytorch_compete.cli.grade import grade
-from tinytorch_compete.cli.options import Final, Folder, stored
+from tinytorch_compete.cli.grade import ConsoleObserver, check_isolation, grade_and_show
+from tinytorch_compete.cli.options import DEFAULT, Final, Folder, stored
+from tinytorch_compete.course.class_grading import ClassGrading
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.leaderboard import board as boards
 from tinytorch_compete.leaderboard.publish import publish
 from tinytorch_compete.participants import roster_file
-from tinytorch_compete.results import folder as results_folder
-from tinytorch_compete.results.folder import DATABASE, FEEDBACK, SECRET
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
+from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import load
 
 LEADERBOARD = "leaderboard"
 
@@ -30,7 +34,7 @@ def leaderboard(
     slug: Annotated[
         str | None, typer.Argument(metavar="[SLUG]", help="The challenge, by its slug or alias.")
     ] = None,
-    results: Folder = Path("graded"),
+    results: Folder = DEFAULT,
     every: Annotated[
         bool, typer.Option("--all", help="Of every challenge that has results.")
     ] = False,
@@ -62,7 +66,7 @@ def _graded(context: typer.Context, store: Store, final: bool) -> list[Challenge
 def _publish(
     challenge: Challenge,
     store: Store,
-    folder: Path,
+    folder: ResultsFolder,
     *,
     html: bool,
     me: str = "",
@@ -74,13 +78,13 @@ def _publish(
             f"{folder}: no {'final ' if final else ''}results for {challenge.slug!r} yet; "
             "grade first."
         )
-    secret = results_folder.secret(folder / SECRET)
+    secret = folder.secret()
     history = store.history(challenge.slug)
     roster = roster_file.read(folder, challenge.slug)
     board = boards.collect(
         challenge.slug, challenge.spec, latest, history, secret, roster, final=final
     )
-    return publish(board, folder / LEADERBOARD, html=html, me=me)
+    return publish(board, folder.root / LEADERBOARD, html=html, me=me)
 
 
 def demo(
@@ -90,12 +94,21 @@ def demo(
     """Grade a sample class for real."""
     challenge = challenge_of(context, "efficient-training")
     samples.hand_in(challenge, folder / "submitted")
-    graded = folder / "graded"
-    grade(context, challenge.slug, folder / "submitted", results=graded, insights=False)
-    written = _publish(challenge, Store(graded / DATABASE), graded, html=True)
-    first = sorted((graded / FEEDBACK).glob("*/*.ipynb"))[0]
+    results = ResultsFolder(folder / "graded")
+    session = ClassGrading(
+        plan=Plan.of(challenge, results.secret()),
+        folder=results,
+        sandbox=LocalSandbox(),
+        observer=ConsoleObserver(),
+        suggestions=False,
+    )
+    works = submission.find((folder / "submitted").resolve(), challenge.slug)
+    check_isolation()
+    grade_and_show(session, [load(work) for work in works])
+    written = _publish(challenge, results.store(), results, html=True)
+    first = sorted(results.feedback_root.glob("*/*.ipynb"))[0]
     for what, path in (
-        ("The results table", graded / DATABASE),
+        ("The results table", results.database),
         ("A student's feedback", first),
         ("The leaderboard notebook", written[0]),
         ("The leaderboard as a page", written[-1]),

@@ -8,24 +8,33 @@ from typing import Annotated
 import typer
 
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.results.folder import DATABASE, FOLDER
+from tinytorch_compete.results.folder import NAME, ResultsFolder
 from tinytorch_compete.results.store import Store
 
-Folder = Annotated[Path, typer.Option("--results", help="The folder of results and feedback.")]
+DEFAULT = ResultsFolder(Path(NAME))
+Folder = Annotated[
+    ResultsFolder,
+    typer.Option(
+        "--results",
+        help="The folder of results and feedback.",
+        metavar="PATH",
+        parser=lambda text: ResultsFolder(Path(str(text))),
+    ),
+]
 Source = Annotated[Path | None, typer.Option("--data", help="A folder that has the data set.")]
 Final = Annotated[bool, typer.Option("--final", help="Of the final grading, after closing.")]
 
 
-def stored(folder: Path) -> Store:
+def stored(folder: ResultsFolder) -> Store:
     """The results in a folder; raises ``StoreError`` if there are none."""
-    if not (folder / DATABASE).is_file():
+    if not folder.is_graded:
         raise StoreError(
-            f"{folder / DATABASE}: no results there; grade first, or name the folder by --results."
+            f"{folder.database}: no results there; grade first, or name the folder by --results."
         )
-    return Store(folder / DATABASE)
+    return folder.store()
 
 
-def options(slug: str, folder: Path, final: bool = False) -> str:
+def options(slug: str, folder: ResultsFolder, final: bool = False) -> str:
     """The words by which another command finds the same results."""
-    where = "" if folder == Path(FOLDER) else f" --results {folder}"
+    where = "" if folder == DEFAULT else f" --results {folder}"
     return f"{slug}{where}{' --final' if final else ''}"

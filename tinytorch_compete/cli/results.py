@@ -13,14 +13,13 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli import student
 from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, print_flags, print_results
-from tinytorch_compete.cli.options import Final, Folder, stored
+from tinytorch_compete.cli.options import DEFAULT, Final, Folder, stored
 from tinytorch_compete.cli.result_details import print_details
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Result
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.participants.roster import Roster, counted
-from tinytorch_compete.results import folder, table
-from tinytorch_compete.results.folder import DATABASE, FOLDER, SECRET
+from tinytorch_compete.results import table
 from tinytorch_compete.util import files
 
 NOTHING = (
@@ -33,7 +32,7 @@ NOTHING = (
 def results(
     context: typer.Context,
     slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
-    results: Folder = Path(FOLDER),
+    results: Folder = DEFAULT,
     csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
     history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
@@ -47,11 +46,11 @@ def results(
     came: student.Came = None,
 ) -> None:
     """Show the results table, or write it to a file; in a student's folder, the student's own."""
-    if not (results / DATABASE).is_file():
+    if not results.is_graded:
         if registration.find(Path()):
             student.own_results(context, slug, came, detailed)
             return
-        if results == Path(FOLDER):
+        if results == DEFAULT:
             raise CompeteError(NOTHING.format(slug or "SLUG"))
     kept = stored(results)
     chosen = challenge_of(context, slug).slug if slug else None
@@ -76,7 +75,7 @@ def results(
         if flags:
             print_flags(own)
         elif detailed:
-            print_details(spec, own, folder.secret(results / SECRET), roster)
+            print_details(spec, own, results.secret(), roster)
         else:
             print_results(spec, [r for r in counting if r.identity.challenge == name])
 

@@ -2,76 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tinytorch_compete.cli.console import print_results, say
 from tinytorch_compete.cli.options import options, stored
-from tinytorch_compete.course import staged_copies
+from tinytorch_compete.course import class_grading
+from tinytorch_compete.course.class_grading import ClassGrading
+from tinytorch_compete.course.gradebook_contract import NoGradebook
+from tinytorch_compete.course.staged_copies import StagedCopies
 from tinytorch_compete.errors import StoreError
-from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.participants import roster_file
-from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.regrading import staging
 from tinytorch_compete.results import conditions
-from tinytorch_compete.results.folder import SECRET
-from tinytorch_compete.results.store import Store
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.results.folder import ResultsFolder
+from tinytorch_compete.submissions.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
 
 
 def grade(
-    plan: Plan,
-    works: Sequence[Submission],
-    published: Store,
-    root: Path,
+    session: ClassGrading,
+    snapshots: Sequence[Snapshot],
     gradebook: CourseGradebook | None,
-    batch: Callable[..., list[Result]],
-    roster: Roster,
+    *,
+    again: bool,
 ) -> list[Result]:
     """Grade a class beside what is published, and say where to look at it."""
+    plan, folder = session.plan, session.folder
     slug, final = plan.challenge.slug, plan.final
-    place = staging.folder(root, slug, final)
-    kept, copies = staging.begin(place), staged_copies.Copies(place) if gradebook else None
-    roster_file.write(place, slug, roster)
-    wanted = staging.eligible(works, staging.standing(published, slug, final))
-    new = batch(wanted, kept, place, copies)
+    # What students registered since is of no grade that is published here.
+    roster = roster_file.read(folder, slug)
+    published, staged = folder.store(), folder.staged(slug, final)
+    admitted = class_grading.admit(session, snapshots, published, roster)
+    wanted = staging.eligible(admitted, staging.standing(published, slug, final))
+    beside = msgspec.structs.replace(
+        session, folder=staged, gradebook=StagedCopies(staged) if gradebook else NoGradebook()
+    )
+    store = staging.begin(staged)
+    roster_file.write(staged, slug, roster)
+    new = class_grading.run(beside, wanted, store, again=again)
     if faults := [result for result in new if result.verdict == Verdict.FAULT]:
         print_results(plan.spec, faults)
-    say(f"Nothing was published; the shadow is in {place}")
-    say(f"Who moves, and why: tito compete diff {options(slug, root, final)}")
+    say(f"Nothing was published; the shadow is in {staged}")
+    say(f"Who moves, and why: tito compete diff {options(slug, folder, final)}")
     return new
 
 
 def promote(
-    plan: Plan,
-    works: Sequence[Submission],
-    kept: Store,
-    root: Path,
-    gradebook: CourseGradebook | None,
+    session: ClassGrading, snapshots: Sequence[Snapshot], gradebook: CourseGradebook | None
 ) -> None:
     """Publish a shadow's grades, and say what is left to do."""
+    plan, folder = session.plan, session.folder
     slug, final = plan.challenge.slug, plan.final
-    wanted = staging.eligible(works, staging.standing(kept, slug, final))
-    count = staging.promote(plan, wanted, root, kept, gradebook)
-    stay = staging.standing(kept, slug, final).values()
+    roster, store = roster_file.read(folder, slug), folder.store()
+    admitted = class_grading.admit(session, snapshots, store, roster)
+    staging.check_whole(plan, snapshots, folder, store)
+    wanted = staging.eligible(admitted, staging.standing(store, slug, final))
+    count = staging.promote(plan, wanted, folder, store, gradebook)
+    stay = staging.standing(store, slug, final).values()
     others = [r for r in stay if conditions.conditions(r.identity) != plan.conditions]
     say(f"{count} grades are published; the old ones stay in the history.")
     if others:
         names = staging.named([result.identity.student for result in others])
         say(f"{len(others)} not among them, left as it was and off the board: {names}")
-    say(f"The table: tito compete results {options(slug, root, final)}")
-    say(f"Write the leaderboard again: tito compete leaderboard {options(slug, root, final)}")
+    say(f"The table: tito compete results {options(slug, folder, final)}")
+    say(f"Write the leaderboard again: tito compete leaderboard {options(slug, folder, final)}")
+    class_grading.publish(session, store, roster)
 
 
-def check_published(root: Path) -> None:
+def check_published(folder: ResultsFolder) -> None:
     """Raise ``StoreError`` if there is nothing published that a shadow could stand beside."""
-    stored(root).close()
-    if not (root / SECRET).is_file():
+    stored(folder).close()
+    if not folder.secret_path.is_file():
         raise StoreError(
-            f"{root / SECRET}: not there; grades can be compared under the same secret alone."
+            f"{folder.secret_path}: not there; grades can be compared under the same secret alone."
         )

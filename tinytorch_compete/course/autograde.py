@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,23 @@ from traitlets.config import LoggingConfigurable
 
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Challenge
-from tinytorch_compete.course import folder, plain_assignments, team_scores
-from tinytorch_compete.course.graded_copy import add_checksums, graded_notebook
+from tinytorch_compete.course import class_grading, folder, plain_assignments, team_scores
+from tinytorch_compete.course.class_grading import ClassGrading, Observer
+from tinytorch_compete.course.gradebook_contract import NoGradebook
+from tinytorch_compete.course.graded_copy import add_checksums, earlier_copy, graded_notebook
 from tinytorch_compete.course.team_scores import Places
-from tinytorch_compete.errors import Fault, PackError
-from tinytorch_compete.feedback import class_position, notebook, writer
-from tinytorch_compete.grading import batch
+from tinytorch_compete.errors import CompeteError, Fault, PackError
+from tinytorch_compete.feedback import notebook
 from tinytorch_compete.grading.engine import LocalEngine
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Verdict
-from tinytorch_compete.participants import roster, roster_file
-from tinytorch_compete.results.folder import DATABASE, FOLDER, SECRET, feedback_path, secret
-from tinytorch_compete.results.store import Store
+from tinytorch_compete.model import Result, Verdict
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import Roster, counted
+from tinytorch_compete.results.folder import NAME, ResultsFolder
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import Snapshot, cover, load
 
 # nbgrader can be told to wait for ever; a sandbox can't.
 UNLIMITED_S = 3600
@@ -51,23 +55,26 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
         help="The data set of each challenge; its first one if it isn't named here.",
     ).tag(config=True)
     results = Unicode(
-        FOLDER, help="The folder of results, absolute or from the course's folder."
+        NAME, help="The folder of results, absolute or from the course's folder."
     ).tag(config=True)
     class_figures = Bool(
         False, help="Whether feedback says where its figures stand in the class, without names."
+    ).tag(config=True)
+    suggestions = Bool(
+        True, help="Whether each submission is profiled and fixes are tried, for its feedback."
     ).tag(config=True)
     plain_memory_mib = Integer(
         1024, help="The memory cap of assignments that are no challenges."
     ).tag(config=True)
 
-    def entries(self, root: Path) -> dict[str, Challenge]:
+    def chosen(self, root: Path) -> dict[str, Challenge]:
         """The challenges of the course in that folder; raises ``PackError``."""
         found = packs.find(root / name for name in self.packs)
         return {slug: packs.resolve(found, slug) for slug in self.challenges}
 
-    def place(self, root: Path) -> Path:
-        """The folder of results of the course in that folder."""
-        return root / str(self.results)
+    def results_folder(self, root: Path) -> ResultsFolder:
+        """The results folder of the course in that folder."""
+        return ResultsFolder(root / str(self.results))
 
 
 class PregradedAutograde(Autograde):  # type: ignore[misc]
@@ -130,15 +137,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         if getattr(converter, "made", None) is not None:
             checksums = released(facts["db_url"], converter.plan)
             return add_checksums(converter.made, checksums), resources
-        plan, graded, section = self._grade(converter.coursedir, facts)
-        checksums = released(facts["db_url"], plan)
-        place = CompeteCourse(parent=self).place(Path(converter.coursedir.root))
-        known = roster_file.read(place, facts["assignment"])
-        made = add_checksums(graded_notebook(plan, graded, known), checksums)
-        notebook.with_class(made, section)
-        if known.teams:
-            made = self._level(made, plan, converter.coursedir, facts["student"], checksums)
-        return made, resources
+        return self._graded(converter.coursedir, facts), resources
 
     def _execute(
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
@@ -159,63 +158,112 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             sandbox.stop()
             raise
 
-    def _level(
-        self,
-        made: NotebookNode,
-        plan: Plan,
-        coursedir: CourseDirectory,
-        student: str,
-        checksums: dict[str, str],
-    ) -> NotebookNode:
-        """The graded copy with the points of the student's team; its other members get them now."""
-        slug = plan.challenge.slug
-        place = CompeteCourse(parent=self).place(Path(coursedir.root))
-        known = roster_file.read(place, slug)
-        kept = Store(place / DATABASE)
-        latest = kept.latest(slug)
-        kept.close()
-        where = places(coursedir, slug)
-        team_scores.level(where, plan, latest, known, checksums, known.side(student))
-        own = {result.identity.student: result.identity for result in latest}
-        counts = {r.identity.student: r for r in roster.counted(known, latest)}[student]
-        return team_scores.mark(made, plan, counts, counts.identity == own[student], known)
+    def _graded(self, coursedir: CourseDirectory, facts: dict[str, str]) -> NotebookNode:
+        """The graded copy of a submission that is graded here and now, or of the grade before.
 
-    def _grade(self, coursedir: CourseDirectory, facts: dict[str, str]) -> tuple[Plan, Graded, str]:
-        """One submission graded here and now, and what its feedback says of the class."""
+        Raises ``CompeteError`` for a fault of ours, and for a submission that dates or quota don't
+        let in, unless an earlier one has a grade, which stands.
+        """
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
-        place, slug = course.place(root), facts["assignment"]
-        challenge = course.entries(root)[slug]
-        dataset = course.datasets.get(slug)
-        plan = _plan(challenge, place, dataset, challenge.challenge_sha(), challenge.grader_sha())
-        path = coursedir.format_path(coursedir.submitted_directory, *_whose(facts))
-        work = submission.at(Path(path), slug)
-        known = roster_file.update(
-            place, challenge, submission.find(Path(path).parent.parent, slug)
+        student, slug = _whose(facts)
+        results = course.results_folder(root)
+        plan = _plan(course.chosen(root)[slug], results, course.datasets.get(slug))
+        where, notes = places(coursedir, slug), _Notes(self.log)
+        session = ClassGrading(
+            plan=plan,
+            folder=results,
+            sandbox=LocalSandbox(),
+            gradebook=GradebookInProgress(where),
+            observer=notes,
+            suggestions=bool(course.suggestions),
+            class_figures=bool(course.class_figures),
+            workers=1,
         )
-        if said := submission.misnamed(work, slug):
-            self.log.warning(f"{work.student}: {said}")
-        made: list[Graded] = []
+        submitted = Path(coursedir.format_path(coursedir.submitted_directory, student, slug))
+        snapshots = _snapshots(session, submitted.parents[1], student)
+        class_grading.grade(session, snapshots, again=True, only={student})
+        return _copy(session, where, student, notes.refusal)
 
-        def keep(graded: Graded) -> None:
-            writer.write_feedback(plan, graded, place)
-            made.append(graded)
 
-        kept = Store(place / DATABASE)
-        # In a thread of an engine: formgrader calls this from inside an event loop.
-        list(batch.grade_class(plan, [work], LocalSandbox(), LocalEngine(1), kept, keep))
-        latest = kept.latest(slug) if course.class_figures else []
-        kept.close()
-        result = made[0].result
-        if result.verdict == Verdict.FAULT:
-            raise Fault(result.message)
-        if not course.class_figures:
-            return plan, made[0], ""
-        path, others = (
-            feedback_path(place, result.identity),
-            roster.sharing(known, slug, latest),
-        )
-        writer.place_in_class(challenge.spec, result, others, path, allowed=True)
-        return plan, made[0], class_position.section(challenge.spec, result, others)
+class GradebookInProgress(NoGradebook):
+    """The gradebook of a course while nbgrader itself is recording one grade in it.
+
+    What nbgrader records is left to it; teammates get their points from here.
+    """
+
+    def __init__(self, where: Places) -> None:
+        self.where = where
+        self.last: Graded | None = None
+
+    def record(self, plan: Plan, graded: Graded) -> None:
+        """Keep what nbgrader is about to record."""
+        self.last = graded
+
+    def level(
+        self,
+        plan: Plan,
+        latest: Sequence[Result],
+        roster: Roster,
+        near: Collection[str] | None = None,
+    ) -> None:
+        """See ``Gradebook.level``."""
+        if roster.teams:
+            checksums = released(self.where.db_url, plan)
+            team_scores.level(self.where, plan, latest, roster, checksums, near)
+
+
+class _Notes(Observer):
+    """Tells nbgrader's log what staff have to know of a submission."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self.log, self.refusal = log, ""
+
+    def refused(self, student: str, reason: str) -> None:
+        self.log.warning(f"not graded: {student}: {reason}.")
+        self.refusal = reason
+
+    def undated(self, students: Sequence[str]) -> None:
+        names = ", ".join(students)
+        self.log.warning(f"no time of sending, so dates and quota can't be checked: {names}")
+
+    def misnamed(self, student: str, sentence: str) -> None:
+        self.log.warning(f"{student}: {sentence}")
+
+
+def _snapshots(session: ClassGrading, class_folder: Path, student: str) -> list[Snapshot]:
+    """The class's submissions: of the student's side all, of the others what concerns teams."""
+    challenge, folder = session.plan.challenge, session.folder
+    works = submission.find(class_folder, challenge.slug)
+    covers = [Snapshot(work, contents=cover(work)) for work in works]
+    side = roster_file.update(folder, challenge, covers).side(student)
+    return [load(one.work) if one.student in side else one for one in covers]
+
+
+def _copy(session: ClassGrading, where: Places, student: str, refusal: str) -> NotebookNode:
+    """What nbgrader records of a student: the grade of this moment, or the one before it."""
+    plan, slug = session.plan, session.plan.challenge.slug
+    roster = roster_file.read(session.folder, slug)
+    store = session.folder.store()
+    latest = {result.identity.student: result for result in store.latest(slug)}
+    assert isinstance(session.gradebook, GradebookInProgress)
+    graded = session.gradebook.last
+    if graded is None and student not in latest:
+        raise CompeteError(f"not graded: {student}: {refusal}.")
+    result = graded.result if graded else latest[student]
+    if result.verdict == Verdict.FAULT:
+        raise Fault(result.message)
+    if graded:
+        copy = graded_notebook(plan, graded, roster)
+    else:
+        copy = earlier_copy(plan, result, session.folder.feedback(result.identity), roster)
+    add_checksums(copy, released(where.db_url, plan))
+    notebook.with_class(copy, class_grading.class_section(session, result, store, roster))
+    store.close()
+    counts = {r.identity.student: r for r in counted(roster, list(latest.values()))}
+    if roster.teams and student in counts:
+        own = counts[student].identity == latest[student].identity
+        copy = team_scores.mark(copy, plan, counts[student], own, roster)
+    return copy
 
 
 def places(coursedir: CourseDirectory, slug: str) -> Places:
@@ -235,10 +283,17 @@ def _whose(facts: dict[str, str]) -> tuple[str, str]:
     return facts["student"], facts["assignment"]
 
 
-@functools.lru_cache(maxsize=4)
-def _plan(challenge: Challenge, place: Path, dataset: str | None, *_: str) -> Plan:
+def _plan(challenge: Challenge, folder: ResultsFolder, dataset: str | None) -> Plan:
     """The plan of one challenge, made once as long as its files are the same."""
-    return Plan(challenge, secret(place / SECRET), dataset=dataset)
+    shas = challenge.challenge_sha(), challenge.grader_sha()
+    return _cached_plan(challenge, folder, dataset, shas)
+
+
+@functools.lru_cache(maxsize=4)
+def _cached_plan(
+    challenge: Challenge, folder: ResultsFolder, dataset: str | None, _: tuple[str, str]
+) -> Plan:
+    return Plan.of(challenge, folder.secret(), dataset=dataset)
 
 
 def released(db_url: str, plan: Plan) -> dict[str, str]:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -24,7 +24,7 @@ from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import Roster
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.results.folder import ResultsFolder
 
 
 class CourseGradebook:
@@ -55,14 +55,19 @@ class CourseGradebook:
         return [self.root / name for name in self._settings.packs]
 
     @property
-    def results(self) -> Path:
-        """The course's folder of results."""
-        return self._settings.place(self.root)
+    def results(self) -> ResultsFolder:
+        """The course's results folder."""
+        return self._settings.results_folder(self.root)
 
     @property
     def class_figures(self) -> bool:
         """Whether the course allows feedback to say where a result stands in the class."""
         return bool(self._settings.class_figures)
+
+    @property
+    def suggestions(self) -> bool:
+        """Whether the course wants profiles and suggestions in its feedback."""
+        return bool(self._settings.suggestions)
 
     @property
     def submitted(self) -> Path:
@@ -86,9 +91,9 @@ class CourseGradebook:
                 f"tito compete course release {slug} --course {self.root}"
             ) from None
 
-    def has(self, work: Submission, slug: str) -> bool:
-        """Whether the submission has a graded copy."""
-        return self.graded_copy(work.student, slug).exists()
+    def has(self, student: str, slug: str) -> bool:
+        """Whether a student has a graded copy."""
+        return self.graded_copy(student, slug).exists()
 
     def record(self, plan: Plan, graded: Graded) -> None:
         """Write what ``nbgrader autograde`` writes for a graded submission; see ``take``.
@@ -124,15 +129,18 @@ class CourseGradebook:
         finally:
             self._app.log.removeHandler(said)
 
-    def level(self, plan: Plan, latest: Sequence[Result], known: Roster) -> None:
-        """Give all members of a team the points of its newest result; raises ``StoreError``.
-
-        ``latest`` has each student's newest result.
-        """
+    def level(
+        self,
+        plan: Plan,
+        latest: Sequence[Result],
+        roster: Roster,
+        near: Collection[str] | None = None,
+    ) -> None:
+        """Give the members of each team the points that count for them; see ``Gradebook.level``."""
         with _environment():
             checksums = released(self._coursedir.db_url, plan)
             where = places(self._coursedir, plan.challenge.slug)
-            team_scores.level(where, plan, latest, known, checksums)
+            team_scores.level(where, plan, latest, roster, checksums, near)
 
     def scores(self, slug: str) -> dict[tuple[str, str], float | None]:
         """The automatic score of each student's cells, as the gradebook has it."""

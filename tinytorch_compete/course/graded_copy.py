@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode, v4
 
 from tinytorch_compete.challenges.release import student_version
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.feedback import writer
+from tinytorch_compete.feedback import record, writer
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.model import Result
 from tinytorch_compete.participants.roster import Roster
 from tinytorch_compete.submissions import notebook
 
@@ -34,9 +37,26 @@ def graded_notebook(plan: Plan, graded: Graded, known: Roster) -> NotebookNode:
     if graded.result.points is None:
         raise Fault(graded.result.message)
     executed = graded.run.notebook if graded.run else student_version(plan.master)
-    made = writer.feedback_of(plan, graded, executed, known)
+    return _with_points(plan, graded.result, writer.feedback_of(plan, graded, executed, known))
+
+
+def earlier_copy(plan: Plan, result: Result, feedback: Path, known: Roster) -> NotebookNode:
+    """The graded copy of a stored result, made of the feedback notebook that was written for it.
+
+    Where that is about another result by now, the released notebook stands for the student's.
+    """
+    told = record.read(feedback)
+    if told is not None and told.graded_at == result.graded_at:
+        made = nbformat.read(feedback, 4)
+        if any(notebook.grade_id(cell) in plan.points for cell in made.cells):
+            return _with_points(plan, result, made)
+    return graded_notebook(plan, Graded(result), known)
+
+
+def _with_points(plan: Plan, result: Result, made: NotebookNode) -> NotebookNode:
+    """A feedback notebook with each grading cell's points as that cell's one output."""
     made.cells[0].source += f"\n\n{STYLE}"
-    earned = {cell.grade_id: cell for cell in graded.result.cells}
+    earned = {cell.grade_id: cell for cell in result.cells}
     for cell in made.cells:
         name = notebook.grade_id(cell)
         if name in plan.points:

@@ -13,7 +13,7 @@ from nbformat import NotebookNode, v4
 
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import CellRun, Limits, Verdict
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 
 DISK_MIB = 256
 INTERRUPTED_S = 10  # for a cell to end in after its own time, at the most
@@ -41,7 +41,7 @@ def execute(
     plain.cells.insert(0, v4.new_code_cell(FIRST))
     most_s = len(_executed(plain)) * (cell_s + INTERRUPTED_S)
     limits = Limits(memory_mib, most_s, disk_mib=DISK_MIB)
-    run = sandbox.run(plain, limits, {}, files=files, cell_s=cell_s)
+    run = sandbox.run(RunRequest(plain, limits, files=files, cell_s=cell_s))
     made: NotebookNode = run.notebook
     for cell, facts in zip(_executed(made), run.cells, strict=True):
         if facts.status != Verdict.OK:

@@ -15,8 +15,6 @@ from tinytorch_compete.course.autograde import CompeteCourse
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import counted
-from tinytorch_compete.results.folder import DATABASE
-from tinytorch_compete.results.store import Store
 from tinytorch_compete.results.table import frame, harmless
 
 
@@ -56,8 +54,8 @@ class ResultsExport(ExportPlugin):  # type: ignore[misc]
     def export(self, gradebook: Gradebook) -> None:
         """Write the table as CSV to the file that ``--to`` names, or ``results.csv``."""
         root = Path(self.parent.coursedir.root)
-        folder = CompeteCourse(parent=self).place(root)
-        latest = Store(folder / DATABASE).latest()
+        folder = CompeteCourse(parent=self).results_folder(root)
+        latest = folder.store().latest()
         names = dict.fromkeys(result.identity.challenge for result in latest)
         chosen = [
             result

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import nbformat
 from nbformat import NotebookNode
 
+from tinytorch_compete.course.gradebook_contract import NoGradebook
 from tinytorch_compete.grading.pipeline import Graded
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.participants import roster_file
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.util import files
-
-if TYPE_CHECKING:
-    pass
-
 
 COPIES = "autograded"
 
 
-class Copies:
-    """The graded copies that wait in a shadow for a course's gradebook."""
+class StagedCopies(NoGradebook):
+    """The graded copies that wait beside staged results for a course's gradebook."""
 
-    def __init__(self, place: Path) -> None:
-        self.place, self.folder = place, place / COPIES
+    def __init__(self, staged: ResultsFolder) -> None:
+        self.staged, self.folder = staged, staged.root / COPIES
 
-    def has(self, work: Submission, slug: str) -> bool:
-        """Whether the submission has a graded copy."""
-        return self._path(work.student, slug).exists()
+    def has(self, student: str, slug: str) -> bool:
+        """Whether a student has a graded copy."""
+        return self._path(student, slug).exists()
 
     def record(self, plan: Plan, graded: Graded) -> None:
         """Keep the graded copy of a submission; a fault of ours has none."""
@@ -37,7 +33,7 @@ class Copies:
         from tinytorch_compete.course.graded_copy import graded_notebook
 
         if graded.result.points is not None:
-            known = roster_file.read(self.place, plan.challenge.slug)
+            known = roster_file.read(self.staged, plan.challenge.slug)
             text = nbformat.writes(graded_notebook(plan, graded, known))
             path = self._path(graded.result.identity.student, plan.challenge.slug)
             files.write_text(path, text + "\n")

@@ -1,8 +1,8 @@
-"""A folder of results: the database, the course's secret, and what students get back."""
+"""Write what students get back into the results folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,7 @@ from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.participants import roster, roster_file
 from tinytorch_compete.participants.roster import Roster
-from tinytorch_compete.results.folder import feedback_path
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.util import files
 
 SENT = "This is its result, which a teammate sent."
@@ -37,12 +37,12 @@ def feedback_of(
     return notebook.make(plan.spec, result, executed, surplus, handle, graded.advice, note)
 
 
-def write_feedback(plan: Plan, graded: Graded, folder: Path) -> None:
-    """Write a student's feedback notebook below a folder of results; raises ``StoreError``."""
+def write_feedback(plan: Plan, graded: Graded, folder: ResultsFolder) -> None:
+    """Write a student's feedback notebook into a results folder; raises ``StoreError``."""
     identity = graded.result.identity
     known = roster_file.read(folder, identity.challenge)
     made = feedback_of(plan, graded, graded.run.notebook if graded.run else None, known)
-    write_notebook(feedback_path(folder, identity), made)
+    write_notebook(folder.feedback(identity), made)
 
 
 def write_notebook(path: Path, made: NotebookNode, mode: int = 0o644) -> None:
@@ -70,16 +70,24 @@ def place_in_class(
         write_notebook(path, made, path.stat().st_mode & 0o777)
 
 
-def write_team_feedback(plan: Plan, latest: Sequence[Result], known: Roster, folder: Path) -> None:
+def write_team_feedback(
+    plan: Plan,
+    latest: Sequence[Result],
+    known: Roster,
+    folder: ResultsFolder,
+    near: Collection[str] | None = None,
+) -> None:
     """Write ``SLUG-team.ipynb`` for each student for whom a teammate's result counts.
 
     It says what the team earned and shows nothing of the teammate's notebook. For everybody else
-    there is none afterwards. Raises ``StoreError``.
+    there is none afterwards. Only the students in ``near`` are looked at, or all. Raises
+    ``StoreError``.
     """
     own = {result.identity.student: result.identity for result in latest}
     counted = {result.identity.student: result for result in roster.counted(known, latest)}
-    for student in sorted({*known.entered, *counted}):
-        path = feedback_path(folder, msgspec.structs.replace(plan.conditions, student=student))
+    students = {*known.entered, *counted}
+    for student in sorted(students if near is None else students.intersection(near)):
+        path = folder.feedback(msgspec.structs.replace(plan.conditions, student=student))
         path = path.with_name(f"{path.stem}-team.ipynb")
         result = counted.get(student)
         if result is None or result.identity == own.get(student):

@@ -12,6 +12,7 @@ from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.submissions import snapshot
 from tinytorch_compete.submissions import submission as submissions
 from tinytorch_compete.submissions.submission import Submission
 
@@ -31,5 +32,5 @@ def grade(
     work = (
         submissions.at(place, known.slug) if place.is_dir() else Submission(place.stem, place, None)
     )
-    plan = Plan(known, secret or os.urandom(32))
-    return pipeline.grade(plan, work, LocalSandbox()).result
+    plan = Plan.of(known, secret or os.urandom(32))
+    return pipeline.grade(plan, snapshot.load(work), LocalSandbox()).result

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading.engine import Engine
 from tinytorch_compete.grading.pipeline import Graded, grade
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import (
-    Identity,
     Result,
 )
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.contract import Sandbox
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.submissions.snapshot import Snapshot
 
-Task = Callable[[Plan, Submission, Sandbox], Graded]
+Task = Callable[[Plan, Snapshot, Sandbox], Graded]
 
 
-def waiting(plan: Plan, works: Sequence[Submission], store: Store) -> list[Submission]:
-    """The submissions that have no grade under this plan yet."""
+def waiting(plan: Plan, snapshots: Sequence[Snapshot], store: Store) -> list[Snapshot]:
+    """The submissions that have no grade under this plan yet.
+
+    One that couldn't be read is among them: grading it will say why.
+    """
     graded = store.graded()
-    return [work for work in works if not _is_graded(plan, work, graded)]
-
-
-def _is_graded(plan: Plan, work: Submission, graded: set[Identity]) -> bool:
-    try:
-        return plan.identity(work, work.files()) in graded
-    except CompeteError:  # it can't be told yet; grading it will say why
-        return False
+    return [
+        one for one in snapshots if one.problem or plan.identity(one.student, one.sha) not in graded
+    ]
 
 
 def grade_class(
     plan: Plan,
-    works: Sequence[Submission],
+    snapshots: Sequence[Snapshot],
     sandbox: Sandbox,
     engine: Engine,
     store: Store,
@@ -51,7 +47,7 @@ def grade_class(
     """
     _ = plan.inputs  # made here, once, and not by several workers at the same time
     try:
-        for graded in engine.map(lambda work: task(plan, work, sandbox), works):
+        for graded in engine.map(lambda one: task(plan, one, sandbox), snapshots):
             publish(graded)
             store.append(graded.result)
             yield graded.result

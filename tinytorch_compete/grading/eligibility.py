@@ -7,11 +7,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Dates, Result
 from tinytorch_compete.participants.roster import NEVER, Roster
-from tinytorch_compete.submissions import submission
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.submissions.snapshot import Snapshot
 from tinytorch_compete.util.times import in_utc, shown
 
 
@@ -22,8 +20,8 @@ class Admission(msgspec.Struct, frozen=True):
     are among the admitted.
     """
 
-    admitted: tuple[Submission, ...]
-    refused: tuple[tuple[Submission, str], ...]
+    admitted: tuple[Snapshot, ...]
+    refused: tuple[tuple[Snapshot, str], ...]
     undated: tuple[str, ...]
 
 
@@ -51,7 +49,7 @@ def refusal(dates: Dates, sent_at: dt.datetime, earlier: int) -> str:
 
 
 def admit(
-    dates: Dates, works: Sequence[Submission], history: Sequence[Result], roster: Roster
+    dates: Dates, snapshots: Sequence[Snapshot], history: Sequence[Result], roster: Roster
 ) -> Admission:
     """Sort submissions into those that are taken and those that aren't, in their order.
 
@@ -62,30 +60,22 @@ def admit(
     refused: dict[str, str] = {}
     undated: list[str] = []
     taken = {_Taken(r.identity.student, r.submitted_at, r.identity.submission_sha) for r in history}
-    for sent_at, work in sorted(
-        ((submission.sent_at(work), work) for work in works),
-        key=lambda pair: (pair[0] or NEVER, pair[1].student),
-    ):
+    for snapshot in sorted(snapshots, key=lambda one: (one.sent_at or NEVER, one.student)):
+        student, sent_at = snapshot.student, snapshot.sent_at
         if sent_at is None:
-            undated += [work.student] if dates != Dates() else []
+            undated += [student] if dates != Dates() else []
             continue
-        own = _Taken(work.student, sent_at, _digest(work))
+        # Without a digest it costs no quota; grading it will say what is wrong.
+        own = _Taken(student, sent_at, "" if snapshot.problem else snapshot.sha)
         if why := refusal(dates, sent_at, _earlier(own, taken, roster)):
-            refused[work.student] = why
+            refused[student] = why
         else:
             taken.add(own)
     return Admission(
-        tuple(work for work in works if work.student not in refused),
-        tuple((work, refused[work.student]) for work in works if work.student in refused),
+        tuple(one for one in snapshots if one.student not in refused),
+        tuple((one, refused[one.student]) for one in snapshots if one.student in refused),
         tuple(sorted(undated)),
     )
-
-
-def _digest(work: Submission) -> str:
-    try:
-        return submission.digest(work.files())
-    except CompeteError:  # grading it will say what is wrong
-        return ""
 
 
 def _earlier(own: _Taken, taken: Collection[_Taken], roster: Roster) -> int:

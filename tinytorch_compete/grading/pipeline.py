@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import mmap
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 from nbformat import NotebookNode
 
-from tinytorch_compete.errors import CompeteError, Fault, NotebookError
+from tinytorch_compete.errors import Fault, NotebookError
 from tinytorch_compete.grading import scoring
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.grading.scoring import ScoredRun
@@ -29,6 +28,8 @@ from tinytorch_compete.model import (
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import flags, notebook, submission
+from tinytorch_compete.submissions import snapshot as snapshots
+from tinytorch_compete.submissions.snapshot import Snapshot
 from tinytorch_compete.submissions.submission import Submission
 
 Done = TypeVar("Done")
@@ -47,58 +48,66 @@ class Graded(msgspec.Struct, frozen=True):
     advice: Advice | None = None
 
 
-def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
+def grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
     """Run and judge one submission with each secret seed; whatever goes wrong becomes a verdict.
 
     What is wrong with the submission is its own verdict and ends here. A first run that reaches no
     tier isn't repeated with other seeds. What fails on our side is tried again, ``ATTEMPTS`` times
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
-    graded = _grade(plan, work, sandbox)
-    who = roster_file.who(work)
+    graded = _grade(plan, snapshot, sandbox)
+    who = roster_file.who(snapshot)
     result = msgspec.structs.replace(
-        graded.result, submitted_at=submission.sent_at(work), handle=who.handle if who else ""
+        graded.result, submitted_at=snapshot.sent_at, handle=who.handle if who else ""
     )
     return Graded(result, graded.run, graded.assembly)
 
 
-def _sizes(work: Submission) -> dict[str, int]:
+def _sizes(snapshot: Snapshot) -> dict[str, int]:
     """The sizes of what a student sent; an entry that says only what one must is ours."""
-    sizes = dict(work.sizes())
-    who = roster_file.who(work)
+    sizes = dict(snapshot.sizes)
+    who = roster_file.who(snapshot)
     if who and who == who.shown() and sizes.get(registration.FILE, 0) <= ENTRY_BYTES:
         sizes.pop(registration.FILE, None)
     return sizes
 
 
-def _grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
+def _grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
     try:
-        files = retried(work.files)
-        _check_size(plan, work)
-        assembly = retried(lambda: notebook.assemble(plan.master, notebook.read(work.notebook)))
+        snapshot = retried(functools.partial(_readable, snapshot))
+        _check_size(plan, snapshot)
+        assembly = retried(lambda: notebook.assemble(plan.master, snapshot.notebook()))
         trials: list[ScoredRun] = []
         for number in range(len(plan.exams)):
-            attempt = functools.partial(_trial, plan, number, work, assembly.notebook, sandbox)
+            attempt = functools.partial(_trial, plan, number, snapshot, assembly.notebook, sandbox)
             trials.append(retried(attempt))
             if not trials[0].tier:
                 break
-        identity = plan.identity(work, files)
-        seen = flags.read(_sources(assembly, work), _sizes(work))
-        result = scoring.result(plan.spec, identity, files, trials, seen)
+        identity = plan.identity(snapshot.student, snapshot.sha)
+        seen = flags.read(_sources(assembly, snapshot), _sizes(snapshot))
+        result = scoring.result(plan.spec, identity, snapshot.files, trials, seen)
         return Graded(result, trials[0].run, assembly)
     except NotebookError as error:
-        unclear = (
-            "" if os.path.exists(work.notebook) else submission.misnamed(work, plan.challenge.slug)
-        )
-        return Graded(_unrun(plan, work, Verdict.ERROR, unclear or _private(work, str(error))))
+        work, slug = snapshot.work, plan.challenge.slug
+        unclear = "" if os.path.exists(work.notebook) else submission.misnamed(work, slug)
+        return Graded(_unrun(plan, snapshot, Verdict.ERROR, unclear or _private(work, str(error))))
     except Fault as error:
-        return Graded(_unrun(plan, work, Verdict.FAULT, f"not graded, our fault: {error}"))
+        return Graded(_unrun(plan, snapshot, Verdict.FAULT, f"not graded, our fault: {error}"))
 
 
-def _check_size(plan: Plan, work: Submission) -> None:
+def _readable(snapshot: Snapshot) -> Snapshot:
+    """The snapshot, read again if this machine was at fault; raises what is wrong with it."""
+    if isinstance(snapshot.problem, Fault):
+        snapshot = snapshots.load(snapshot.work)
+    if snapshot.problem:
+        raise snapshot.problem
+    return snapshot
+
+
+def _check_size(plan: Plan, snapshot: Snapshot) -> None:
     """Raise ``NotebookError`` for files that a kernel's folder has no room for, in whole pages."""
     room_mib = plan.limits.disk_mib - KERNELS_MIB
-    pages = sum(-(-size // mmap.PAGESIZE) for size in work.sizes().values())
+    pages = sum(-(-size // mmap.PAGESIZE) for size in snapshot.sizes.values())
     if pages * mmap.PAGESIZE > room_mib * MIB:
         raise NotebookError(
             f"more files than fit in {room_mib} MiB, the disk of a run; send the notebook and the "
@@ -122,26 +131,19 @@ def retried(attempt: Callable[[], Done], attempts: int = ATTEMPTS) -> Done:
 
 
 def _trial(
-    plan: Plan, number: int, work: Submission, assembled: NotebookNode, sandbox: Sandbox
+    plan: Plan, number: int, snapshot: Snapshot, assembled: NotebookNode, sandbox: Sandbox
 ) -> ScoredRun:
     exam = plan.exams[number]
-    run = sandbox.run(
-        assembled,
-        plan.limits,
-        plan.inputs[number],
-        files=work.folder,
-        data=exam.data.folder,
-        reference=plan.reference,
-    )
+    run = sandbox.run(plan.request(number, assembled, snapshot.work.folder))
     judgement = plan.grader.judge(Evidence(run.answers, run.peak_mib), exam)
     return scoring.trial(plan.spec, plan.points, run, judgement)
 
 
-def _sources(assembly: notebook.Assembly, work: Submission) -> dict[str, str]:
+def _sources(assembly: notebook.Assembly, snapshot: Snapshot) -> dict[str, str]:
     """All code that the student wrote, by the name of its cell or file."""
     cells = [cell for cell in assembly.notebook.cells if notebook.is_solution(cell)]
     answers = {f"cell {notebook.grade_id(cell)}": cell.source for cell in cells}
-    return {**answers, **work.code()}
+    return {**answers, **snapshot.code()}
 
 
 def _private(work: Submission, message: str) -> str:
@@ -150,9 +152,7 @@ def _private(work: Submission, message: str) -> str:
     return message.replace(f"{folder}/", "").replace(f"{folder}: ", "")
 
 
-def _unrun(plan: Plan, work: Submission, verdict: Verdict, message: str) -> Result:
-    files: Mapping[str, str] = {}
-    with contextlib.suppress(CompeteError, OSError):  # whatever is wrong has its message already
-        files = work.files()
+def _unrun(plan: Plan, snapshot: Snapshot, verdict: Verdict, message: str) -> Result:
     worth = math.fsum(plan.points.values())
-    return scoring.unrun(plan.identity(work, files), files, verdict, message, worth)
+    identity = plan.identity(snapshot.student, snapshot.sha)
+    return scoring.unrun(identity, snapshot.files, verdict, message, worth)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import hashlib
 import hmac
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
+from nbformat import NotebookNode
 
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets import prepare
@@ -22,20 +22,31 @@ from tinytorch_compete.model import (
     Limits,
     Timed,
 )
-from tinytorch_compete.submissions import notebook, submission
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.sandbox.contract import RunRequest
+from tinytorch_compete.submissions import notebook
 
 
-class Plan:
-    """Everything about one grading that is the same for all submissions.
+class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
+    """Everything about one grading that is the same for all submissions; make one by ``of``.
 
-    ``secret`` is the course's; the challenge's secret seeds are derived from it, ``seeds`` of them
-    or as many as the challenge says. ``final`` takes other ones, that no earlier grading used.
-    ``source`` is a folder that holds the data set already. Raises ``CompeteError``.
+    ``points`` says what each grading cell is worth. Each submission is run once for each of
+    ``exams``; ``final`` exams are used by no other grading. ``conditions`` is the identity of a
+    result without what depends on the submission.
     """
 
-    def __init__(
-        self,
+    challenge: Challenge
+    secret: bytes
+    final: bool
+    master: NotebookNode
+    reference: NotebookNode | None
+    points: Mapping[str, float]
+    grader: Grader
+    exams: tuple[Exam, ...]
+    conditions: Identity
+
+    @classmethod
+    def of(
+        cls,
         challenge: Challenge,
         secret: bytes,
         *,
@@ -44,21 +55,21 @@ class Plan:
         seeds: int | None = None,
         final: bool = False,
         progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self.challenge, self.secret, self.final = challenge, secret, final
-        self.master, self.reference = challenge.master(), challenge.reference()
-        self.points = notebook.points(self.master)
-        self.grader = Grader(challenge.grader_folder / "grader.py")
+    ) -> Plan:
+        """The plan by which a challenge is graded in a course.
+
+        ``secret`` is the course's; the challenge's secret seeds are derived from it, ``seeds`` of
+        them or as many as the challenge says. ``source`` is a folder that holds the data set
+        already. Raises ``CompeteError``.
+        """
+        master = challenge.master()
         choice = challenge.choice(dataset)
         data = prepare(
             choice.name, train=choice.train, public=choice.public, source=source, progress=progress
         )
-        names = [_exam_name(k, final) for k in range(seeds or self.spec.seeds)]
+        names = [_exam_name(k, final) for k in range(seeds or challenge.spec.seeds)]
         keys = [_seed(secret, challenge.slug + name) for name in names]
-        self.exams: tuple[Exam, ...] = tuple(
-            Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys
-        )
-        self._same = Identity(
+        conditions = Identity(
             student="",
             challenge=challenge.slug,
             challenge_sha=challenge.challenge_sha(),
@@ -66,8 +77,19 @@ class Plan:
             submission_sha="",
             seed_sha=hashlib.sha256(b"".join(keys)).hexdigest(),
             dataset=f"{choice.name}:{data.digest()[:16]}",
-            limits=self.limits,
+            limits=challenge.spec.limits,
             final=final,
+        )
+        return cls(
+            challenge,
+            secret,
+            final,
+            master,
+            challenge.reference(),
+            notebook.points(master),
+            Grader(challenge.grader_folder / "grader.py"),
+            tuple(Exam(data, int.from_bytes(key[:16]), choice.holdout) for key in keys),
+            conditions,
         )
 
     @property
@@ -80,30 +102,34 @@ class Plan:
         """What each run may use."""
         return self.spec.limits
 
-    @property
-    def conditions(self) -> Identity:
-        """What all work is graded under, as ``ranking.conditions`` gives it."""
-        return self._same
-
     @functools.cached_property
     def inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
         """What each probe is handed, for each exam; made once, the same for everybody."""
         return tuple(self.grader.inputs(exam) for exam in self.exams)
 
+    def request(self, number: int, assembled: NotebookNode, files: Path | None) -> RunRequest:
+        """The run of an assembled notebook that answers the exam of that number."""
+        return RunRequest(
+            assembled,
+            self.limits,
+            self.inputs[number],
+            files=files,
+            data=self.exams[number].data.folder,
+            reference=self.reference,
+        )
+
     def capped(self, memory_mib: int) -> Plan:
         """This plan under another memory cap, without divisions."""
-        other = copy.copy(self)
         limits = msgspec.structs.replace(self.limits, memory_mib=memory_mib)
         spec = msgspec.structs.replace(self.spec, limits=limits, divisions=())
-        other.challenge = msgspec.structs.replace(self.challenge, spec=spec)
-        return other
+        challenge = msgspec.structs.replace(self.challenge, spec=spec)
+        return msgspec.structs.replace(self, challenge=challenge)
 
     def public(self) -> Plan:
         """This plan with one run, in which the public images stand in for the hidden ones."""
-        other = copy.copy(self)
         data = self.exams[0].data
-        other.exams = (PublicExam(data, self.exams[0].seed, len(data.public()[1])),)
-        return other
+        exam = PublicExam(data, self.exams[0].seed, len(data.public()[1]))
+        return msgspec.structs.replace(self, exams=(exam,))
 
     @functools.cached_property
     def rehearsal(self) -> Plan:
@@ -111,16 +137,14 @@ class Plan:
 
         What is shown of such a run, down to how often a line ran, tells nothing of the exams.
         """
-        other = copy.copy(self)
-        other.__dict__.pop("inputs", None)  # the exams' own
         seed = int.from_bytes(_seed(self.secret, self.challenge.slug + "/rehearsal")[:16])
-        other.exams = (Exam(self.exams[0].data, seed, self.exams[0].holdout_n),)
-        return other
+        exam = Exam(self.exams[0].data, seed, self.exams[0].holdout_n)
+        return msgspec.structs.replace(self, exams=(exam,))
 
-    def identity(self, work: Submission, files: Mapping[str, str]) -> Identity:
-        """What a result of this work under this plan is about."""
+    def identity(self, student: str, submission_sha: str) -> Identity:
+        """What a result of a student's submission under this plan is about."""
         return msgspec.structs.replace(
-            self._same, student=work.student, submission_sha=submission.digest(files)
+            self.conditions, student=student, submission_sha=submission_sha
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tinytorch_compete.datasets import Dataset
@@ -15,8 +15,7 @@ Pair = tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.ui
 CHECK_N = 500
 
 
-@dataclass(frozen=True)
-class Exam:
+class Exam(msgspec.Struct, frozen=True, dict=True):
     """The same questions for every submission that is graded with the same secret seed."""
 
     data: Dataset
@@ -61,7 +60,7 @@ class Exam:
         return int(self.rng(2).integers(2**31))
 
 
-class PublicExam(Exam):
+class PublicExam(Exam, frozen=True, dict=True):
     """The questions that students can ask at home: the public images stand in for all others."""
 
     @functools.cached_property

@@ -108,7 +108,7 @@ def read(folder: Path) -> Registration:
         facts = path.lstat()
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > MIB:  # reading a pipe never ends
             raise ValueError("it is no plain file, or larger than any that was written here")
-        return msgspec.json.decode(path.read_bytes(), type=Registration)
+        return parse(path.read_bytes())
     except OSError as error:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -116,6 +116,11 @@ def read(folder: Path) -> Registration:
             f"{path}: not an entry ({error}). Leave the challenge and join it again: your work "
             "stays, but not the receipts and hints that this file lists."
         ) from None
+
+
+def parse(data: bytes) -> Registration:
+    """The registration in a file's bytes; raises ``ValueError`` or ``RecursionError``."""
+    return msgspec.json.decode(data, type=Registration)
 
 
 def write(folder: Path, entrant: Registration) -> None:

@@ -6,7 +6,6 @@ import copy
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,12 +15,13 @@ from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import StoreError
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import Inputs, Limits, Profile, Reason, Timed, Verdict
+from tinytorch_compete.model import Limits, Profile, Reason, Verdict
 from tinytorch_compete.profiling import bottlenecks, view
 from tinytorch_compete.profiling import run as profiling_run
 from tinytorch_compete.sandbox import interruptible
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.submissions import notebook
+from tinytorch_compete.util.files import is_sent
 
 # For a notebook of no challenge: more than any of ours, and less than what a laptop has.
 PLAIN = Limits(memory_mib=2048, wall_s=600, processes=64, disk_mib=256)
@@ -50,7 +50,7 @@ def plan(
 
     Raises ``CompeteError``.
     """
-    return Plan(challenge, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
+    return Plan.of(challenge, SECRET, dataset=dataset, source=data, seeds=1, progress=progress)
 
 
 def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> NotebookProfile:
@@ -64,14 +64,13 @@ def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> NotebookProfile:
         if plan is None:
             beside = path.parent / "data"
             where = beside if beside.is_dir() else None
-            made, limits = _own(found), PLAIN
-            inputs: Mapping[str, Inputs | Timed] = {}
+            request = RunRequest(_own(found), PLAIN, files=code, data=where)
         else:
-            where = plan.exams[0].data.folder
             made = notebook.assemble(plan.master, found).notebook
-            limits, inputs = plan.limits, plan.inputs[0]
+            request = plan.request(0, made, code)
+        sources = sources_in(code)
         profile, run = interruptible.apart(
-            lambda: profiling_run.run(sandbox, made, limits, inputs, code, where), sandbox
+            lambda: profiling_run.run(sandbox, request, sources), sandbox
         )
     failure = "" if run.verdict == Verdict.OK else _failure(profile, run.message)
     return NotebookProfile(profile, bottlenecks.here(profile), failure)
@@ -88,6 +87,16 @@ def as_json(portrait: NotebookProfile) -> str:
     """The figures of a profile, and ``reasons`` beside them, as JSON."""
     figures = {**msgspec.to_builtins(portrait.profile), "reasons": portrait.reasons}
     return msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"
+
+
+def sources_in(folder: Path) -> dict[str, str]:
+    """The text of each Python file below a folder, by its path there."""
+    paths = (path for path in folder.rglob("*.py") if is_sent(path, folder))
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for path in paths
+        if path.is_file() and not path.is_symlink()
+    }
 
 
 def code_beside(path: Path, folder: Path) -> Path:

@@ -30,13 +30,13 @@ import msgspec
 
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Challenge
-from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import ChallengeSpec, Identity, Result, Verdict
 from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import load
 
 Z_95 = 1.96  # standard normal quantile: 95 % lie within
 STEEPEST = 2.0  # points per share of the steepest rung of the ladders in graders/
@@ -77,7 +77,7 @@ def rerun(
         dataset = result.identity.dataset.partition(":")[0]
         key = (slug, dataset, result.identity.final)
         if key not in plans:
-            plans[key] = Plan(
+            plans[key] = Plan.of(
                 packs.resolve(challenges, slug),
                 secret,
                 dataset=dataset,
@@ -92,13 +92,11 @@ def _again(plan: Plan, old: Result, root: Path, sandbox: Sandbox) -> RerunCompar
     work = works.get(old.identity.student)
     if work is None:
         return RerunComparison(old, (f"no submission in {root}",))
-    try:
-        identity = plan.identity(work, work.files())
-    except CompeteError:  # its files are what is wrong with it; grading says so again
-        identity = plan.identity(work, {})
+    snapshot = load(work)  # of broken files none; grading says so again
+    identity = plan.identity(work.student, snapshot.sha)
     if different := changed(old.identity, identity):
         return RerunComparison(old, (f"graded under another {', '.join(different)}",))
-    new = pipeline.grade(plan, work, sandbox).result
+    new = pipeline.grade(plan, snapshot, sandbox).result
     return compare(plan.challenge.spec, old, new, plan.exams[0].holdout_n * old.runs)
 
 

@@ -6,85 +6,62 @@ the same secret. Nothing published changes before ``promote``.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinytorch_compete.challenges.packs import Challenge
-from tinytorch_compete.course.staged_copies import Copies
+from tinytorch_compete.course.staged_copies import StagedCopies
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Identity, Result, Verdict
 from tinytorch_compete.regrading import audit
 from tinytorch_compete.results import conditions, store
-from tinytorch_compete.results import folder as published
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
-from tinytorch_compete.submissions import submission
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.submissions.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
 
-SHADOW = "shadow"
 NAMED = 5
 
 
-def folder(root: Path, slug: str, final: bool) -> Path:
-    """Where the shadow of a challenge stands below a folder of published results."""
-    return root / SHADOW / published.name(slug, final)
-
-
-def begin(place: Path) -> Store:
-    """The results in a shadow's folder, made if it isn't there; raises ``StoreError``."""
+def begin(staged: ResultsFolder) -> Store:
+    """The staged results, in a folder that is made if it isn't there; raises ``StoreError``."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        staged.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{place}: can't be made ({error.strerror}).") from None
-    return Store(place / published.DATABASE)
+        raise StoreError(f"{staged.root}: can't be made ({error.strerror}).") from None
+    return staged.store()
 
 
-def stored(root: Path, slug: str, final: bool) -> Store:
-    """The results in a shadow; raises ``StoreError`` if there is none."""
-    place = folder(root, slug, final)
-    if not (place / published.DATABASE).is_file():
+def stored(folder: ResultsFolder, slug: str, final: bool) -> Store:
+    """The results that are staged; raises ``StoreError`` if there are none."""
+    staged = folder.staged(slug, final)
+    if not staged.is_graded:
         raise StoreError(
-            f"{place}: no shadow there. Grade one beside what is published: "
+            f"{staged.root}: no shadow there. Grade one beside what is published: "
             f"tito compete grade {slug} FOLDER --shadow"
         )
-    return Store(place / published.DATABASE)
+    return staged.store()
 
 
-def check_absent(plan: Plan, root: Path) -> None:
-    """Raise ``CompeteError`` if a shadow holds grades under this very plan.
-
-    Grading in the open would publish them one by one, past whoever is to look at them first.
-    """
-    place = folder(root, plan.challenge.slug, plan.final)
-    if not (place / published.DATABASE).is_file():
-        return
-    graded = Store(place / published.DATABASE).graded()
-    if any(conditions.conditions(identity) == plan.conditions for identity in graded):
-        raise CompeteError(
-            f"{place}: a shadow under this challenge and grader waits there. To publish it say "
-            "--promote, to go on with it --shadow; to drop it delete that folder."
-        )
-
-
-def check_whole(plan: Plan, found: Sequence[Submission], root: Path, kept: Store) -> None:
+def check_whole(
+    plan: Plan, snapshots: Sequence[Snapshot], folder: ResultsFolder, kept: Store
+) -> None:
     """Raise ``CompeteError`` if a shadow has grades of students who have no submission here.
 
     Promoting would publish a part of the class and drop the rest. What was withdrawn is dropped.
     """
     slug, final = plan.challenge.slug, plan.final
-    held = current(plan.challenge, stored(root, slug, final), final)
-    here = {work.student for work in found}
+    held = current(plan.challenge, stored(folder, slug, final), final)
+    here = {one.student for one in snapshots}
     stay = {name for name, result in standing(kept, slug, final).items() if result.withdrawal}
     if gone := sorted(held.keys() - here - stay):
         raise CompeteError(
             f"graded in the shadow, and without a submission here: {named(gone)}. Nothing was "
-            f"published. Name the folder that was graded, or delete {folder(root, slug, final)} "
+            f"published. Name the folder that was graded, or delete {folder.staged(slug, final)} "
             "and grade what is left anew with --shadow."
         )
 
@@ -98,12 +75,12 @@ def standing(kept: Store, slug: str, final: bool) -> dict[str, Result]:
     }
 
 
-def eligible(works: Sequence[Submission], before: Mapping[str, Result]) -> list[Submission]:
+def eligible(snapshots: Sequence[Snapshot], before: Mapping[str, Result]) -> list[Snapshot]:
     """The submissions without those whose published result was withdrawn: that stays so.
 
     Another submission of the same student is eligible.
     """
-    return [work for work in works if not _is_withdrawn(work, before)]
+    return [one for one in snapshots if not _is_withdrawn(one, before)]
 
 
 def current(challenge: Challenge, kept: Store, final: bool) -> dict[str, Result]:
@@ -125,8 +102,8 @@ def named(students: Sequence[str]) -> str:
 
 def promote(
     plan: Plan,
-    works: Sequence[Submission],
-    root: Path,
+    snapshots: Sequence[Snapshot],
+    folder: ResultsFolder,
     kept: Store,
     gradebook: CourseGradebook | None,
 ) -> int:
@@ -138,17 +115,21 @@ def promote(
     Raises ``CompeteError``, with nothing changed, unless the shadow has a grade under this plan for
     each of these submissions.
     """
-    slug, place = plan.challenge.slug, folder(root, plan.challenge.slug, plan.final)
-    held = stored(root, slug, plan.final)
-    copies = Copies(place)
+    slug, staged = plan.challenge.slug, folder.staged(plan.challenge.slug, plan.final)
+    held = stored(folder, slug, plan.final)
+    copies = StagedCopies(staged)
     if copies.folder.exists() and gradebook is None:
-        raise CompeteError(f"{place}: made for a course's gradebook; say --course here, too.")
-    chosen = _chosen(plan, works, held)
+        raise CompeteError(f"{staged.root}: made for a course's gradebook; say --course here, too.")
+    chosen = _chosen(plan, snapshots, held)
     published_before = {store.key(result) for result in kept.history(slug)}
     new = {r.identity.student for r in chosen if store.key(r) not in published_before}
     if gradebook:
         made = copies.folder.exists()
-        lost = [w for w in works if not copies.has(w, slug) and (w.student in new or not made)]
+        lost = [
+            one
+            for one in snapshots
+            if not copies.has(one.student, slug) and (one.student in new or not made)
+        ]
         _check_none(lost, "no graded copy for the gradebook", slug)
         gradebook.check(plan)
     kept.adopt(chosen)
@@ -156,22 +137,22 @@ def promote(
     for result in chosen:
         now = newest[result.identity.student]
         if store.key(now) == store.key(result) and now.withdrawal is None:
-            _publish(plan, result.identity, root, place, gradebook)
+            _publish(plan, result.identity, folder, gradebook)
     held.close()
-    _remove(place)
+    _remove(staged)
     return len(chosen)
 
 
 def _publish(
-    plan: Plan, identity: Identity, root: Path, place: Path, gradebook: CourseGradebook | None
+    plan: Plan, identity: Identity, folder: ResultsFolder, gradebook: CourseGradebook | None
 ) -> None:
     """Move a student's grade and feedback out of the shadow, if they are there still."""
-    copies, slug = Copies(place), identity.challenge
-    if gradebook and copies.has(Submission(identity.student, Path()), slug):
+    slug, staged = identity.challenge, folder.staged(identity.challenge, plan.final)
+    copies = StagedCopies(staged)
+    if gradebook and copies.has(identity.student, slug):
         gradebook.take(plan, identity.student, copies.read(identity.student, slug))
         copies.drop(identity.student, slug)
-    source = published.feedback_path(place, identity)
-    target = published.feedback_path(root, identity)
+    source, target = staged.feedback(identity), folder.feedback(identity)
     if source.exists():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +164,7 @@ def _publish(
             ) from None
 
 
-def _chosen(plan: Plan, works: Sequence[Submission], held: Store) -> list[Result]:
+def _chosen(plan: Plan, snapshots: Sequence[Snapshot], held: Store) -> list[Result]:
     """The shadow's grade of each submission; raises ``CompeteError`` if one has none."""
     slug = plan.challenge.slug
     found = {r.identity: r for r in held.history(slug) if r.verdict != Verdict.FAULT}
@@ -194,42 +175,34 @@ def _chosen(plan: Plan, works: Sequence[Submission], held: Store) -> list[Result
             f"{held.place}: the shadow was graded under another {different}. Grade it under "
             f"today's: tito compete grade {slug} FOLDER --shadow"
         )
-    wanted = {work.student: _identity(plan, work) for work in works}
-    missing = [work for work in works if wanted[work.student] not in found]
+    wanted = {one.student: plan.identity(one.student, one.sha) for one in snapshots}
+    missing = [one for one in snapshots if wanted[one.student] not in found]
     _check_none(missing, "no grade in the shadow yet", slug)
     return [found[identity] for identity in wanted.values()]
 
 
-def _identity(plan: Plan, work: Submission) -> Identity:
-    try:
-        return plan.identity(work, work.files())
-    except CompeteError:  # its files are what is wrong with it, and what its result says
-        return plan.identity(work, {})
-
-
-def _check_none(works: Sequence[Submission], what: str, slug: str) -> None:
+def _check_none(snapshots: Sequence[Snapshot], what: str, slug: str) -> None:
     """Raise ``CompeteError`` that names the submissions, if there are any, and says what to do."""
-    if works:
-        names = named([work.student for work in works])
+    if snapshots:
+        names = named([one.student for one in snapshots])
         raise CompeteError(
             f"{what}: {names}. Nothing was published. Go on with the shadow by the same command "
             f"with --shadow, and look at it by: tito compete diff {slug}"
         )
 
 
-def _is_withdrawn(work: Submission, before: Mapping[str, Result]) -> bool:
-    result = before.get(work.student)
+def _is_withdrawn(snapshot: Snapshot, before: Mapping[str, Result]) -> bool:
+    result = before.get(snapshot.student)
     if result is None or result.withdrawal is None:
         return False
-    with contextlib.suppress(CompeteError):  # broken work; its identity has no files
-        return submission.digest(work.files()) == result.identity.submission_sha
-    return result.identity.submission_sha == submission.digest({})
+    return snapshot.sha == result.identity.submission_sha
 
 
-def _remove(place: Path) -> None:
+def _remove(staged: ResultsFolder) -> None:
     """Take a shadow away; one without its database is none, so that goes first."""
+    place = staged.root
     try:
-        (place / published.DATABASE).unlink()
+        staged.database.unlink()
         shutil.rmtree(place)
         if not any(place.parent.iterdir()):
             place.parent.rmdir()

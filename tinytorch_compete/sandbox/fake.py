@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from nbformat import NotebookNode, v4
 
@@ -24,13 +25,12 @@ from tinytorch_compete.model import (
     Answer,
     CellRun,
     Cost,
-    Inputs,
-    Limits,
     Round,
     Run,
     Timed,
     Verdict,
 )
+from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.session.evidence import parse_npy
 from tinytorch_compete.sandbox.session.peer import UNANSWERED
 from tinytorch_compete.sandbox.session.session import UNREACHED
@@ -53,26 +53,18 @@ class FakeSandbox:
         """See ``Sandbox.stop``."""
         self._stopped = True
 
-    def run(
-        self,
-        notebook: NotebookNode,
-        limits: Limits,
-        inputs: Mapping[str, Inputs | Timed],
-        *,
-        files: Path | None = None,
-        data: Path | None = None,
-        reference: NotebookNode | None = None,
-        cell_s: float | None = None,
-    ) -> Run:
+    def run(self, request: RunRequest) -> Run:
         """See ``Sandbox.run``; the reference answers after the notebook, not in turn with it."""
         self.runs += 1
         if self._stopped or self.runs <= self.faults:
             raise Fault("the fake broke as it was told to")
-        execution = _Execution(copy.deepcopy(notebook), limits, inputs, cell_s)
-        with _working_folder(files, data):
+        execution = _Execution(request)
+        with _working_folder(request.files, request.data):
             execution.run()
-            if reference and execution.timings:
-                theirs = _Execution(copy.deepcopy(reference), limits, inputs)
+            if request.reference and execution.timings:
+                theirs = _Execution(
+                    msgspec.structs.replace(request, notebook=request.reference, cell_s=None)
+                )
                 theirs.run()
                 execution.compare(theirs)
         return execution.facts()
@@ -83,15 +75,10 @@ class _OverTimeError(BaseException):
 
 
 class _Execution:
-    def __init__(
-        self,
-        notebook: NotebookNode,
-        limits: Limits,
-        inputs: Mapping[str, Inputs | Timed],
-        cell_s: float | None = None,
-    ) -> None:
-        self._notebook, self._limits, self._inputs = notebook, limits, inputs
-        self._cell_s = cell_s or math.inf
+    def __init__(self, request: RunRequest) -> None:
+        self._notebook = copy.deepcopy(request.notebook)
+        self._limits, self._inputs = request.limits, request.inputs
+        self._cell_s = request.cell_s or math.inf
         self._cell_end = math.inf
         self._cells: list[CellRun] = []
         self._answers: dict[str, Answer] = {}

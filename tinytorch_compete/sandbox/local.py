@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import functools
 import threading
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import MIB, Answer, Inputs, Limits, Run, Timed, Verdict
+from tinytorch_compete.model import MIB, Answer, Run, Timed, Verdict
+from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.isolation import box, cgroup
 from tinytorch_compete.sandbox.isolation.cores import Lanes
 from tinytorch_compete.sandbox.session.channel import TimedProbeHandler
@@ -37,35 +38,19 @@ class LocalSandbox:
         """See ``Sandbox.stop``."""
         self._stopping.set()
 
-    def run(
-        self,
-        notebook: NotebookNode,
-        limits: Limits,
-        inputs: Mapping[str, Inputs | Timed],
-        *,
-        files: Path | None = None,
-        data: Path | None = None,
-        reference: NotebookNode | None = None,
-        cell_s: float | None = None,
-    ) -> Run:
+    def run(self, request: RunRequest) -> Run:
         """See ``Sandbox.run``."""
         if self._stopping.is_set():
             raise Fault("the run was interrupted")
-        if data:
-            _warm(data)
+        if request.data:
+            _warm(request.data)
+        reference = request.reference
 
         def session(
             notebook: NotebookNode, files: Path | None, compete: TimedProbeHandler
         ) -> Session:
-            provision = {
-                "limits": msgspec.to_builtins(limits),
-                "files": str(files.resolve()) if files else "",
-                "data": str(data.resolve()) if data else "",
-                "capped": self._capped,
-            }
-            return Session(
-                notebook, limits, inputs, provision, self._stopping, compete, cell_s=cell_s
-            )
+            asked = msgspec.structs.replace(request, notebook=notebook, files=files)
+            return Session(asked, self._provision(asked), self._stopping, compete)
 
         async def compete(own: ProbePeer, timed: Timed) -> Answer:
             if reference is None:
@@ -73,7 +58,16 @@ class LocalSandbox:
             return await race(own, timed, functools.partial(session, reference, None), self._lanes)
 
         with self._lanes.beside() if reference else contextlib.nullcontext():
-            return asyncio.run(_run(session(notebook, files, compete)))
+            return asyncio.run(_run(session(request.notebook, request.files, compete)))
+
+    def _provision(self, request: RunRequest) -> dict[str, Any]:
+        """What ``BoxProvisioner`` is told of a run."""
+        return {
+            "limits": msgspec.to_builtins(request.limits),
+            "files": str(request.files.resolve()) if request.files else "",
+            "data": str(request.data.resolve()) if request.data else "",
+            "capped": self._capped,
+        }
 
 
 async def _run(session: Session) -> Run:

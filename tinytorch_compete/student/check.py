@@ -16,7 +16,7 @@ from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.interruptible import apart
 from tinytorch_compete.student import package
 from tinytorch_compete.student.workspace import Progress, form, saved_at, work_of
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.submissions.snapshot import Snapshot
 
 Running = Callable[[float, float], None]
 
@@ -29,13 +29,13 @@ def public_plan(challenge: Challenge, who: Registration, progress: Progress | No
     """
     source = Path(who.source) if who.source and who.dataset == "cifar10" else None
     secret = os.urandom(32)
-    return Plan(
+    return Plan.of(
         challenge, secret, dataset=who.dataset, source=source, seeds=1, progress=progress
     ).public()
 
 
 def grade_public(
-    plan: Plan, work: Submission, sandbox: Sandbox, running: Running | None = None
+    plan: Plan, snapshot: Snapshot, sandbox: Sandbox, running: Running | None = None
 ) -> Result:
     """Run and judge a student's work once; see ``apart``.
 
@@ -48,7 +48,7 @@ def grade_public(
         if running:
             running(seconds, plan.limits.wall_s)
 
-    return apart(lambda: pipeline.grade(plan, work, sandbox), sandbox, passing).result
+    return apart(lambda: pipeline.grade(plan, snapshot, sandbox), sandbox, passing).result
 
 
 def check(
@@ -68,7 +68,7 @@ def check(
     challenge, folder, who, path = work_of(challenges, here, slug, path)
     with package.packed(challenge, folder, path, who) as made:
         plan = public_plan(challenge, who, progress)
-        result = grade_public(plan, made.work, sandbox, running)
+        result = grade_public(plan, made.snapshot, sandbox, running)
     lines = [*_said(result), *form(made), saved_at(path)]
     lines += [f"Not checked: {_not_checked(challenge.spec, who)}"]
     return Panel(

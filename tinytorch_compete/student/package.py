@@ -16,8 +16,9 @@ from tinytorch_compete.errors import NotebookError, StoreError
 from tinytorch_compete.model import MIB
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Registration
-from tinytorch_compete.submissions import notebook, submission
-from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submission
+from tinytorch_compete.submissions import notebook
+from tinytorch_compete.submissions.snapshot import Snapshot, load
+from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submission, sizes_below
 
 # What stays at home: what the course gave or gave back, and the student's own record.
 LEFT = {"hints.md", "guide.md", "feedback", registration.FILE}
@@ -27,20 +28,13 @@ class SubmissionPackage(msgspec.Struct, frozen=True):
     """A submission as the course will find it, with what a look at it shows.
 
     ``missing`` and ``unchanged`` are ids of answer cells; ``surplus`` counts code cells that won't
-    be run. ``files`` are their sha256 by name, ``sha256`` is that of them all.
+    be run. A grade will be recorded under the snapshot's ``sha``.
     """
 
-    work: Submission
-    files: dict[str, str]
-    sizes: dict[str, int]
+    snapshot: Snapshot
     missing: tuple[str, ...]
     unchanged: tuple[str, ...]
     surplus: int
-
-    @property
-    def sha256(self) -> str:
-        """What a grade for these files will be recorded under."""
-        return submission.digest(self.files)
 
 
 def notebook_in(folder: Path, slug: str) -> Path:
@@ -79,10 +73,11 @@ def packed(
                 shutil.copyfile(folder / name, made / name)
             registration.write(made, who.shown())
             work = Submission("you", made / f"{challenge.slug}.ipynb", made)
+            snapshot = load(work)
+            if snapshot.problem:
+                raise snapshot.problem
             yield SubmissionPackage(
-                work,
-                dict(work.files()),
-                dict(work.sizes()),
+                snapshot,
                 assembly.missing,
                 _unchanged(challenge, assembly),
                 assembly.surplus,
@@ -95,7 +90,7 @@ def _beside(folder: Path) -> list[str]:
     """The names of the files that go with the notebook, checked for number and size first."""
     sizes = {
         name: size
-        for name, size in Submission("you", folder / "any", folder).sizes().items()
+        for name, size in sizes_below(folder).items()
         if not (name.endswith(".ipynb") and "/" not in name)
         and name.split("/")[0] not in LEFT
         and not any(part.startswith(".") for part in name.split("/"))

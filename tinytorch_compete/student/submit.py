@@ -53,9 +53,9 @@ def submit(
     with package.packed(challenge, folder, path, who) as made:
         if not agreed(_preview(made, path, place, who)):
             return None
-        sent = made.work.notebook.parent
+        sent = made.snapshot.work.notebook.parent
         sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
-        receipt = Receipt(made.sha256, sent_at, place)
+        receipt = Receipt(made.snapshot.sha, sent_at, place)
     now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
     shown = _receipt(challenge, now_who, receipt)
     try:
@@ -68,8 +68,8 @@ def submit(
 
 def _preview(made: SubmissionPackage, path: Path, place: str, who: Registration) -> Panel:
     """What will be sent: the notebook, the largest files by name, and the rest by number."""
-    first = made.work.notebook.name
-    sizes = sorted(made.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
+    first = made.snapshot.work.notebook.name
+    sizes = sorted(made.snapshot.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
     rows = [(name, f"{size / 1024:.0f} KiB") for name, size in sizes[:SHOWN_FILES]]
     if rest := sizes[SHOWN_FILES:]:
         total = sum(size for _, size in rest)

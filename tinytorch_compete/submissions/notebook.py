@@ -40,7 +40,13 @@ def read(path: Path) -> NotebookNode:
     Raises ``NotebookError`` for whatever else the file may be: absent, a link, too large, not JSON,
     not a notebook, or of an older format; and ``Fault`` if it can't be read.
     """
-    data = _read_bytes(path)
+    return parse(read_bytes(path), path)
+
+
+def parse(data: bytes, path: Path) -> NotebookNode:
+    """The notebook in the bytes of a file; raises ``NotebookError`` as ``read`` does."""
+    if not data:
+        raise NotebookError(f"{path}: the file is empty; send the notebook again.")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -62,15 +68,14 @@ def read(path: Path) -> NotebookNode:
     return _valid(path, document)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A notebook's file as it is; raises as ``read`` does."""
     try:
         facts = path.lstat()
         if stat.S_ISLNK(facts.st_mode):
             raise NotebookError(f"{path}: a link; send the notebook itself.")
         if not stat.S_ISREG(facts.st_mode):
             raise NotebookError(f"{path}: not a file; a notebook (.ipynb) is needed.")
-        if facts.st_size == 0:
-            raise NotebookError(f"{path}: the file is empty; send the notebook again.")
         if facts.st_size > MAX_NOTEBOOK_MIB * MIB:
             raise NotebookError(
                 f"{path}: {facts.st_size / MIB:.0f} MiB; at most {MAX_NOTEBOOK_MIB} MiB are read. "

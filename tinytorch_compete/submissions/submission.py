@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import stat
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
-from tinytorch_compete.model import MIB
 from tinytorch_compete.util.files import BYPRODUCTS, DATA
 
 TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we
@@ -33,58 +31,6 @@ class Submission(msgspec.Struct, frozen=True):
     student: str
     notebook: Path
     folder: Path | None = None
-
-    def files(self) -> Mapping[str, str]:
-        """The sha256 of each file, by its path in the folder.
-
-        Raises ``NotebookError`` for links, special files, and more than can be graded; ``Fault``
-        for a file that can't be read.
-        """
-        if self.folder is None:
-            return {self.notebook.name: _sha256(self.notebook)}
-        found: dict[str, str] = {}
-        total = 0
-        for path in _walk(self.folder):
-            total += _size(path)
-            if total > MAX_MIB * MIB:
-                raise _too_much(self.folder, f"{MAX_MIB} MiB")
-            found[path.relative_to(self.folder).as_posix()] = _sha256(path)
-        return found
-
-    def sizes(self) -> Mapping[str, int]:
-        """The size of each file in bytes, by its path in the folder; raises as ``files`` does."""
-        if self.folder is None:
-            return {self.notebook.name: self.notebook.stat().st_size}
-        paths = _walk(self.folder)
-        return {path.relative_to(self.folder).as_posix(): _size(path) for path in paths}
-
-    def code(self) -> Mapping[str, str]:
-        """The text of each Python file beside the notebook; raises as ``files`` does."""
-        if self.folder is None:
-            return {}
-        paths = (path for path in _walk(self.folder) if path.suffix == ".py")
-        return {
-            path.relative_to(self.folder).as_posix(): path.read_text("utf-8", errors="replace")
-            for path in paths
-        }
-
-
-def digest(files: Mapping[str, str]) -> str:
-    """One sha256 for a submission's files: their names and contents."""
-    lines = "".join(f"{name}\0{sha}\n" for name, sha in sorted(files.items()))
-    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
-
-
-def sent_at(work: Submission) -> dt.datetime | None:
-    """When a submission was sent, by its ``timestamp.txt``; ``None`` if that doesn't say."""
-    path = work.notebook.parent / TIMESTAMP
-    try:
-        facts = path.lstat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_NAME:
-            return None
-        return parse_time(path.read_text("utf-8", errors="replace"))
-    except OSError:
-        return None
 
 
 def parse_time(text: str) -> dt.datetime | None:
@@ -145,8 +91,12 @@ def misnamed(work: Submission, slug: str) -> str:
     return f"no {slug}.ipynb but {found}; it can't be told which to grade: 0 points"
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """The regular files below a folder, by name; anything else but a folder is refused."""
+def walk(folder: Path) -> Iterator[Path]:
+    """The regular files of a submission, by name.
+
+    Raises ``NotebookError`` for links, special files, and more than can be graded; ``Fault`` for a
+    folder that can't be read.
+    """
     todo, entries = [(folder, 0)], 0
     while todo:
         place, depth = todo.pop()
@@ -158,7 +108,7 @@ def _walk(folder: Path) -> Iterator[Path]:
                 continue
             entries += 1
             if entries > MAX_FILES:
-                raise _too_much(folder, f"{MAX_FILES} files and folders")
+                raise too_much(folder, f"{MAX_FILES} files and folders")
             if _is_folder(entry):
                 inner.append((Path(entry.path), depth + 1))
             else:
@@ -176,7 +126,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir()
 
 
-def _too_much(folder: Path, what: str) -> NotebookError:
+def sizes_below(folder: Path) -> dict[str, int]:
+    """The size of each file in bytes, by its path in the folder; raises as ``walk`` does."""
+    try:
+        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in walk(folder)}
+    except OSError as error:
+        raise unreadable(Path(error.filename), error) from None
+
+
+def too_much(folder: Path, what: str) -> NotebookError:
+    """The error for a submission that has more than ``what``."""
     return NotebookError(
         f"{folder}: more than {what}; send the notebook and the code that it needs, and nothing "
         "else."
@@ -197,23 +156,9 @@ def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise _unreadable(folder, error) from None
+        raise unreadable(folder, error) from None
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> Fault:
+def unreadable(path: Path, error: OSError) -> Fault:
+    """The fault for a file that this process may not or can't read."""
     return Fault(f"{path}: can't be read ({error.strerror}); check its permissions.")

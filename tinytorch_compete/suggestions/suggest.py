@@ -11,7 +11,6 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,9 @@ from tinytorch_compete.model import (
 )
 from tinytorch_compete.profiling import bottlenecks
 from tinytorch_compete.profiling import run as profiling_run
-from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.submissions.notebook import grade_id
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.submissions.snapshot import Snapshot
 from tinytorch_compete.suggestions import selection
 from tinytorch_compete.util.files import copy_sent
 
@@ -52,12 +51,11 @@ MORE_MEMORY, MORE_TIME = 4, 2  # times the limit, to see what a run that it stop
 Profiler = Callable[..., tuple[Profile, Run]]
 
 
-@dataclass(frozen=True)
-class TrialRunner:
+class TrialRunner(msgspec.Struct, frozen=True):
     """One submission under conditions that stay the same from run to run."""
 
     plan: Plan
-    work: Submission
+    snapshot: Snapshot
     sandbox: Sandbox
     notebook: NotebookNode
     limits: Limits
@@ -65,23 +63,23 @@ class TrialRunner:
     @property
     def sources(self) -> dict[str, str]:
         """The student's sources, by the names that a profile gives them."""
-        return profiling_run.texts(self.notebook, self.work.folder)
+        return profiling_run.texts(self.notebook, self.snapshot.code())
 
     def run(self, source: str = "", changed: str = "") -> Run:
         """Run it once, without a profiler; with ``source`` changed if one is named."""
         with self._changed(source, changed) as (notebook, files):
-            return self.sandbox.run(
-                notebook,
-                self.limits,
-                profiling_run.once(self.plan.inputs[0]),
-                files=files,
-                data=self.plan.exams[0].data.folder,
-                reference=self.plan.reference,
-            )
+            return self.sandbox.run(self.request(notebook, files))
+
+    def request(self, notebook: NotebookNode, files: Path | None) -> RunRequest:
+        """A run in which nothing is timed: of a timed probe's questions the first is asked."""
+        request = self.plan.request(0, notebook, files)
+        return msgspec.structs.replace(
+            request, limits=self.limits, inputs=profiling_run.once(request.inputs)
+        )
 
     @contextlib.contextmanager
     def _changed(self, source: str, text: str) -> Iterator[tuple[NotebookNode, Path | None]]:
-        folder = self.work.folder
+        folder = self.snapshot.work.folder
         if source.startswith("cell:") or not source:
             yield _with_cell(self.notebook, source.removeprefix("cell:"), text), folder
             return
@@ -93,10 +91,10 @@ class TrialRunner:
             yield self.notebook, copied
 
 
-def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
-    """Grade one submission as ``grading.grade`` does, and add advice and its kinds to it."""
-    graded = pipeline.grade(plan, work, sandbox)
-    advice = advise(plan, work, graded, sandbox)
+def grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
+    """Grade one submission as ``pipeline.grade`` does, and add advice and its kinds to it."""
+    graded = pipeline.grade(plan, snapshot, sandbox)
+    advice = advise(plan, snapshot, graded, sandbox)
     looked = advice.profile is not None or advice.insights
     kinds = tuple(sorted({insight.name for insight in advice.insights})) if looked else None
     result = msgspec.structs.replace(graded.result, findings=kinds)
@@ -105,7 +103,7 @@ def grade(plan: Plan, work: Submission, sandbox: Sandbox) -> Graded:
 
 def advise(
     plan: Plan,
-    work: Submission,
+    snapshot: Snapshot,
     graded: Graded,
     sandbox: Sandbox,
     profiler: Profiler = profiling_run.run,
@@ -119,7 +117,7 @@ def advise(
     if graded.assembly is None:
         return Advice(note="Nothing could be run, so nothing was measured.")
     limits = _room(plan.limits, graded.result.verdict)
-    bench = TrialRunner(plan.rehearsal, work, sandbox, graded.assembly.notebook, limits)
+    bench = TrialRunner(plan.rehearsal, snapshot, sandbox, graded.assembly.notebook, limits)
     try:
         return pipeline.retried(lambda: _advice(bench, graded, profiler), attempts=1)
     except Fault as error:
@@ -161,11 +159,12 @@ def _profile(
     limits = bench.limits
     if verdict == Verdict.OVER_TIME:  # profiling has its own surcharge, which is larger
         limits = msgspec.structs.replace(limits, wall_s=limits.wall_s / profiling_run.SLOWER)
-    exam, plan = bench.plan.inputs[0], bench.plan
-    where = (bench.work.folder, plan.exams[0].data.folder, plan.reference)
-    cap_mib = plan.limits.memory_mib if verdict == Verdict.OVER_MEMORY else 0
+    snapshot = bench.snapshot
+    request = bench.plan.request(0, bench.notebook, snapshot.work.folder)
+    request = msgspec.structs.replace(request, limits=limits)
+    cap_mib = bench.plan.limits.memory_mib if verdict == Verdict.OVER_MEMORY else 0
     try:
-        return profiler(bench.sandbox, bench.notebook, limits, exam, *where, cap_mib)[0], ""
+        return profiler(bench.sandbox, request, snapshot.code(), cap_mib)[0], ""
     except EvidenceError as error:
         return None, f"No line has figures: {error}"
 
@@ -226,7 +225,7 @@ def _fits(bench: TrialRunner, before: Run, insight: Insight) -> bool:
     """Whether a change brings the code to the same answers under the cap of its grading."""
     if insight.trial is None or insight.trial.peak_mib_after > bench.plan.limits.memory_mib:
         return False
-    capped = replace(bench, limits=bench.plan.limits)
+    capped = msgspec.structs.replace(bench, limits=bench.plan.limits)
     changed = insights.rewrite(bench.sources[insight.source], insight)
     return changed is not None and _compared(before, capped.run(insight.source, changed)).same
 

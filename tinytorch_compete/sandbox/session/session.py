@@ -16,7 +16,8 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import Answer, CellRun, Inputs, Limits, Timed, Verdict
+from tinytorch_compete.model import Answer, CellRun, Verdict
+from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.isolation.box import Box
 from tinytorch_compete.sandbox.provisioner import NAME
 from tinytorch_compete.sandbox.session.channel import Channel, TimedProbeHandler
@@ -50,18 +51,14 @@ class Session:
 
     def __init__(
         self,
-        notebook: NotebookNode,
-        limits: Limits,
-        inputs: Mapping[str, Inputs | Timed],
+        request: RunRequest,
         provision: Mapping[str, Any],
         stopping: threading.Event,
         compete: TimedProbeHandler,
-        *,
-        cell_s: float | None = None,
     ) -> None:
-        self.notebook = copy.deepcopy(notebook)
-        self._limits, self._inputs, self._stopping = limits, inputs, stopping
-        self._compete, self._cell_s = compete, cell_s
+        self.notebook = copy.deepcopy(request.notebook)
+        self._limits, self._inputs = request.limits, request.inputs
+        self._stopping, self._compete, self._cell_s = stopping, compete, request.cell_s
         self._manager = _manager(provision)
         self._client = BoundedClient(
             self.notebook,

@@ -1,0 +1,210 @@
+"""Grade a class: the one route for the command line, the demo, ``nbgrader autograde`` and
+formgrader.
+
+Registrations, dates and quota, the batch, feedback, the gradebook, teams and the place in the class
+follow each other here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from tinytorch_compete.course.gradebook_contract import Gradebook, NoGradebook
+from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.feedback import class_position, writer
+from tinytorch_compete.grading import batch, eligibility, pipeline
+from tinytorch_compete.grading.engine import LocalEngine, workers_for
+from tinytorch_compete.grading.pipeline import Graded
+from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.model import Result
+from tinytorch_compete.participants import roster_file
+from tinytorch_compete.participants.roster import Roster, sharing
+from tinytorch_compete.results.conditions import conditions
+from tinytorch_compete.results.folder import ResultsFolder
+from tinytorch_compete.results.store import Store
+from tinytorch_compete.sandbox.contract import Sandbox
+from tinytorch_compete.submissions import submission
+from tinytorch_compete.submissions.snapshot import Snapshot
+from tinytorch_compete.suggestions import suggest
+
+
+class Observer:
+    """Is told how the grading of a class goes on; a front end shows of it what its users need."""
+
+    def refused(self, student: str, reason: str) -> None:
+        """Take note of a submission that isn't graded for a date or the quota."""
+
+    def undated(self, students: Sequence[str]) -> None:
+        """Take note of submissions whose time of sending, which is needed, isn't known."""
+
+    def misnamed(self, student: str, sentence: str) -> None:
+        """Take note of a submission whose notebook has another name than the challenge."""
+
+    def begin(self, total: int, skipped: int) -> None:
+        """Take note of how many are graded now, and how many have a grade already."""
+
+    def graded(self, result: Result) -> None:
+        """Take note of a result that is stored."""
+
+    def end(self) -> None:
+        """Take note that the batch is over, whether it was finished or interrupted."""
+
+
+class ClassGrading(msgspec.Struct, frozen=True, kw_only=True):
+    """How a class is graded: under which plan, where, and what its feedback says.
+
+    With ``suggestions`` each submission is profiled and fixes are tried; with ``class_figures``
+    feedback says where a result stands in the class. ``workers`` is how many submissions run at
+    once, as many as the machine can take if left out.
+    """
+
+    plan: Plan
+    folder: ResultsFolder
+    sandbox: Sandbox
+    gradebook: Gradebook = NoGradebook()
+    observer: Observer = Observer()
+    suggestions: bool = True
+    class_figures: bool = False
+    workers: int | None = None
+
+
+def grade(
+    session: ClassGrading,
+    snapshots: Sequence[Snapshot],
+    *,
+    again: bool = False,
+    only: Collection[str] | None = None,
+) -> list[Result]:
+    """Grade what has no grade yet, and publish it; the results of this call.
+
+    ``snapshots`` are all submissions of the class. With ``only``, just these students' are graded,
+    and what follows from them for their teams is published. ``again`` grades what has a grade, too.
+    Raises ``CompeteError``.
+    """
+    plan, folder = session.plan, session.folder
+    check_nothing_staged(plan, folder)
+    session.gradebook.check(plan)
+    roster = roster_file.update(folder, plan.challenge, snapshots)
+    near = None if only is None else {name for student in only for name in roster.side(student)}
+    chosen = [one for one in snapshots if near is None or one.student in near]
+    store = folder.store()
+    try:
+        admitted = admit(session, chosen, store, roster)
+        wanted = [one for one in admitted if only is None or one.student in only]
+        results = run(session, wanted, store, again=again)
+        publish(session, store, roster, near)
+    finally:
+        store.close()
+    return results
+
+
+def check_nothing_staged(plan: Plan, folder: ResultsFolder) -> None:
+    """Raise ``CompeteError`` if grades under this very plan are staged.
+
+    Grading in the open would publish them one by one, past whoever is to look at them first.
+    """
+    staged = folder.staged(plan.challenge.slug, plan.final)
+    if not staged.is_graded:
+        return
+    store = staged.store()
+    under = {conditions(identity) for identity in store.graded()}
+    store.close()
+    if plan.conditions in under:
+        raise CompeteError(
+            f"{staged.root}: a shadow under this challenge and grader waits there. To publish it "
+            "say --promote, to go on with it --shadow; to drop it delete that folder."
+        )
+
+
+def admit(
+    session: ClassGrading, snapshots: Sequence[Snapshot], store: Store, roster: Roster
+) -> Sequence[Snapshot]:
+    """The submissions that the challenge's dates and quota let in."""
+    plan, observer = session.plan, session.observer
+    slug = plan.challenge.slug
+    admission = eligibility.admit(plan.spec.dates, snapshots, store.history(slug), roster)
+    for refused, reason in admission.refused:
+        observer.refused(refused.student, reason)
+    if admission.undated:
+        observer.undated(admission.undated)
+    for snapshot in admission.admitted:
+        if sentence := submission.misnamed(snapshot.work, slug):
+            observer.misnamed(snapshot.student, sentence)
+    return admission.admitted
+
+
+def run(
+    session: ClassGrading, snapshots: Sequence[Snapshot], store: Store, *, again: bool
+) -> list[Result]:
+    """Grade submissions into the results folder and the gradebook; the results of this call.
+
+    When it is interrupted, runs in progress are ended and leave no row; what was graded stays.
+    """
+    plan, observer = session.plan, session.observer
+    todo = snapshots if again else _waiting(session, snapshots, store)
+    observer.begin(len(todo), len(snapshots) - len(todo))
+
+    def keep(graded: Graded) -> None:
+        writer.write_feedback(plan, graded, session.folder)
+        session.gradebook.record(plan, graded)
+
+    task = suggest.grade if session.suggestions else pipeline.grade
+    engine = LocalEngine(session.workers or workers_for(plan.limits))
+    results: list[Result] = []
+    try:
+        for result in batch.grade_class(plan, todo, session.sandbox, engine, store, keep, task):
+            results.append(result)
+            observer.graded(result)
+    finally:
+        observer.end()
+    return results
+
+
+def publish(
+    session: ClassGrading, store: Store, roster: Roster, near: Collection[str] | None = None
+) -> None:
+    """Bring up to date what others' results decide: teams' points, and places in the class.
+
+    ``near`` are the students whose feedback is looked at: all, if left out.
+    """
+    plan, folder = session.plan, session.folder
+    latest = store.latest(plan.challenge.slug, final=plan.final)
+    session.gradebook.level(plan, latest, roster, near)
+    others = sharing(roster, plan.challenge.slug, latest)
+    for result in latest:
+        if near is None or result.identity.student in near:
+            _place_in_class(session, result, others)
+    writer.write_team_feedback(plan, latest, roster, folder, near)
+
+
+def class_section(session: ClassGrading, result: Result, store: Store, roster: Roster) -> str:
+    """Where a result stands in the class, as Markdown; empty if feedback doesn't say that."""
+    if not session.class_figures:
+        return ""
+    plan = session.plan
+    latest = store.latest(plan.challenge.slug, final=plan.final)
+    others = sharing(roster, plan.challenge.slug, latest)
+    return class_position.section(plan.spec, result, others)
+
+
+def _place_in_class(session: ClassGrading, result: Result, others: Sequence[Result]) -> None:
+    """Say in a student's feedback where the result stands among others', as they are now."""
+    identity = result.identity
+    copy = session.gradebook.graded_copy(identity.student, identity.challenge)
+    for path in (session.folder.feedback(identity), *([copy] if copy else [])):
+        writer.place_in_class(session.plan.spec, result, others, path, session.class_figures)
+
+
+def _waiting(
+    session: ClassGrading, snapshots: Sequence[Snapshot], store: Store
+) -> Sequence[Snapshot]:
+    """The submissions without a grade, or whose grade is in no gradebook yet."""
+    slug = session.plan.challenge.slug
+    ungraded = {one.student for one in batch.waiting(session.plan, snapshots, store)}
+    return [
+        one
+        for one in snapshots
+        if one.student in ungraded or not session.gradebook.has(one.student, slug)
+    ]
