@@ -1,7 +1,7 @@
-"""What a student's source says about its arrays, read from the syntax tree alone.
+"""Read a student's source as a syntax tree and infer facts about its arrays.
 
-Nothing is executed. What can't be told from the text is left unknown, and a detector that meets the
-unknown keeps silent.
+Nothing is executed. A fact that the text doesn't settle stays unknown, and a detector that needs an
+unknown fact reports nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tinytorch_compete.source.syntax import (
     within,
 )
 
-# Longer sources are no student's work either, and some detectors look at each pair of lines.
+# No student writes longer sources, and some detectors compare every pair of lines.
 MAX_CHARACTERS = 100_000
 MAX_LINES = 1_500
 MAX_ALTOGETHER = 500_000
-# Deeper trees are no student's work, and recursion over them would end in a RecursionError.
+# No student writes deeper trees, and recursing into them would end in a RecursionError.
 MAX_DEPTH = 120
 T = TypeVar("T")
 MAGIC = re.compile(r"^([ \t]*)[%!?]")
@@ -38,10 +38,10 @@ KNOWN_ALIASES = {"np": "numpy"}
 
 
 class Project(msgspec.Struct, frozen=True):
-    """What all sources of a submission share: functions by name, attributes that are read, aliases.
+    """Facts shared by all sources of a submission: functions by name, attribute reads, aliases.
 
-    ``reads`` counts how often an attribute's name is loaded anywhere, ``calls`` on it included;
-    ``repeated`` are the names of what is called in a loop.
+    ``reads`` counts how often an attribute's name is loaded anywhere, including calls on it;
+    ``repeated`` holds the names of functions and methods that are called in a loop.
     """
 
     functions: Mapping[str, tuple[ast.FunctionDef, ...]]
@@ -51,17 +51,17 @@ class Project(msgspec.Struct, frozen=True):
 
 
 class Code(msgspec.Struct, frozen=True):
-    """One parsed source, with the way from each node to its parent."""
+    """One parsed source, with a map from each node to its parent and a cache of derived facts."""
 
     name: str
     text: str
     tree: ast.Module
     parents: Mapping[ast.AST, ast.AST]
     project: Project
-    made: dict[tuple[str, ast.AST], object] = msgspec.field(default_factory=dict)
+    cache: dict[tuple[str, ast.AST], object] = msgspec.field(default_factory=dict)
 
     def callee(self, node: ast.AST | None) -> str:
-        """The full dotted name that a call goes to, as ``numpy.exp``; empty if it has none."""
+        """Return a call's full dotted name, such as ``numpy.exp``; empty for anything else."""
         if not isinstance(node, ast.Call):
             return ""
         root, _, rest = dotted(node.func).partition(".")
@@ -69,40 +69,40 @@ class Code(msgspec.Struct, frozen=True):
         return f"{root}.{rest}" if rest else root
 
     def numpy(self, node: ast.AST | None) -> str:
-        """The name of the numpy function that is called, such as ``exp`` or ``linalg.inv``."""
+        """Return the numpy function called, such as ``linalg.inv``; empty for anything else."""
         name = self.callee(node)
         return name.removeprefix("numpy.") if name.startswith("numpy.") else ""
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The node's parents, the nearest first."""
+        """Yield the node's ancestors, nearest first."""
         while (parent := self.parents.get(node)) is not None:
             yield parent
             node = parent
 
     def scope(self, node: ast.AST) -> ast.AST:
-        """The function that a node stands in, or the module."""
+        """Return the function that encloses a node, or else the module."""
         return next((up for up in self.above(node) if isinstance(up, SCOPES)), self.tree)
 
     def owner(self, node: ast.AST) -> ast.AST:
-        """The class that a node stands in, or else the module."""
+        """Return the class that encloses a node, or else the module."""
         return next((up for up in self.above(node) if isinstance(up, ast.ClassDef)), self.tree)
 
     def statement(self, node: ast.AST) -> ast.stmt:
-        """The innermost statement that a node belongs to."""
+        """Return the innermost statement that contains a node."""
         chain = (node, *self.above(node))
         return next(up for up in chain if isinstance(up, ast.stmt))
 
     def loops(self, node: ast.AST) -> list[ast.For | ast.While]:
-        """The loops that a node is repeated by within its function, the innermost first."""
-        found: list[ast.For | ast.While] = []
+        """Return the loops that repeat a node within its function, innermost first."""
+        loops: list[ast.For | ast.While] = []
         below = node
         for up in self.above(node):
             if isinstance(up, (*SCOPES, ast.ClassDef)):
                 break
             if isinstance(up, LOOPS) and below in (*up.body, getattr(up, "test", None)):
-                found.append(up)
+                loops.append(up)
             below = up
-        return found
+        return loops
 
     def guarded(self, node: ast.AST, loop: ast.AST) -> bool:
         """Whether an ``if`` stands between a node and the loop around it."""
@@ -114,23 +114,23 @@ class Code(msgspec.Struct, frozen=True):
         return False
 
     def values(self, path: str, near: ast.AST) -> list[ast.expr]:
-        """What is assigned to a name in the node's function, or to an attribute in its class."""
+        """Return all values of a name in the node's function, or of an attribute in its class."""
         home = self.owner(near) if "." in path else self.scope(near)
         return self.once(f"values {'.' in path}", home, self._values).get(path, [])
 
-    def once(self, what: str, home: ast.AST, make: Callable[[ast.AST], T]) -> T:
-        """What ``make`` gives for a function, class or module, made when it is first asked for."""
-        key = (what, home)
-        if key not in self.made:
-            self.made[key] = make(home)
-        return cast(T, self.made[key])
+    def once(self, fact: str, home: ast.AST, compute: Callable[[ast.AST], T]) -> T:
+        """Return ``compute(home)``, computed on first use and cached under the fact's name."""
+        key = (fact, home)
+        if key not in self.cache:
+            self.cache[key] = compute(home)
+        return cast(T, self.cache[key])
 
     def below(self, home: ast.AST) -> tuple[ast.AST, ...]:
-        """All nodes of a function or module, without those of the functions in it."""
+        """Return all nodes of a function or module, excluding those of nested functions."""
         return self.once("below", home, lambda place: tuple(within(place)))
 
     def direct(self, loop: ast.For | ast.While) -> list[ast.AST]:
-        """All nodes of a loop's body without those of the loops and functions in it."""
+        """Return all nodes of a loop's body, excluding those of nested loops and functions."""
         return self.once("direct", loop, self._direct)
 
     def _direct(self, loop: ast.AST) -> list[ast.AST]:
@@ -138,26 +138,26 @@ class Code(msgspec.Struct, frozen=True):
         return [node for node in body if self.loops(node)[:1] == [loop]]
 
     def _values(self, home: ast.AST) -> dict[str, list[ast.expr]]:
-        """All that is assigned in a place, by name, in the order of lines."""
-        found: dict[str, list[ast.expr]] = {}
+        """Return all values assigned in a function, class or module, by name, in line order."""
+        values: dict[str, list[ast.expr]] = {}
         nodes = ast.walk(home) if isinstance(home, ast.ClassDef) else within(home)
         for node in nodes:
             for target, value in assignments(node):
-                found.setdefault(target, []).append(value)
-        return {name: sorted(each, key=lambda v: v.lineno) for name, each in found.items()}
+                values.setdefault(target, []).append(value)
+        return {name: sorted(each, key=lambda v: v.lineno) for name, each in values.items()}
 
     def latest(self, node: ast.AST) -> ast.expr | None:
-        """The value last assigned, by line, to the name before it is used here."""
+        """Return the value that a name was last given, by line, before its use here."""
         path = dotted(node)
-        found = self.values(path, node) if path else []
+        values = self.values(path, node) if path else []
         if "." in path:
-            return found[0] if len(found) == 1 else None
-        if path and not found and not self._is_parameter(path, node):
-            found = self.once("values False", self.tree, self._values).get(path, [])
-            return found[0] if len(found) == 1 else None
+            return values[0] if len(values) == 1 else None
+        if path and not values and not self._is_parameter(path, node):
+            values = self.once("values False", self.tree, self._values).get(path, [])
+            return values[0] if len(values) == 1 else None
         # an assignment in the same statement, as in ``x = x / 255``, comes after the use
-        place = bisect.bisect_left(found, line(node), key=lambda value: value.lineno)
-        return found[place - 1] if place else None
+        place = bisect.bisect_left(values, line(node), key=lambda value: value.lineno)
+        return values[place - 1] if place else None
 
     def _is_parameter(self, name: str, node: ast.AST) -> bool:
         scope = self.scope(node)
@@ -167,14 +167,14 @@ class Code(msgspec.Struct, frozen=True):
         )
 
     def helper(self, node: ast.AST | None) -> ast.FunctionDef | None:
-        """The student's own function or method that a call goes to, if only one has that name."""
+        """Return the student's own function or method that is called, if the name is unique."""
         own = isinstance(node, ast.Call) and not self.numpy(node)
-        called = dotted(node.func).split(".")[-1] if own else ""  # type: ignore[union-attr]
-        found = self.project.functions.get(called, ())
-        return found[0] if len(found) == 1 else None
+        name = dotted(node.func).split(".")[-1] if own else ""  # type: ignore[union-attr]
+        functions = self.project.functions.get(name, ())
+        return functions[0] if len(functions) == 1 else None
 
     def axis(self, node: ast.AST, depth: int = 8) -> tuple[str, int] | None:
-        """Of which array, and along which axis, an expression is the length."""
+        """Return the array and the axis whose length an expression gives, if it gives one."""
         if isinstance(node, ast.Call) and dotted(node.func) == "len" and len(node.args) == 1:
             return (path, 0) if (path := dotted(node.args[0])) else None
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
@@ -191,9 +191,9 @@ class Code(msgspec.Struct, frozen=True):
 
 
 def read(sources: Mapping[str, str]) -> list[Code]:
-    """The sources that parse, in their order; what isn't Python has no findings.
+    """Parse the sources, in order, and skip those that aren't Python.
 
-    Sources beyond ``MAX_ALTOGETHER`` characters are left out.
+    Sources past a total of ``MAX_ALTOGETHER`` characters are skipped too.
     """
     trees, characters = {}, 0
     for name, text in sources.items():
@@ -207,14 +207,14 @@ def read(sources: Mapping[str, str]) -> list[Code]:
 
 
 def _unpacked(home: ast.AST) -> dict[str, tuple[int, tuple[str, int]]]:
-    """The names from ``n, h, w = x.shape`` or a part of it: the line, the array and the axis."""
-    found: dict[str, tuple[int, tuple[str, int]]] = {}
+    """Map each name in ``n, h, w = x.shape`` (or a slice of it) to its line, array and axis."""
+    axes: dict[str, tuple[int, tuple[str, int]]] = {}
     for node in within(home):
         for names, value in _unpackings(node):
             if shape := _shape(value):
                 for place, name in enumerate(names):
-                    found.setdefault(name, (line(node), (shape[0], shape[1] + place)))
-    return found
+                    axes.setdefault(name, (line(node), (shape[0], shape[1] + place)))
+    return axes
 
 
 def _unpackings(node: ast.AST) -> Iterator[tuple[list[str], ast.expr]]:
@@ -225,7 +225,7 @@ def _unpackings(node: ast.AST) -> Iterator[tuple[list[str], ast.expr]]:
 
 
 def _shape(node: ast.expr) -> tuple[str, int] | None:
-    """The array and the first axis of ``x.shape``, ``x.shape[1:]`` or ``x.shape[:2]``."""
+    """Return the array and the first axis of ``x.shape``, ``x.shape[1:]`` or ``x.shape[:2]``."""
     first = 0
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
         first = int(number(node.slice.lower) or 0)
@@ -274,12 +274,12 @@ def _project(trees: Iterable[ast.Module]) -> Project:
                 aliases |= _aliases(node)
             elif isinstance(node, LOOPS):
                 repeated |= {dotted(n.func) for n in inside(node.body) if isinstance(n, ast.Call)}
-    called = frozenset(path.split(".")[-1] for path in repeated)
-    return Project(functions, reads, aliases, called)
+    callees = frozenset(path.split(".")[-1] for path in repeated)
+    return Project(functions, reads, aliases, callees)
 
 
 def _aliases(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
-    """What the names that an import binds stand for; tinytorch's own names stay as they are."""
+    """Map the names that an import binds to full names; tinytorch's own names stay as they are."""
     if isinstance(node, ast.Import):
         return {item.asname: item.name for item in node.names if item.asname}
     module = node.module or ""
