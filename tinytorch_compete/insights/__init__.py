@@ -1,7 +1,8 @@
-"""What a submission's code wastes: found in its source, weighed by its profile, and changed.
+"""Find inefficiencies in a submission's source, weigh them by its profile, and rewrite the code.
 
-``find`` gives the findings, ``rewrite`` the changed source where a change can be made mechanically,
-``diff`` shows it, and ``trial`` and ``worth_showing`` judge two measured runs. All are pure.
+``find`` returns the findings, ``rewrite`` the changed source where a change can be made
+mechanically, ``diff`` the difference, and ``trial`` and ``worth_showing`` compare two measured
+runs. All are pure.
 """
 
 from tinytorch_compete.insights.finder import find

@@ -1,4 +1,4 @@
-"""The walk back through the graph, and what is stored for it."""
+"""Detect exponential backward passes, and arrays stored for them that no line reads."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ SEEN = re.compile(r"seen|visited|done|order|topo|count|pending", re.I)
 FORWARD = {"forward", "__call__"}
 
 
-def revisiting_backward(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A walk of the graph that goes to a node once for each way that leads there."""
+def revisiting_backward(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a traversal of the graph that visits a node once for every path that leads to it."""
     if "grad" not in code.text:
-        return  # a tree of something else, in which each node has one parent
+        return  # some other tree, in which each node has one parent
     for function in ast.walk(code.tree):
         if not isinstance(function, ast.FunctionDef) or _remembers(function):
             continue
-        goes = (n for n in within(function) if _goes_on(code, n, function) or _queues(code, n))
+        goes = (n for n in within(function) if _recurses(code, n, function) or _queues(code, n))
         call = next(goes, None)
         if call is not None:
             yield Finding(
                 (call,),
                 f"How often does `{function.name}` visit a tensor that is used twice?",
                 f"`{function.name}` follows every path through the graph. A value that is used "
-                "twice is visited twice, and so is all that lies behind it: after n such places "
-                "that makes 2 to the power of n visits.",
-                "List the nodes once in topological order, with a set of those already seen, and "
-                "go through that list backwards.",
+                "twice is visited twice, and so is everything behind it: n such values in a row "
+                "make 2 to the power of n visits.",
+                "List each node once in topological order, using a set of visited nodes, and "
+                "walk that list backwards.",
                 (function,),
             )
 
 
-def unread_cache(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """Something stored in a forward pass that no line reads."""
+def unread_cache(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find an array that a forward pass stores and no line reads."""
     for function in ast.walk(code.tree):
         if not isinstance(function, ast.FunctionDef) or function.name not in FORWARD:
             continue
@@ -52,14 +52,14 @@ def unread_cache(code: Code, facts: RunContext) -> Iterator[Finding]:
                     (node,),
                     f"Where is `self.{name}` read?",
                     f"The forward pass stores an array in `self.{name}`, and no line of the "
-                    "notebook reads it. It stays alive until the next forward pass, or for good "
-                    "if it is a list.",
-                    "Leave the line out; keep for the backward pass only what it uses.",
+                    "notebook reads it. It stays alive until the next forward pass, or forever "
+                    "if it is in a list.",
+                    "Delete the line; store only the arrays that the backward pass uses.",
                 )
 
 
 def _remembers(function: ast.FunctionDef) -> bool:
-    """Whether a function looks up what it has seen."""
+    """Whether a function looks up which nodes it has visited."""
     for node in ast.walk(function):
         if isinstance(node, ast.Compare) and any(
             isinstance(op, (ast.In, ast.NotIn)) for op in node.ops
@@ -71,8 +71,8 @@ def _remembers(function: ast.FunctionDef) -> bool:
     return False
 
 
-def _goes_on(code: Code, node: ast.AST, function: ast.FunctionDef) -> bool:
-    """Whether a call repeats the function for the nodes that this one was made from."""
+def _recurses(code: Code, node: ast.AST, function: ast.FunctionDef) -> bool:
+    """Whether a call repeats the function for the nodes that this node was computed from."""
     if not isinstance(node, ast.Call):
         return False
     if dotted(node.func) != function.name and method(node) != function.name:
@@ -87,18 +87,18 @@ def _goes_on(code: Code, node: ast.AST, function: ast.FunctionDef) -> bool:
 
 
 def _queues(code: Code, node: ast.AST) -> bool:
-    """Whether a loop that works off a list puts all that a node was made from on that list."""
-    waiting = dotted(receiver(node)) if method(node) in {"append", "extend"} else ""
+    """Whether a loop that empties a work list adds all parents of a node to that list."""
+    queue = dotted(receiver(node)) if method(node) in {"append", "extend"} else ""
     loops = code.loops(node)
-    works_off = any(isinstance(up, ast.While) and waiting in loads(up.test) for up in loops)
-    if not waiting or not works_off or code.guarded(node, loops[-1]):
+    drains = any(isinstance(up, ast.While) and queue in loads(up.test) for up in loops)
+    if not queue or not drains or code.guarded(node, loops[-1]):
         return False
     origins = [up.iter for up in loops if isinstance(up, ast.For)] + arguments(node)
     return any(NODES.match(p.split(".")[-1]) for origin in origins for p in loads(origin))
 
 
 def _stored(node: ast.AST) -> str:
-    """The attribute of self that a statement fills: ``self.x = ...`` or ``self.xs.append(x)``."""
+    """Return the attribute that ``self.x = ...`` or ``self.xs.append(x)`` stores in, or empty."""
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Attribute, ast.Subscript)):
         path = root(node.targets[0])
     elif method(node) == "append" and isinstance(node, ast.Call):
@@ -109,18 +109,18 @@ def _stored(node: ast.AST) -> str:
 
 
 def _is_read(code: Code, name: str) -> bool:
-    """Whether an attribute is loaded anywhere but to put something into it."""
-    filled = 0
+    """Whether an attribute is loaded anywhere other than to store something in it."""
+    stores = 0
     for node in ast.walk(code.tree):
         if method(node) == "append":
-            filled += dotted(receiver(node)).endswith(f".{name}")
+            stores += dotted(receiver(node)).endswith(f".{name}")
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            filled += root(node).endswith(f".{name}")
-    return code.project.reads.get(name, 0) > filled
+            stores += root(node).endswith(f".{name}")
+    return code.project.reads.get(name, 0) > stores
 
 
 def _is_small(node: ast.AST) -> bool:
-    """Whether what is stored is no array: a number, a shape, a flag."""
+    """Whether the stored value is not an array but a number, a shape or a flag."""
     value = node.value if isinstance(node, ast.Assign) else None
     if isinstance(value, (ast.Constant, ast.Compare)):
         return isinstance(value, ast.Constant)

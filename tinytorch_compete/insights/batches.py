@@ -1,4 +1,4 @@
-"""Work that goes row by row where a whole batch would do."""
+"""Detect row-by-row work that one operation on a whole batch could do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS = re.compile(
     r"^(images?|imgs|pictures|samples|examples|rows|inputs?|batch|xs?|X|xb|x_\w+|X_\w+|logits|probs"
     r"|data|features|\w*_(images|x|data|inputs))$"
 )
-# What comes in parts comes so for a reason; each part is an array of its own size.
+# Data is split into parts for a reason; each part is an array of its own size.
 PARTS = re.compile(
     r"part|chunk|batch|load|layer|param|fold|block|group|kernel|filter|array|weight|split|block|grad"
     r"|path|file|stream|state|step|seed|class|label|model|conf|setting|size|shape|rate|name",
@@ -40,8 +40,8 @@ SIZES = {"batch", "batch_size", "batchsize", "bs"}
 METHODS = {"reshape", "astype", "flatten", "ravel", "mean", "sum", "std", "dot", "transpose"}
 
 
-def loop_over_batch(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A loop that does the same arithmetic to each row by itself."""
+def loop_over_batch(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a loop that applies the same arithmetic to each row separately."""
     for loop in ast.walk(code.tree):
         if isinstance(loop, ast.ListComp) and (rows := _stacked(code, loop)):
             yield _row_by_row(loop, rows)
@@ -52,8 +52,8 @@ def loop_over_batch(code: Code, facts: RunContext) -> Iterator[Finding]:
             yield _row_by_row(loop, rows)
 
 
-def batch_of_one(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """Training with a single example a step."""
+def batch_of_one(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find training that uses a single example per step."""
     for node in ast.walk(code.tree):
         place = _size_of_one(code, node) or (
             _single_steps(code, node) if isinstance(node, ast.For) else None
@@ -61,12 +61,12 @@ def batch_of_one(code: Code, facts: RunContext) -> Iterator[Finding]:
         if place is not None:
             yield Finding(
                 (node,),
-                "How many examples does one step of training see?",
-                "Each step sees one example, so the fixed price of a step (Python, small numpy "
-                "calls, the optimiser's pass over all weights) is paid for each of them. The "
-                "gradient of one example is also very noisy.",
-                "Take 32 to 128 examples a step; with noisy gradients gone, the learning rate may "
-                "be larger too.",
+                "How many examples does one training step use?",
+                "Each step uses one example, so the fixed cost of a step (Python, small numpy "
+                "calls, the optimiser's pass over all weights) is paid for every example. The "
+                "gradient of a single example is also very noisy.",
+                "Use 32 to 128 examples per step; with less noisy gradients, the learning rate "
+                "may be larger too.",
                 (node,),
             )
 
@@ -74,27 +74,26 @@ def batch_of_one(code: Code, facts: RunContext) -> Iterator[Finding]:
 def _row_by_row(loop: ast.AST, rows: str) -> Finding:
     return Finding(
         (loop,),
-        f"How many rows does one pass of the loop over `{rows}` work on?",
+        f"How many rows does one pass of the loop over `{rows}` process?",
         f"The loop hands numpy one row of `{rows}` at a time. Each numpy call costs about "
-        "a microsecond before it computes anything, and a matrix product of one row can't "
+        "a microsecond before it computes anything, and a matrix product of a single row can't "
         "use the caches.",
-        f"Do the same to all rows of `{rows}` at once, or to some hundred rows at a time "
-        "if memory is short.",
+        f"Process all rows of `{rows}` at once, or a few hundred at a time if memory is short.",
         (loop,),
     )
 
 
-def _stacked(code: Code, made: ast.ListComp) -> str:
-    """The array whose rows go one by one through the same arithmetic, to be stacked again."""
-    around, source = code.parents[made], made.generators[0]
+def _stacked(code: Code, comp: ast.ListComp) -> str:
+    """Return the array whose rows a list computes with one by one, to be stacked again."""
+    around, source = code.parents[comp], comp.generators[0]
     rows, row = dotted(source.iter), dotted(source.target)
-    plain = len(made.generators) == 1 and not source.ifs and row and isinstance(made.elt, ast.Call)
+    plain = len(comp.generators) == 1 and not source.ifs and row and isinstance(comp.elt, ast.Call)
     if not plain or code.numpy(around) not in {"stack", "array", "asarray", "vstack"}:
         return ""
-    helper = code.helper(made.elt)
-    nodes = [made.elt, *(within(helper) if helper else ())]
+    helper = code.helper(comp.elt)
+    nodes = [comp.elt, *(within(helper) if helper else ())]
     works = any(isinstance(n, ast.MatMult) or code.numpy(n) in {"dot", "matmul"} for n in nodes)
-    return rows if works and ROWS.match(rows.split(".")[-1]) and row in names(made.elt) else ""
+    return rows if works and ROWS.match(rows.split(".")[-1]) and row in names(comp.elt) else ""
 
 
 def trains(loop: ast.AST) -> bool:
@@ -108,17 +107,17 @@ def _nested(loop: ast.For) -> bool:
 
 
 def _rows(code: Code, loop: ast.For) -> str:
-    """The array whose rows a loop goes through; empty if it isn't sure to be one."""
+    """Return the array whose rows a loop visits; empty if it may not be an array."""
     source = loop.iter
     name = loop.target.id if isinstance(loop.target, ast.Name) else ""
     if isinstance(source, ast.Call) and dotted(source.func) == "range" and len(source.args) == 1:
-        found = code.axis(source.args[0])
-        if found and found[1] == 0 and name and _picks_rows(loop, name):
-            return found[0]
+        axis = code.axis(source.args[0])
+        if axis and axis[1] == 0 and name and _picks_rows(loop, name):
+            return axis[0]
         return ""
     elements = getattr(loop.target, "elts", [loop.target])
     if any(isinstance(element, ast.Tuple) for element in elements):
-        return ""  # rows taken apart into numbers, as to plot points
+        return ""  # rows unpacked into numbers, as for plotting points
     if isinstance(source, ast.Call) and dotted(source.func) in {"enumerate", "zip", "tqdm"}:
         wrapped = [arg for arg in source.args if ROWS.match(dotted(arg).split(".")[-1])]
         return dotted(wrapped[0]) if wrapped else ""
@@ -130,7 +129,7 @@ def _rows(code: Code, loop: ast.For) -> str:
 
 
 def _reduced(code: Code, loop: ast.For, name: str) -> bool:
-    """Whether an element is itself an array, since it is summed up or reshaped."""
+    """Whether each element is itself an array, since the loop reduces or reshapes it."""
     for node in inside(loop.body):
         reduces = code.numpy(node) in {*REDUCTIONS, "linalg.norm"}
         if reduces and names(*arguments(node)) - {"np"} == {name}:
@@ -142,7 +141,7 @@ def _reduced(code: Code, loop: ast.For, name: str) -> bool:
 
 
 def _picks_rows(loop: ast.For, name: str) -> bool:
-    """Whether the counter is the first index of what is read, and used for nothing else."""
+    """Whether the counter is the first index of every read and serves no other purpose."""
     read = False
     for node in inside(loop.body):
         if isinstance(node, ast.Subscript):
@@ -168,7 +167,7 @@ def _operands(node: ast.BinOp | ast.Call) -> list[ast.expr]:
 
 
 def _computes(code: Code, loop: ast.For) -> bool:
-    """Whether the body does arithmetic on the row: a product, a numpy function, or the model."""
+    """Whether the body computes with the row: an operator, a numpy function, or the model."""
     bound = names(loop.target)
     for node in inside(loop.body):
         if isinstance(node, ast.Assign) and bound & loads(node.value):
@@ -190,7 +189,7 @@ def _computes(code: Code, loop: ast.For) -> bool:
 
 
 def _has_arrays(code: Code, place: ast.AST) -> bool:
-    """Whether a function deals with arrays: it calls numpy, or indexes along two axes."""
+    """Whether a function works on arrays: it calls numpy, or indexes along two axes."""
     for node in code.below(place):
         if code.numpy(node) or isinstance(getattr(node, "op", None), ast.MatMult):
             return True
@@ -222,8 +221,8 @@ def _in_index(code: Code, node: ast.AST) -> bool:
 
 
 def _carries(loop: ast.For) -> bool:
-    """Whether a pass needs what the pass before it computed; sums and lists don't count."""
-    seen: set[str] = set()
+    """Whether a pass needs a result of the previous pass; sums and lists don't count."""
+    bound: set[str] = set()
     plain = {
         path
         for node in inside(loop.body)
@@ -232,14 +231,14 @@ def _carries(loop: ast.For) -> bool:
         if (path := dotted(target))
     }
     for statement in loop.body:
-        if plain & loads(statement) - seen - changed([loop.target]):
-            return bool(_early(statement, plain - seen))
-        seen |= changed([statement])
+        if plain & loads(statement) - bound - changed([loop.target]):
+            return bool(_early(statement, plain - bound))
+        bound |= changed([statement])
     return False
 
 
 def _early(statement: ast.stmt, names: set[str]) -> set[str]:
-    """The names that a statement reads, beside those that it only assigns."""
+    """Return which of the names a statement reads, not counting those it only assigns."""
     return {
         dotted(node)
         for node in inside([statement])
@@ -248,7 +247,7 @@ def _early(statement: ast.stmt, names: set[str]) -> set[str]:
 
 
 def _size_of_one(code: Code, node: ast.AST) -> ast.AST | None:
-    """``batch_size=1`` for a loader, or ``BATCH = 1`` for all, or where training goes on."""
+    """Return a loader with ``batch_size=1``, or ``BATCH = 1`` in a module or beside training."""
     if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in {"DataLoader", "Loader"}:
         size = keyword(node, "batch_size") or (node.args[1] if len(node.args) > 1 else None)
         return node if number(size) == 1 else None
@@ -261,12 +260,12 @@ def _size_of_one(code: Code, node: ast.AST) -> ast.AST | None:
 
 
 def _single_steps(code: Code, loop: ast.For) -> ast.AST | None:
-    """A training loop whose counter picks one row, or that makes a batch of each row."""
+    """Return a training loop whose counter picks one row, or that makes each row a batch."""
     moves = (descends(node) or takes_step(code, node) for node in inside(loop.body))
     if _wraps_rows(loop) and any(moves):
         return loop
-    called = {method(node) for node in inside(loop.body)}
-    if not {"backward", "step"} <= called or _nested(loop) or not isinstance(loop.target, ast.Name):
+    calls = {method(node) for node in inside(loop.body)}
+    if not {"backward", "step"} <= calls or _nested(loop) or not isinstance(loop.target, ast.Name):
         return None
     source = code.latest(loop.iter) if isinstance(loop.iter, ast.Name) else loop.iter
     if not isinstance(source, ast.Call) or len(source.args) > 1:
@@ -281,18 +280,18 @@ def _single_steps(code: Code, loop: ast.For) -> ast.AST | None:
 
 
 def _wraps_rows(loop: ast.For) -> bool:
-    """Whether an element gets an axis of one in front: ``np.expand_dims(x, 0)``, ``x[None]``."""
+    """Whether an element gets a leading axis of 1: ``np.expand_dims(x, 0)``, ``x[None]``."""
     elements = names(loop.target)
     for node in inside(loop.body):
         if isinstance(node, ast.Subscript) and dotted(node.value) in elements:
             first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
             if ast.unparse(first) in {"None", "np.newaxis"}:
                 return True
-        given = [*arguments(node), None, None]
-        if method(node) == "expand_dims" and dotted(given[0]) in elements:
-            return number(given[1]) == 0
+        first_two = [*arguments(node), None, None][:2]
+        if method(node) == "expand_dims" and dotted(first_two[0]) in elements:
+            return number(first_two[1]) == 0
         if method(node) == "reshape" and dotted(receiver(node)) in elements:
-            return number(given[0]) == 1
+            return number(first_two[0]) == 1
     return False
 
 

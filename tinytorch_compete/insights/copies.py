@@ -1,4 +1,4 @@
-"""Copies that needn't be, and layouts that make numpy copy."""
+"""Detect needless copies, and memory layouts that make numpy copy."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LAYOUTS = {"transpose", "swapaxes", "moveaxis", "rollaxis"}
 COUNTED = {"sum", "len", "max", "min", "sorted", "list", "set", "enumerate"}
 
 
-def fancy_copy(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """Rows picked by an array of consecutive numbers, where a slice would do."""
+def fancy_copy(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find rows picked by an array of evenly spaced numbers, where a slice would do."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             index = counted_index(code, node)
@@ -34,33 +34,33 @@ def fancy_copy(code: Code, facts: RunContext) -> Iterator[Finding]:
                 yield Finding(
                     (node,),
                     f"Which rows does `{shown(node)}` pick, and in which order?",
-                    f"`{shown(index)}` counts up in equal steps, but numpy can't know that of an "
-                    "array of numbers: it copies each element that it picks. A slice of the same "
-                    "places is a view, which copies nothing.",
+                    f"`{shown(index)}` counts up in equal steps, but to numpy it is an arbitrary "
+                    "array of numbers, so numpy copies every element it picks. A slice of the "
+                    "same positions is a view, which copies nothing.",
                     "Use a slice, as in `x[start:stop]` or `x[::2]`.",
                 )
 
 
-def strided_matmul(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A matrix product in a loop whose operand doesn't lie in memory as the library needs it."""
+def strided_matmul(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a matrix product in a loop with an operand whose memory layout forces a copy."""
     for node in ast.walk(code.tree):
         if not _is_product(code, node) or not code.loops(node):
             continue
         for operand in _operands(node):
-            made = strided_origin(code, operand, node)
-            if made is not None:
+            origin = strided_origin(code, operand, node)
+            if origin is not None:
                 yield Finding(
-                    (node, made),
-                    f"How does `{shown(operand)}` lie in memory?",
+                    (node, origin),
+                    f"How is `{shown(operand)}` laid out in memory?",
                     f"`{shown(operand)}` is a view with its axes reordered or with gaps. The "
-                    "matrix library wants rows (or columns) without gaps, so numpy copies it for "
+                    "matrix library needs rows (or columns) without gaps, so numpy copies it for "
                     "every product in the loop, or falls back to slow code.",
                     "Make it contiguous once before the loop, with `np.ascontiguousarray`.",
                 )
 
 
-def needless_copy(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A copy of what is new already, of what has that dtype already, or a list nobody needs."""
+def needless_copy(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a copy of a new array, a cast to the dtype it already has, or a needless list."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call):
             continue
@@ -68,14 +68,14 @@ def needless_copy(code: Code, facts: RunContext) -> Iterator[Finding]:
         if reason:
             yield Finding(
                 (node,),
-                f"What does `{shown(node)}` give that wasn't there before?",
-                f"{reason} Every byte is read and written once more for nothing.",
-                "Leave the call out and use the array itself.",
+                f"What does `{shown(node)}` give you that you didn't have before?",
+                f"{reason} Every byte is read and written once more for no benefit.",
+                "Drop the call and use the array itself.",
             )
 
 
 def counted_index(code: Code, node: ast.Subscript) -> ast.expr | None:
-    """The only index of a subscript if it is ``np.arange(...)`` or ``list(range(...))``."""
+    """Return a subscript's only index if it is ``np.arange(...)`` or ``list(range(...))``."""
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     others = [part for part in parts if not isinstance(part, (ast.Slice, ast.Constant))]
     if len(others) != 1 or isinstance(others[0], ast.Starred):
@@ -84,45 +84,45 @@ def counted_index(code: Code, node: ast.Subscript) -> ast.expr | None:
     value = code.latest(index) if isinstance(index, ast.Name) else index
     if value is None or (isinstance(index, ast.Name) and _is_touched(code, index, value)):
         return None
-    listed = value.args if isinstance(value, ast.Call) and dotted(value.func) == "list" else []
-    counts = bool(listed and counted(listed[0])) or code.numpy(value) == "arange"
+    items = value.args if isinstance(value, ast.Call) and dotted(value.func) == "list" else []
+    counts = bool(items and counted(items[0])) or code.numpy(value) == "arange"
     return index if counts else None
 
 
 def strided_origin(code: Code, operand: ast.expr, product: ast.AST) -> ast.stmt | None:
-    """The statement before the loop that made an operand by reordering axes or by steps."""
+    """Return the statement before the loop that reorders or strides an operand's axes."""
     base = operand.value if isinstance(operand, ast.Attribute) and operand.attr == "T" else operand
     if not isinstance(base, ast.Name) or (value := code.latest(base)) is None:
         return None
-    made = code.statement(value)
-    if len(code.loops(made)) >= len(code.loops(product)) or not is_strided(code, value):
+    statement = code.statement(value)
+    if len(code.loops(statement)) >= len(code.loops(product)) or not is_strided(code, value):
         return None
-    return made
+    return statement
 
 
 def redundant(code: Code, node: ast.Call) -> str:
-    """Why a copying call is needless; empty if it isn't sure to be."""
+    """Explain why a copying call is needless; empty where that isn't certain."""
     called, name = method(node), code.numpy(node)
     inner = receiver(node)
     if called == "astype" and inner is not None and len(node.args) == 1 and not node.keywords:
-        wanted = dtype_named(node.args[0])
-        if wanted in {"f4", "f8"} and dtype(code, inner) == wanted:
-            return f"`{shown(inner)}` has that dtype already, and `astype` copies all the same."
+        target = dtype_named(node.args[0])
+        if target in {"f4", "f8"} and dtype(code, inner) == target:
+            return f"`{shown(inner)}` already has that dtype, and `astype` copies it anyway."
     if called == "copy" and inner is not None and not node.args and _is_new(code, inner):
-        return f"`{shown(inner)}` is a new array already; nobody else holds it."
+        return f"`{shown(inner)}` is already a new array that nothing else refers to."
     if called == "copy" and inner is not None and not node.args and _is_only_read(code, node):
-        return f"`{shown(inner)}` is a part that is read and never written to."
+        return f"`{shown(inner)}` is a slice that is only read, never written to."
     if _is_own_name(code, node) and _is_never_written(code, node):
-        return "The copy takes the name of the array, and nothing writes to it."
+        return "The copy replaces the array under the same name, and nothing writes to it."
     if (
         name == "array"
         and len(node.args) == 1
         and not node.keywords
         and _is_new(code, node.args[0])
     ):
-        return f"`{shown(node.args[0])}` is a new array already, and `np.array` copies it."
+        return f"`{shown(node.args[0])}` is already a new array, and `np.array` copies it."
     if called == "tolist" and inner is not None and _is_walked(code, node):
-        return f"`tolist` makes a Python object of each element of `{shown(inner)}`."
+        return f"`tolist` makes a Python object for each element of `{shown(inner)}`."
     return ""
 
 
@@ -134,7 +134,7 @@ def _is_new(code: Code, node: ast.AST | None) -> bool:
 
 
 def copied(code: Code, node: ast.Call) -> ast.expr | None:
-    """What ``x.copy()``, ``np.copy(x)`` or ``np.array(x, copy=True)`` copies."""
+    """Return the ``x`` of ``x.copy()``, ``np.copy(x)`` or ``np.array(x, copy=True)``."""
     if code.numpy(node) in {"array", "copy"} and len(node.args) == 1:
         return node.args[0] if {k.arg for k in node.keywords} <= {"copy"} else None
     plain = method(node) == "copy" and not code.numpy(node) and not node.args
@@ -142,7 +142,7 @@ def copied(code: Code, node: ast.Call) -> ast.expr | None:
 
 
 def _is_own_name(code: Code, node: ast.Call) -> bool:
-    """Whether a copy of an argument hides it: ``x = np.array(x, copy=True)``."""
+    """Whether a copy replaces an array under its own name: ``x = np.array(x, copy=True)``."""
     statement, inner = code.statement(node), copied(code, node)
     if not isinstance(statement, ast.Assign) or statement.value is not node:
         return False
@@ -150,7 +150,7 @@ def _is_own_name(code: Code, node: ast.Call) -> bool:
 
 
 def _is_never_written(code: Code, node: ast.Call) -> bool:
-    """Whether the function only reads the copy: by arithmetic, by numpy, by a model."""
+    """Whether the function only reads the copy, in arithmetic, numpy or a model."""
     name, scope = dotted(copied(code, node)), code.scope(node)
     if not isinstance(scope, ast.FunctionDef) or len(code.values(name, node)) > 1:
         return False
@@ -160,7 +160,7 @@ def _is_never_written(code: Code, node: ast.Call) -> bool:
 
 
 def _is_only_read(code: Code, node: ast.Call) -> bool:
-    """Whether a copied slice gets a name in a loop that is only read there, by a model or numpy."""
+    """Whether a slice copied in a loop is only read there, by a model or numpy."""
     statement, inner = code.statement(node), receiver(node)
     if not isinstance(statement, ast.Assign) or statement.value is not node:
         return False
@@ -178,7 +178,7 @@ def _is_only_read(code: Code, node: ast.Call) -> bool:
 
 
 def _reads(code: Code, use: ast.AST) -> bool:
-    """Whether a use hands an array to arithmetic, numpy, ``len`` or a model's forward pass."""
+    """Whether a use passes an array to arithmetic, numpy, ``len`` or a model's forward pass."""
     up = code.parents[use]
     if isinstance(up, ast.Call) and use in up.args:
         called = dotted(up.func)
@@ -190,7 +190,7 @@ def _reads(code: Code, use: ast.AST) -> bool:
 
 
 def _is_walked(code: Code, node: ast.Call) -> bool:
-    """Whether a list is only gone through or made an array again."""
+    """Whether a list is only iterated over or turned back into an array."""
     up = code.parents[node]
     if isinstance(up, (ast.For, ast.comprehension)):
         return up.iter is node
@@ -200,12 +200,12 @@ def _is_walked(code: Code, node: ast.Call) -> bool:
 
 
 def _is_touched(code: Code, index: ast.Name, value: ast.expr) -> bool:
-    """Whether the index array is changed somewhere, as by ``rng.shuffle(order)``."""
+    """Whether the index array is modified somewhere, as by ``rng.shuffle(order)``."""
     if len(code.values(index.id, index)) > 1:
         return True
-    made = code.statement(value)
+    own = code.statement(value)
     simple = (ast.Expr, ast.AugAssign, ast.Assign)
-    others = [s for s in code.below(code.scope(index)) if isinstance(s, simple) and s is not made]
+    others = [s for s in code.below(code.scope(index)) if isinstance(s, simple) and s is not own]
     return index.id in changed(others)
 
 

@@ -1,4 +1,4 @@
-"""All of the data in memory, or all of the columns, where a part would do."""
+"""Detect whole datasets, or all im2col columns, in memory where a part would do."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ from tinytorch_compete.source.syntax import (
 COLUMNS = re.compile(r"^_?(im2col|im_to_col|unfold|image_to_columns)", re.I)
 
 
-def whole_dataset(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """All examples converted to floats although batches are taken from them."""
+def whole_dataset(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find all examples converted to floats at once although training takes batches."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Assign) or code.loops(node):
             continue
         name = dotted(node.targets[0])
         if _joins_files(code, node.value):
-            yield _at_once(node, name, "The line reads all files before the first is used.")
+            yield _at_once(node, name, "The line reads all files before it uses the first.")
             continue
         data = _converted(code, node.value)
         if data is None:
             continue
-        known = code.numpy(data) == "load" or _is_mapped(code, data)
-        if known or (_given(code, data) and _cut(code, node, name)):
+        on_disk = code.numpy(data) == "load" or _is_mapped(code, data)
+        if on_disk or (_is_input(code, data) and _cut(code, node, name)):
             why = (
-                f"The line makes floats of all of `{shown(data)}` at once: four bytes for each "
-                "byte of a uint8 picture, eight as float64."
+                f"The line converts all of `{shown(data)}` to floats at once: each byte of a uint8 "
+                "picture becomes four bytes as float32, eight as float64."
             )
             yield _at_once(node, name, why)
 
 
-def im2col_whole_batch(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """The columns of all pictures of a batch made at once."""
+def im2col_whole_batch(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find im2col columns that are made for all pictures of a batch at once."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call) or code.loops(node) or _makes_columns(code, node):
             continue
-        named = COLUMNS.match(dotted(node.func).split(".")[-1]) and _whole(node)
-        if named or _unrolled(code, node) or _shifted(code, node):
+        unfolds = COLUMNS.match(dotted(node.func).split(".")[-1]) and _whole(node)
+        if unfolds or _unrolled(code, node) or _shifted(code, node):
             yield Finding(
                 (node,),
                 "How large are the columns, compared with the pictures?",
-                "im2col writes every pixel once for each window it is in: 9 times the batch for a "
-                "3 x 3 kernel, 25 times for 5 x 5. Made for the whole batch at once, that is often "
-                "the peak of the run, and too large for the caches.",
-                "Make the columns for some pictures at a time, and write each product into its "
+                "im2col writes every pixel once for each window that contains it: 9 times the "
+                "batch for a 3 x 3 kernel, 25 times for 5 x 5. For the whole batch at once, that "
+                "is often the peak of the run, and too large for the caches.",
+                "Make the columns for a few pictures at a time, and write each product into its "
                 "slice of the result.",
             )
 
@@ -66,22 +66,22 @@ def im2col_whole_batch(code: Code, facts: RunContext) -> Iterator[Finding]:
 def _at_once(node: ast.Assign, name: str, why: str) -> Finding:
     return Finding(
         (node,),
-        f"How many MiB is `{name}`, and how much of it does one step need?",
-        f"{why} A step needs one batch of them.",
-        'Leave the data as it is on disk (`mmap_mode="r"`) and convert each batch where '
-        "it is cut out.",
+        f"How many MiB does `{name}` take, and how much of it does one step need?",
+        f"{why} A step needs only one batch.",
+        'Leave the data on disk as it is (`mmap_mode="r"`) and convert each batch where '
+        "it is sliced out.",
     )
 
 
 def _joins_files(code: Code, value: ast.expr) -> bool:
-    """Whether arrays are loaded from one file after the other and copied into one."""
+    """Whether arrays are loaded from one file after another and copied into a single array."""
     parts = arguments(value)[0] if arguments(value) else None
     joins = code.numpy(value) in {"concatenate", "stack", "vstack", "array"}
     return joins and isinstance(parts, ast.ListComp) and code.numpy(parts.elt) == "load"
 
 
 def _converted(code: Code, value: ast.expr) -> ast.expr | None:
-    """What an expression makes floats of, as a whole: ``x.astype(float)``, ``x / 255``."""
+    """Return the array that ``x.astype(float)`` or ``x / 255`` converts to floats as a whole."""
     value = _stripped(value)
     if isinstance(value, ast.BinOp):
         plain = number(value.right) is not None and isinstance(value.op, (ast.Div, ast.Mult))
@@ -101,14 +101,14 @@ def _converted(code: Code, value: ast.expr) -> ast.expr | None:
 
 
 def _stripped(value: ast.expr) -> ast.expr:
-    """The array under a chain of reshapes and transposes, which copy nothing."""
+    """Return the array under a chain of reshapes and transposes, which copy nothing."""
     while isinstance(value, ast.Call) and method(value) in {"reshape", "transpose"}:
         value = receiver(value) or value
     return value
 
 
-def _given(code: Code, node: ast.expr) -> bool:
-    """Whether a name is the function's parameter, or was loaded from a file."""
+def _is_input(code: Code, node: ast.expr) -> bool:
+    """Whether a name is a parameter of the function, or was loaded from a file."""
     scope = code.scope(node)
     if not isinstance(node, ast.Name):
         return False
@@ -118,13 +118,13 @@ def _given(code: Code, node: ast.expr) -> bool:
 
 
 def _is_mapped(code: Code, node: ast.expr) -> bool:
-    """Whether a name stands for a file that is read only where it is looked at."""
+    """Whether a name is a memory-mapped file, which is read only where it is accessed."""
     value = code.latest(node) if dotted(node) else None
     return isinstance(value, ast.Call) and keyword(value, "mmap_mode") is not None
 
 
 def _cut(code: Code, node: ast.AST, name: str) -> bool:
-    """Whether batches of a name are cut in a training loop, or it goes into a data set."""
+    """Whether a loop slices batches from an array, or a ``TensorDataset`` holds it."""
     parts = [n for n in code.below(code.scope(node)) if isinstance(n, ast.Subscript)]
     own = [part for part in parts if root(part) == name and code.loops(part)]
     if own:
@@ -141,12 +141,12 @@ def _makes_columns(code: Code, node: ast.AST) -> bool:
 
 
 def _whole(node: ast.AST | None) -> bool:
-    """Whether the first argument is an array as it is, not a part of one."""
+    """Whether the first argument is a whole array, not a part of one."""
     return isinstance(node, ast.Call) and bool(node.args) and bool(dotted(node.args[0]))
 
 
 def _shifted(code: Code, node: ast.Call) -> bool:
-    """Shifted planes of a whole array, one for each place of the kernel, copied side by side."""
+    """Whether shifted planes of an array, one per kernel position, are joined side by side."""
     parts = node.args[0] if node.args else None
     if code.numpy(node) not in {"stack", "concatenate"} or not isinstance(parts, ast.ListComp):
         return False
@@ -158,7 +158,7 @@ def _shifted(code: Code, node: ast.Call) -> bool:
 
 
 def _unrolled(code: Code, node: ast.Call) -> bool:
-    """``sliding_window_view(x, ...)`` of a whole array, transposed and reshaped into a copy."""
+    """Whether ``sliding_window_view`` of a whole array is transposed and reshaped, so copied."""
     if method(node) != "reshape":
         return False
     inner: ast.AST | None = receiver(node)

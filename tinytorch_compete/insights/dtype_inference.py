@@ -1,4 +1,4 @@
-"""What can be told of an array expression without running it: its dtype, its age, its passes."""
+"""Infer dtype, freshness and passes of array expressions without running them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRESH = {"copy", "astype", "flatten", "mean", "sum"}
 
 
 def dtype_named(node: ast.AST | None) -> str:
-    """``f4`` or ``f8`` where an expression names that dtype, ``other`` for another, else empty."""
+    """Return ``f4`` or ``f8`` if an expression names it, ``other`` for other dtypes, else empty."""
     if node is None:
         return ""
     name = node.value if isinstance(node, ast.Constant) else dotted(node)
@@ -30,7 +30,7 @@ def dtype_named(node: ast.AST | None) -> str:
 
 
 def dtype(code: Code, node: ast.AST | None, depth: int = 8) -> str:
-    """``f4`` or ``f8`` where that is sure, ``weak`` for a Python number, else empty."""
+    """Return ``f4`` or ``f8`` where that is certain, ``weak`` for a Python number, else empty."""
     if node is None or depth == 0:
         return ""
     if number(node) is not None:
@@ -49,7 +49,7 @@ def dtype(code: Code, node: ast.AST | None, depth: int = 8) -> str:
 
 
 def creates_double(code: Code, node: ast.AST) -> str:
-    """Which numpy function makes a float64 array here for want of a dtype; empty if none does."""
+    """Return the numpy function that makes float64 here by default; empty if none does."""
     if not isinstance(node, ast.Call) or keyword(node, "dtype") is not None:
         return ""
     name = code.numpy(node)
@@ -63,7 +63,7 @@ def creates_double(code: Code, node: ast.AST) -> str:
 
 
 def is_scalar(code: Code, node: ast.AST) -> bool:
-    """Whether an expression is sure to be a Python number: literals, lengths, their sums."""
+    """Whether an expression is certainly a Python number: literals, lengths, their arithmetic."""
     if number(node) is not None or code.axis(node) is not None:
         return True
     if isinstance(node, ast.BinOp):
@@ -74,7 +74,7 @@ def is_scalar(code: Code, node: ast.AST) -> bool:
 
 
 def is_fresh(code: Code, node: ast.AST | None) -> bool:
-    """Whether an expression makes a new array that nobody else can hold."""
+    """Whether an expression makes a new array that nothing else can refer to."""
     if isinstance(node, ast.BinOp):
         return number(node.left) is None or number(node.right) is None
     if not isinstance(node, ast.Call):
@@ -83,7 +83,7 @@ def is_fresh(code: Code, node: ast.AST | None) -> bool:
 
 
 def passes(code: Code, node: ast.AST) -> int:
-    """How many times an expression goes over whole arrays, each time writing a new one."""
+    """Count an expression's passes over whole arrays, each of which writes a new array."""
     if isinstance(node, ast.BinOp):
         own = not (is_scalar(code, node.left) and is_scalar(code, node.right))
         return own + passes(code, node.left) + passes(code, node.right)
@@ -97,7 +97,7 @@ def passes(code: Code, node: ast.AST) -> int:
 
 
 def _joined(one: str, other: str) -> str:
-    """The dtype of an operation: float64 wins over float32, a Python number yields."""
+    """Return an operation's dtype: float64 beats float32, and a Python number adapts."""
     if "f8" in (one, other):
         return "f8"
     kinds = {one, other} - {"weak"}
@@ -128,15 +128,15 @@ def _of_call(code: Code, node: ast.Call, depth: int) -> str:
 
 
 def _positional(name: str, called: str, node: ast.Call) -> ast.expr | None:
-    """The dtype where it is given by position."""
-    place = {"zeros": 1, "ones": 1, "empty": 1, "asarray": 1, "array": 1, "full": 2}.get(name)
+    """Return the dtype that a call passes by position."""
+    index = {"zeros": 1, "ones": 1, "empty": 1, "asarray": 1, "array": 1, "full": 2}.get(name)
     if called == "astype":
-        place = 0
-    return node.args[place] if place is not None and len(node.args) > place else None
+        index = 0
+    return node.args[index] if index is not None and len(node.args) > index else None
 
 
 def _floating(nodes: list[ast.expr]) -> bool:
-    """Whether literals contain a number with a decimal point, and only numbers and names."""
+    """Whether literals hold a float, and nothing but numbers and names."""
     parts = [part for node in nodes for part in ast.walk(node)]
     allowed = (ast.List, ast.Tuple, ast.Constant, ast.Name, ast.Load, ast.UnaryOp, ast.USub)
     floats = any(isinstance(p, ast.Constant) and type(p.value) is float for p in parts)
@@ -144,19 +144,19 @@ def _floating(nodes: list[ast.expr]) -> bool:
 
 
 def _is_dimension(code: Code, node: ast.Name) -> bool:
-    """Whether a name is used as a length in a shape somewhere in the function."""
+    """Whether the function uses a name as a length in some shape."""
     return node.id in code.once(
         "dimensions", code.scope(node), lambda home: _dimensions(code, home)
     )
 
 
 def _dimensions(code: Code, home: ast.AST) -> set[str]:
-    found: set[str] = set()
+    lengths: set[str] = set()
     for node in ast.walk(home):
         if not isinstance(node, ast.Call):
             continue
         if code.numpy(node) in CREATORS or creates_double(code, node) or method(node) in DRAWN:
             shape = node.args[0] if node.args else keyword(node, "size")
             parts = shape.elts if isinstance(shape, ast.Tuple) else [shape]
-            found |= {part.id for part in parts if isinstance(part, ast.Name)}
-    return found
+            lengths |= {part.id for part in parts if isinstance(part, ast.Name)}
+    return lengths

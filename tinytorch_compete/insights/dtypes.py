@@ -1,4 +1,4 @@
-"""Arrays that are wider than they need be."""
+"""Detect arrays whose dtype is wider than needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tinytorch_compete.source.syntax import (
     shown,
 )
 
-# Smaller arrays aren't worth a word: 10,000 float64 are 80 kB.
+# Smaller arrays aren't worth a finding: 10,000 float64 values take 80 kB.
 FEW = 10_000
 PICTURES = re.compile(r"image|img|pixel|picture|photo|raw|^x$|^X|x_|train|test|data|batch", re.I)
 COPYING = {"array", "asarray", "ascontiguousarray", "ravel"}
@@ -29,27 +29,27 @@ SHAPING = {"reshape", "ravel", "flatten", "transpose", "squeeze", "copy"}
 EXACT = re.compile(r"check|numeric|float64|double|exact", re.I)
 
 
-def float64(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """Large float64 arrays made without anyone having asked for them."""
+def float64(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find large arrays that are float64 by default or by a needless request."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.BinOp):
-            what = scaled(code, node)
+            reason = scaled(code, node)
         elif isinstance(node, ast.Call):
-            what = divided(code, node) or created(code, node)
+            reason = divided(code, node) or created(code, node)
         else:
             continue
-        if what and not _narrowed(code, node) and not _on_purpose(code, node):
+        if reason and not _narrowed(code, node) and not _on_purpose(code, node):
             yield Finding(
                 (code.statement(node),),
                 f"Which dtype does `{shown(node)}` have?",
-                f"{what} It takes 8 bytes an element where float32 takes 4, so it needs twice the "
-                "memory and every later operation moves twice the bytes.",
-                "Make it float32 where it is made; networks don't need more digits than that.",
+                f"{reason} It takes 8 bytes per element where float32 takes 4, so it needs twice "
+                "the memory, and every later operation moves twice as many bytes.",
+                "Create it as float32; networks don't need more digits than that.",
             )
 
 
-def dtype_promotion(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A float32 array that one float64 operand turns into float64."""
+def dtype_promotion(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a float32 array that a float64 operand turns into float64."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.BinOp) or number(node.left) or number(node.right):
             continue
@@ -64,13 +64,13 @@ def dtype_promotion(code: Code, facts: RunContext) -> Iterator[Finding]:
             f"What is the dtype of `{shown(node)}`?",
             f"`{shown(narrow)}` is float32, but `{shown(wide)}` is a float64 array or "
             "numpy scalar, and numpy gives the result the wider dtype. From here on everything "
-            "takes twice the memory and time, although nobody asked for float64.",
-            f"Make `{shown(wide)}` float32 too, or a plain Python number, which changes no dtype.",
+            "takes twice the memory and time, although the code never asks for float64.",
+            f"Make `{shown(wide)}` float32 too, or a plain Python number, which leaves the dtype.",
         )
 
 
 def _is_root(code: Code, wide: ast.AST) -> bool:
-    """Whether the float64 begins with this operand, and isn't a large array's own doing."""
+    """Whether float64 originates in this operand, and not in a large array reported elsewhere."""
     base = wide.value if isinstance(wide, ast.Subscript) else wide
     value = code.latest(base) if dotted(base) else base
     return isinstance(value, ast.Call) and not created(code, value)
@@ -83,23 +83,23 @@ def _origin(code: Code, wide: ast.AST) -> tuple[ast.AST, ...]:
 
 
 def scaled(code: Code, node: ast.BinOp) -> str:
-    """Integers divided by a number: numpy makes float64 of them."""
+    """Explain that scaling integers by a number gives float64; empty where nothing is scaled."""
     if _divisor(node) not in (255, 256, 127.5, 128):
         return ""
     whole = _unshaped(code, node.left)
     name = dotted(whole)
-    known = dtype(code, node.left) or dtype(code, whole)
-    if not name or not PICTURES.search(name.split(".")[-1]) or known:
+    inferred = dtype(code, node.left) or dtype(code, whole)
+    if not name or not PICTURES.search(name.split(".")[-1]) or inferred:
         return ""
     if isinstance(node.left, ast.Subscript) and _is_element(code, node.left):
         return ""
     if any(isinstance(up, ast.Call) and code.numpy(up) == "float32" for up in code.above(node)):
         return ""
-    return f"Scaling the integers of `{name}` by a Python number makes float64."
+    return f"Scaling the integers of `{name}` by a Python number gives float64."
 
 
 def _divisor(node: ast.BinOp) -> float | None:
-    """The number that something is divided by, also as ``* (1 / 255)``."""
+    """Return the number that a division divides by, also as ``* (1 / 255)``."""
     if isinstance(node.op, ast.Div):
         return number(node.right)
     share = node.right
@@ -111,7 +111,7 @@ def _divisor(node: ast.BinOp) -> float | None:
 
 
 def _unshaped(code: Code, node: ast.expr, depth: int = 5) -> ast.expr:
-    """The array that an expression shows in another shape, in part, or moved by a number."""
+    """Return the array that an expression reshapes, slices, copies or shifts by a number."""
     inner: ast.expr | None = None
     if isinstance(node, ast.Subscript):
         inner = node.value
@@ -123,22 +123,22 @@ def _unshaped(code: Code, node: ast.expr, depth: int = 5) -> ast.expr:
         inner = node.args[0] if keyword(node, "dtype") is None else None
     elif isinstance(node, ast.Name) and not PICTURES.search(node.id):
         value = code.latest(node)
-        inner = value if method(value) in SHAPING else _taken_from(code, node)
+        inner = value if method(value) in SHAPING else _iterated(code, node)
     return _unshaped(code, inner, depth - 1) if inner is not None and depth else node
 
 
-def _taken_from(code: Code, node: ast.Name) -> ast.expr | None:
-    """The array whose parts a name stands for one by one in a comprehension."""
+def _iterated(code: Code, node: ast.Name) -> ast.expr | None:
+    """Return the array over which a comprehension iterates with this name."""
     for up in code.above(node):
         for part in getattr(up, "generators", ()):
             if dotted(part.target) == node.id and dotted(part.iter):
-                taken: ast.expr = part.iter
-                return taken
+                array: ast.expr = part.iter
+                return array
     return None
 
 
 def divided(code: Code, node: ast.Call) -> str:
-    """The same, as a call of numpy that states no dtype and no place for the result."""
+    """Explain the same of ``np.divide(x, 255)``, a call with neither ``dtype`` nor ``out``."""
     if code.numpy(node) not in {"divide", "true_divide"} or len(node.args) != 2 or node.keywords:
         return ""
     quotient = ast.copy_location(ast.BinOp(node.args[0], ast.Div(), node.args[1]), node)
@@ -146,28 +146,29 @@ def divided(code: Code, node: ast.Call) -> str:
 
 
 def _is_element(code: Code, node: ast.Subscript) -> bool:
-    """Whether a subscript picks one number: an index on two axes or more, all of them counters."""
+    """Whether a subscript picks one number: two or more indices, all of them loop counters."""
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
     counters = {getattr(getattr(loop, "target", None), "id", "") for loop in code.loops(node)}
     return bool(parts) and all(dotted(part) in counters for part in parts)
 
 
 def created(code: Code, node: ast.Call) -> str:
+    """Explain why a call makes a large float64 array; empty if it doesn't."""
     if method(node) == "astype" and node.args and dtype_named(node.args[0]) == "f8":
-        return f"`{shown(node)}` asks for float64 (Python's `float` is that too)."
+        return f"`{shown(node)}` asks for float64 (as does Python's `float`)."
     stated = stated_double(code, node)
     target = next((name for name, _ in assignments(code.statement(node))), "")
-    named = (path.split(".")[-1] for path in (target, dotted(next(iter(node.args), None))))
-    if stated is not None and any(PICTURES.search(name) for name in named if name):
-        return f"`{shown(node)}` asks for float64 (Python's `float` is that too)."
+    names = (path.split(".")[-1] for path in (target, dotted(next(iter(node.args), None))))
+    if stated is not None and any(PICTURES.search(name) for name in names if name):
+        return f"`{shown(node)}` asks for float64 (as does Python's `float`)."
     name = creates_double(code, node)
     if not name or name in {"eye", "linspace"} or not _large(node, name):
         return ""
-    return f"`{name}` makes float64 unless it is told otherwise."
+    return f"`{name}` makes float64 unless you pass a dtype."
 
 
 def stated_double(code: Code, node: ast.Call) -> ast.expr | None:
-    """The float64 that ``np.asarray(x, float)`` or ``np.array(x, dtype=float)`` asks for."""
+    """Return the float64 argument of ``np.asarray(x, float)`` or ``np.array(x, dtype=float)``."""
     if code.numpy(node) not in {"array", "asarray"} or not node.args:
         return None
     stated = keyword(node, "dtype") or (node.args[1] if len(node.args) > 1 else None)
@@ -175,7 +176,7 @@ def stated_double(code: Code, node: ast.Call) -> ast.expr | None:
 
 
 def _large(node: ast.Call, name: str) -> bool:
-    """Whether the shape has two or more axes and isn't small in plain sight."""
+    """Whether the shape has two or more axes and its literals don't show that it is small."""
     shape = node.args[0] if node.args else keyword(node, "size") or keyword(node, "shape")
     parts = shape.elts if isinstance(shape, (ast.Tuple, ast.List)) else [shape]
     if name in {"randn", "rand"}:
@@ -190,9 +191,9 @@ def _large(node: ast.Call, name: str) -> bool:
 
 
 def _narrowed(code: Code, node: ast.AST) -> bool:
-    """Whether the same statement hands an array to something that makes float32 of it.
+    """Whether the same statement converts the array to float32.
 
-    A scaled array isn't saved by that: the wide copy has been there.
+    That doesn't excuse a scaled array: its float64 copy has already been made.
     """
     for up in code.above(node):
         if isinstance(up, ast.stmt):
@@ -205,12 +206,12 @@ def _narrowed(code: Code, node: ast.AST) -> bool:
 
 
 def _on_purpose(code: Code, node: ast.AST) -> bool:
-    """Whether the function speaks of float64, or checks something to many digits."""
+    """Whether the function asks for float64 explicitly, or checks something to many digits."""
     scope = code.scope(node)
     if isinstance(scope, ast.FunctionDef) and EXACT.search(scope.name):
         return True
-    # a number that is made a numpy scalar asks for no array of them
-    scalars = [p.func for p in ast.walk(scope) if isinstance(p, ast.Call)]
-    made = {dotted(called) for called in scalars if dotted(called).endswith(".float64")}
-    asked = any("float64" in path for path in loads(scope) - made)
-    return asked and method(node) != "astype"
+    # converting a number to a numpy scalar doesn't ask for a float64 array
+    callees = [dotted(call.func) for call in ast.walk(scope) if isinstance(call, ast.Call)]
+    scalars = {callee for callee in callees if callee.endswith(".float64")}
+    explicit = any("float64" in path for path in loads(scope) - scalars)
+    return explicit and method(node) != "astype"

@@ -1,4 +1,4 @@
-"""Findings of all detectors, weighed by what their lines cost."""
+"""Run all detectors, and order their findings by what the lines cost."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from tinytorch_compete.insights.registry import DETECTORS
 from tinytorch_compete.model import Insight, Profile
 from tinytorch_compete.source.code import Code, read
 
-# Below a hundredth of the run and one MiB there is nothing to gain that anyone would notice.
+# Below a hundredth of the run and below one MiB, nobody would notice the gain.
 LEAST_SHARE = 0.01
 LEAST_MIB = 1.0
 
 
-def find(work: Profile | Mapping[str, str], facts: RunContext | None = None) -> list[Insight]:
-    """The findings in a profile or in sources alone, the costliest first.
+def find(work: Profile | Mapping[str, str], context: RunContext | None = None) -> list[Insight]:
+    """Return the findings in a profile or in sources alone, costliest first.
 
-    With a profile, the order is by the larger of two shares: that of the run's seconds and that of
-    its peak memory, over the lines that a finding is about; a finding on cost whose lines cost next
-    to nothing is left out. Sources alone are taken in their order, from top to bottom.
+    With a profile, findings are ordered by the larger of their lines' share of the run's seconds
+    and of its peak memory; a finding on cost whose lines cost next to nothing is left out. Without
+    a profile, findings keep the order of the sources, from top to bottom.
     """
-    facts = facts or RunContext()
+    context = context or RunContext()
     profile = work if isinstance(work, Profile) else None
     sources = work.sources if isinstance(work, Profile) else work
-    weighed = []
+    weighted = []
     for code in read(sources):
         for detector in DETECTORS:
-            for group in _grouped(code, detector.find(code, facts)):
+            for group in _grouped(code, detector.find(code, context)):
                 share, mib = _cost(code, group, profile)
                 if profile and detector.about == "cost" and share < LEAST_SHARE and mib < LEAST_MIB:
                     continue
-                weighed.append((share, _insight(code, detector, group)))
+                weighted.append((share, _insight(code, detector, group)))
     names = list(sources)
-    weighed.sort(key=lambda pair: (-pair[0], names.index(pair[1].source), pair[1].lines))
-    return [insight for _, insight in weighed]
+    weighted.sort(key=lambda pair: (-pair[0], names.index(pair[1].source), pair[1].lines))
+    return [insight for _, insight in weighted]
 
 
 def _grouped(code: Code, findings: Iterable[Finding]) -> list[list[Finding]]:
-    """The findings by the function that they are in."""
+    """Group the findings by the function that contains them."""
     groups: dict[ast.AST, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(code.scope(finding.nodes[0]), []).append(finding)
@@ -55,7 +55,7 @@ def _insight(code: Code, detector: Detector, group: list[Finding]) -> Insight:
 
 
 def _cost(code: Code, group: list[Finding], profile: Profile | None) -> tuple[float, float]:
-    """The share of the run that a group's lines cost, and their highest peak in MiB."""
+    """Return the share of the run that a group's lines cost, and their highest peak in MiB."""
     if any(finding.whole_run for finding in group):
         return 1.0, 0.0
     if profile is None:

@@ -1,4 +1,4 @@
-"""What a detector hands over: places in the syntax tree, and words for the student."""
+"""Define what a detector yields: places in the syntax tree, and texts for the student."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tinytorch_compete.source.code import Code
 
 
 class RunContext(msgspec.Struct, frozen=True):
-    """What is known of the run besides its profile.
+    """Facts about the run besides its profile.
 
-    ``outputs`` maps a source's name to what it printed; ``threads`` is how many the run may use.
+    ``outputs`` maps a source's name to its printed output; ``threads`` is how many threads the run
+    may use.
     """
 
     outputs: Mapping[str, str] = {}
@@ -21,10 +22,10 @@ class RunContext(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One place where something is amiss.
+    """One inefficiency or mistake at one place.
 
-    ``nodes`` begin on the lines that are named. The cost is that of all lines of ``region``, or of
-    the nodes where there is none. ``whole_run`` says that the run as a whole was in vain.
+    The student sees the lines on which ``nodes`` begin. The cost is that of all lines of
+    ``region``, or of the nodes if there is none. ``whole_run`` marks an entire run as wasted.
     """
 
     nodes: tuple[ast.AST, ...]
@@ -36,10 +37,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Detector(msgspec.Struct, frozen=True):
-    """A row of the table: the insight's name, what finds it, and what it is about.
+    """A row of the registry: the insight's name, its detector function, and its subject.
 
-    Findings on ``cost`` that cost next to nothing are not worth a student's time; those on
-    ``learning`` always are, since the code runs but the network doesn't learn as it could.
+    Findings about ``cost`` whose lines cost next to nothing aren't worth a student's time; those
+    about ``learning`` always are, since the code runs but the network doesn't learn as it could.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tensors and gradients that outlive their step."""
+"""Detect tensors and gradients that outlive their step."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tinytorch_compete.source.syntax import (
 MODELS = re.compile(r"(^|\.)_?(model|net|network|classifier|cnn|mlp|criterion|loss_fn|loss_of)$")
 
 
-def graph_alive(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A tensor kept from each step, and with it all that it was computed from."""
+def graph_alive(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find tensors kept from each step, along with everything they were computed from."""
     for loop in ast.walk(code.tree):
         nodes = inside(loop.body) if isinstance(loop, (ast.For, ast.While)) else (loop,)
-        held = tensors(loop) if isinstance(loop, (ast.For, ast.While)) else set()
+        candidates = tensors(loop) if isinstance(loop, (ast.For, ast.While)) else set()
         for node in nodes:
-            name = _listed(code, node) if node is loop else kept(node, held)
+            name = _listed(code, node) if node is loop else kept(node, candidates)
             if name:
                 yield Finding(
                     (node,),
                     f"What does `{name}` hold besides its number?",
-                    "It is a tensor that remembers how it was computed: the outputs of all layers "
-                    "hang on it. Keeping it keeps them, so memory grows with every step.",
-                    "Keep the number alone, by `.item()`, or the array, by `.data`.",
+                    "It is a tensor that remembers how it was computed: it refers to the outputs "
+                    "of all layers. Keeping it keeps them, so memory grows with every step.",
+                    "Keep only the number, with `.item()`, or the array, with `.data`.",
                 )
 
 
-def gradients_kept(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """Steps on gradients that nobody sets back to zero."""
+def gradients_kept(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find optimiser steps on gradients that are never reset to zero."""
     if _steps_clear(code):
         return
     for loop in ast.walk(code.tree):
@@ -54,17 +54,17 @@ def gradients_kept(code: Code, facts: RunContext) -> Iterator[Finding]:
         if backward is not None and steps and not _clears(code, loop.body):
             yield Finding(
                 (backward,),
-                "What is in `.grad` before this line adds to it?",
-                "`backward` adds to the gradients that are there, and nothing in the loop clears "
-                "them. Each step therefore follows the sum of all steps before it, which "
-                "overshoots more and more.",
-                "Call the optimiser's `zero_grad()` once in each step, before `backward`.",
+                "What does `.grad` hold before this line adds to it?",
+                "`backward` adds to the gradients already there, and nothing in the loop clears "
+                "them. Each step therefore follows the sum of the gradients of all steps so far, "
+                "and overshoots more and more.",
+                "Call the optimiser's `zero_grad()` once per step, before `backward`.",
                 (loop,),
             )
 
 
 def kept(node: ast.AST, tensors: set[str]) -> str:
-    """The tensor that a statement keeps beyond the step: appended, or added to a total."""
+    """Return the tensor that a statement keeps beyond the step: appended, or added to a total."""
     if method(node) == "append" and isinstance(node, ast.Call) and len(node.args) == 1:
         parts = [node.args[0], *_parts(node.args[0])]
         return next((name for part in parts if (name := _bare(part, tensors))), "")
@@ -80,23 +80,23 @@ def kept(node: ast.AST, tensors: set[str]) -> str:
 
 
 def _listed(code: Code, node: ast.AST) -> str:
-    """The call of a model whose results a list keeps whole, where ``.data`` alone is read."""
+    """Return the model call whose results a list keeps whole, where only ``.data`` is read."""
     if not isinstance(node, ast.ListComp) or not _from_model(node.elt):
         return ""
     reads = (n for n in code.below(code.scope(node)) if isinstance(n, ast.Attribute))
-    listed = isinstance(code.parents[node], ast.Assign)
-    return shown(node.elt) if listed and any(n.attr == "data" for n in reads) else ""
+    assigned = isinstance(code.parents[node], ast.Assign)
+    return shown(node.elt) if assigned and any(n.attr == "data" for n in reads) else ""
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
-    """What a tuple, a list or a dictionary is written of."""
+    """Return the elements of a tuple or list display, or the values of a dictionary display."""
     if isinstance(node, (ast.Tuple, ast.List)):
         return node.elts
     return node.values if isinstance(node, ast.Dict) else []
 
 
 def _fresh_loss(node: ast.expr) -> str:
-    """A loss that is added as it is computed: ``total + loss_of(model(x), y)``."""
+    """Return a loss added in the expression that computes it: ``total + loss_of(model(x), y)``."""
     if not isinstance(node, ast.Call) or not MODELS.search(dotted(node.func)):
         return ""
     return shown(node) if any(_from_model(arg) for arg in node.args) else ""
@@ -109,7 +109,7 @@ def _bare(node: ast.expr, tensors: set[str]) -> str:
 
 
 def tensors(loop: ast.For | ast.While) -> set[str]:
-    """Names of tensors with a history: the model's results, and what ``backward`` starts at."""
+    """Return names of tensors with a history: model results, and the roots of ``backward``."""
     nodes = list(inside(loop.body))
     starts = {dotted(receiver(n)) for n in nodes if method(n) == "backward"}
     if not starts - {""}:
@@ -125,7 +125,7 @@ def _from_model(value: ast.expr) -> bool:
 
 
 def _clears(code: Code, body: list[ast.stmt], depth: int = 2) -> bool:
-    """Whether gradients are cleared in a loop, or in a function of the student's that it calls."""
+    """Whether a loop clears gradients, itself or in one of the student's functions it calls."""
     for node in inside(body):
         if method(node) == "zero_grad" or dotted(getattr(node, "func", None)) == "zero_grad":
             return True
@@ -139,31 +139,26 @@ def _clears(code: Code, body: list[ast.stmt], depth: int = 2) -> bool:
             and "grad" in ast.unparse(node.func)
         ):
             return True
-        called = dotted(getattr(node, "func", None)).split(".")[-1]
-        helpers = code.project.functions.get(called, ()) if called != "backward" and depth else ()
+        callee = dotted(getattr(node, "func", None)).split(".")[-1]
+        helpers = code.project.functions.get(callee, ()) if callee != "backward" and depth else ()
         if any(_clears(code, helper.body, depth - 1) for helper in helpers):
             return True
     return False
 
 
 def _follows(code: Code, node: ast.AST) -> bool:
-    """Whether weights are moved along ``.grad`` by hand, here or in a helper."""
+    """Whether weights are moved along ``.grad`` by hand, here or in a helper function."""
     helper = code.helper(node)
     nodes = within(helper) if helper else within(node) if isinstance(node, ast.For) else (node,)
     return any(descends(n) and ".grad" in ast.unparse(n) for n in nodes)
 
 
 def _steps_clear(code: Code) -> bool:
-    """Whether the student's own optimiser, or backward pass, clears or replaces gradients."""
+    """Whether the student's own optimiser or backward pass clears or replaces gradients."""
     steps = code.project.functions.get("step", ())
-    layers = code.project.functions.get("backward", ())
-    replaced = any(
-        _is_grad(t)
-        for f in layers
-        for n in within(f)
-        if isinstance(n, ast.Assign)
-        for t in n.targets
-    )
+    passes = code.project.functions.get("backward", ())
+    stores = (n for f in passes for n in within(f) if isinstance(n, ast.Assign))
+    replaced = any(_is_grad(target) for store in stores for target in store.targets)
     return replaced or any(_clears(code, step.body, 0) for step in steps)
 
 

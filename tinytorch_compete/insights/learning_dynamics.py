@@ -1,4 +1,4 @@
-"""A network that learns nothing: the learning rate, and units that are dead."""
+"""Detect networks that learn nothing: unsuitable learning rates and dead units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tinytorch_compete.insights import outputs
 from tinytorch_compete.insights.finding import Finding, RunContext
-from tinytorch_compete.insights.optimiser_steps import descends, factors, taken_off
+from tinytorch_compete.insights.optimiser_steps import descends, factors, subtrahend
 from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import (
     arguments,
@@ -22,36 +22,43 @@ from tinytorch_compete.source.syntax import (
 
 OPTIMISERS = {"SGD", "Adam", "AdamW", "RMSprop", "Momentum", "Adagrad"}
 ADAPTIVE = OPTIMISERS - {"SGD", "Momentum"}
-# Adam moves each weight by about lr a step, and weights are some tenths; SGD has been seen to work
-# with 1 on small networks, hardly above. Below 1e-6 a float32 weight of 0.1 hardly changes.
+# Adam moves each weight by about lr per step, and weights are a few tenths; SGD works at 1 on some
+# small networks, but hardly above. Below 1e-6 a float32 weight of 0.1 hardly changes.
 TOO_FAST = {"adaptive": 0.1, "plain": 5.0}
 TOO_SLOW = 1e-6
+SYMPTOMS = {
+    "nan": "The printed loss became NaN: the steps overshot until it was no longer a number.",
+    "rising": "The printed loss rises: each step jumps over the valley.",
+    "flat": "The printed loss stays the same from start to end.",
+    "fast": "At this rate a step moves the weights by more than their own size.",
+    "slow": "At this rate a step changes a float32 weight in its last digits, or not at all.",
+}
 BIAS = re.compile(r"^(b|bias|biases|b\d)$")
 WEIGHT = re.compile(r"^(W|w|weights?|W\d)$")
 
 
-def learning_rate(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A learning rate at which the loss explodes or stands still."""
-    course = outputs.course(facts.outputs)
+def learning_rate(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a learning rate at which the loss explodes or stands still."""
+    course = outputs.course(context.outputs)
     for call in ast.walk(code.tree):
         if not isinstance(call, ast.Call):
             continue
         if dotted(call.func).split(".")[-1] not in OPTIMISERS:
             rate = _given_rate(code, call)
             if course and rate is not None:
-                yield _paced(code, call, rate, course, True)
+                yield _rate_finding(code, call, rate, course, True)
             continue
         stated = keyword(call, "lr") or (call.args[1] if len(call.args) > 1 else None)
         if stated is None:
             continue
         value = _constant(code, stated)
-        course_here = course or _by_size(dotted(call.func).split(".")[-1], value)
-        if course_here:
-            yield _paced(code, call, stated, course_here, bool(course))
+        symptom = course or _by_size(dotted(call.func).split(".")[-1], value)
+        if symptom:
+            yield _rate_finding(code, call, stated, symptom, bool(course))
 
 
-def dead_relu(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A ReLU that gives nothing but zeros, and so learns nothing."""
+def dead_relu(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a ReLU that outputs only zeros, so that its units never learn."""
     for node in ast.walk(code.tree):
         reason = _last_relu(code, node) or _dead_start(code, node)
         if reason:
@@ -59,24 +66,24 @@ def dead_relu(code: Code, facts: RunContext) -> Iterator[Finding]:
             yield Finding(
                 (place,),
                 "For which inputs is the output above zero here?",
-                f"{why} Where a ReLU gives 0 its slope is 0 too, so no gradient passes and the "
-                "weights behind it never change: the unit is dead.",
-                "Start biases at 0 and weights at small random numbers, and let the last layer's "
-                "scores be negative too.",
+                f"{why} Where a ReLU outputs 0 its slope is 0 too, so no gradient passes and the "
+                "weights before it never change: the unit is dead.",
+                "Start biases at 0 and weights at small random numbers, and allow the last "
+                "layer's scores to be negative.",
             )
 
 
 def _given_rate(code: Code, call: ast.Call) -> ast.expr | None:
-    """The argument by which a helper of the student's multiplies the slope."""
+    """Return the argument that one of the student's functions multiplies the gradient by."""
     helper = code.helper(call)
     if helper is None:
         return None
-    steps = [taken_off(node) for node in within(helper) if descends(node)]
+    steps = [subtrahend(node) for node in within(helper) if descends(node)]
     rates = {dotted(factor) for step in steps for factor in factors(step)}
     parameters = [p.arg for p in helper.args.args if p.arg != "self"]
-    given = dict(zip(parameters, call.args, strict=False))
-    given |= {k.arg: k.value for k in call.keywords if k.arg}
-    return next((v for n, v in given.items() if n in rates and _constant(code, v)), None)
+    bound = dict(zip(parameters, call.args, strict=False))
+    bound |= {k.arg: k.value for k in call.keywords if k.arg}
+    return next((v for n, v in bound.items() if n in rates and _constant(code, v)), None)
 
 
 def _constant(code: Code, node: ast.expr) -> float | None:
@@ -92,40 +99,36 @@ def _constant(code: Code, node: ast.expr) -> float | None:
 
 
 def _by_size(name: str, value: float | None) -> str:
-    """What a learning rate alone lets expect."""
+    """Return ``fast`` or ``slow`` for a learning rate that is extreme by itself, else empty."""
     if value is None:
         return ""
     limit = TOO_FAST["adaptive" if name in ADAPTIVE else "plain"]
     return "fast" if value >= limit else "slow" if 0 < value <= TOO_SLOW else ""
 
 
-def _paced(code: Code, call: ast.Call, stated: ast.expr, course: str, seen: bool) -> Finding:
+def _rate_finding(
+    code: Code, call: ast.Call, rate: ast.expr, symptom: str, observed: bool
+) -> Finding:
+    """Report a learning rate, with the statement that defines it; ``observed`` in the losses."""
     origin = [
         s
         for s in code.tree.body
         for n, _ in assignments(s)
-        if isinstance(stated, ast.Name) and n == stated.id
+        if isinstance(rate, ast.Name) and n == rate.id
     ]
-    what = {
-        "nan": "The loss that was printed became NaN: the steps overshot until it was no number.",
-        "rising": "The loss that was printed rises: each step jumps over the valley.",
-        "flat": "The loss that was printed stands still from start to end.",
-        "fast": "At this rate a step moves the weights by more than their own size.",
-        "slow": "At this rate a step changes a float32 weight in its last digits, or not at all.",
-    }[course]
-    slower = course in {"nan", "rising", "fast"}
+    slower = symptom in {"nan", "rising", "fast"}
     return Finding(
         (call, *origin),
-        f"Look at the loss after each epoch, and at `{shown(stated)}`.",
-        f"{what} All the time spent on training is spent for nothing then.",
-        f"Try a learning rate that is ten times {'smaller' if slower else 'larger'}, and go on "
-        "from there; 0.001 for Adam and 0.01 to 0.1 for SGD are common starts.",
-        whole_run=seen,
+        f"Look at the loss after each epoch, and at `{shown(rate)}`.",
+        f"{SYMPTOMS[symptom]} All the time spent on training is then wasted.",
+        f"Try a learning rate ten times {'smaller' if slower else 'larger'}, and adjust it from "
+        "there; 0.001 for Adam and 0.01 to 0.1 for SGD are common starting points.",
+        whole_run=observed,
     )
 
 
 def _last_relu(code: Code, node: ast.AST) -> tuple[ast.AST, str] | None:
-    """``ReLU()`` as the last of a network's layers, right behind a linear one."""
+    """Return a ``ReLU()`` that is a network's last layer, right after a linear one, and why."""
     if not isinstance(node, ast.Call) or dotted(node.func).split(".")[-1] != "Sequential":
         return None
     layers = node.args[0].elts if node.args and isinstance(node.args[0], ast.List) else node.args
@@ -137,20 +140,20 @@ def _last_relu(code: Code, node: ast.AST) -> tuple[ast.AST, str] | None:
         return None
     if isinstance(code.parents.get(node), (ast.Call, ast.List)):
         return None
-    return layers[-1], "The network ends in a ReLU, so a class whose score is negative gets 0."
+    return layers[-1], "The network ends in a ReLU, so a class with a negative score gets 0."
 
 
 def _dead_start(code: Code, node: ast.AST) -> tuple[ast.AST, str] | None:
-    """Biases that begin far below zero, or weights that are all zero, before a ReLU."""
+    """Return biases that start far below zero, or all-zero weights, before a ReLU, and why."""
     for name, value in assignments(node):
         last = name.split(".")[-1]
         if BIAS.match(last) and _negative(code, value) and _has_relu(code, node):
-            return node, f"`{name}` begins so far below zero that sums hardly ever come above."
+            return node, f"`{name}` starts so far below zero that sums are hardly ever positive."
         matrix = code.numpy(value) == "zeros" and isinstance(
             [*arguments(value), None][0], ast.Tuple
         )
         if WEIGHT.match(last) and matrix and _has_relu(code, node):
-            return node, f"`{name}` begins as zeros, so all units get the same sum, 0."
+            return node, f"`{name}` starts as zeros, so all units get the same sum, 0."
     return None
 
 

@@ -1,4 +1,4 @@
-"""What nested loops over the elements of arrays compute: told from how they index."""
+"""Recognise what nested loops over array elements compute, from how they index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REDUCING = {"sum", "tensordot", "einsum", "dot", "matmul", "max", "mean", "vdot"
 
 
 def kind(code: Code, outer: Loop, store: ast.expr) -> str:
-    """What a nest of loops computes: ``convolution``, ``matmul``, ``pixels`` or nothing known."""
+    """Return what a loop nest computes: ``convolution``, ``matmul`` or ``pixels``, else empty."""
     counters = _counters(outer)
     if _moves_window(outer, counters):
         planes = any(isinstance(part, ast.Slice) for part in ast.walk(store))
@@ -33,12 +33,12 @@ def kind(code: Code, outer: Loop, store: ast.expr) -> str:
     if _is_product(code, outer, store):
         return "matmul"
     same = places(code, outer) and _same_place(outer, store)
-    single = same or _hands_over(code, outer) or _elementwise(outer, store, counters)
+    single = same or _enumerates(code, outer) or _elementwise(outer, store, counters)
     return "pixels" if single or _in_place(outer, store, counters) else ""
 
 
 def is_product(node: ast.AST) -> bool:
-    """Whether a list of lists holds sums of products along a row and a column."""
+    """Whether a nested list comprehension holds sums of products of a row and a column."""
     counters, inner = list[str](), node
     while isinstance(inner, ast.ListComp) and len(inner.generators) == 1:
         counters.append(dotted(inner.generators[0].target))
@@ -60,9 +60,10 @@ def is_product(node: ast.AST) -> bool:
 
 
 def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
-    """The outermost loops whose counters index what an inner loop writes, with that place.
+    """Yield the outermost loops that index an array an inner loop writes, and that write.
 
-    One loop over ``np.ndindex``, ``np.ndenumerate`` or a product of ranges is a nest by itself.
+    Each result is the loop, the element written and the statement that writes it. A single loop
+    over ``np.ndindex``, ``np.ndenumerate`` or a product of ranges is a nest by itself.
     """
     for outer in ast.walk(code.tree):
         if not isinstance(outer, LOOPS) or any(_counts(code, up) for up in code.loops(outer)):
@@ -78,20 +79,20 @@ def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
 
 
 def places(code: Code, loop: Loop) -> str:
-    """The name of a counter that stands for a place on all axes: that of ``np.ndindex``."""
+    """Return the name of a counter that indexes all axes at once, as that of ``np.ndindex``."""
     if not isinstance(loop, ast.For) or not _is_grid(code, loop):
         return ""
-    both = loop.target if _hands_over(code, loop) else None
+    both = loop.target if _enumerates(code, loop) else None
     return dotted(both.elts[0] if isinstance(both, ast.Tuple) else loop.target)
 
 
-def _hands_over(code: Code, loop: Loop) -> bool:
-    """Whether a loop gives each element with its place, so that no index reads it."""
+def _enumerates(code: Code, loop: Loop) -> bool:
+    """Whether a loop yields each element with its index, so that no subscript reads it."""
     return isinstance(loop, ast.For) and code.numpy(loop.iter) == "ndenumerate"
 
 
 def _is_grid(code: Code, loop: ast.For) -> bool:
-    """Whether one loop goes through the places of several axes."""
+    """Whether a single loop visits the positions of several axes."""
     ranges = arguments(loop.iter)
     product = code.callee(loop.iter).split(".")[-1] == "product" and len(ranges) > 1
     by_numpy = code.numpy(loop.iter) in {"ndindex", "ndenumerate"}
@@ -99,7 +100,7 @@ def _is_grid(code: Code, loop: ast.For) -> bool:
 
 
 def _axes(code: Code, loop: Loop, used: set[str]) -> int:
-    """How many axes of what is written a loop goes along."""
+    """Count the axes of the written array along which a loop runs."""
     along = len(used & _bound(loop))
     if isinstance(loop, ast.For) and _is_grid(code, loop):
         return 2 if places(code, loop) in used else along
@@ -107,12 +108,12 @@ def _axes(code: Code, loop: Loop, used: set[str]) -> int:
 
 
 def _first(code: Code, around: Sequence[Loop], outer: Loop) -> Loop:
-    """The outermost of the loops that count through places of an array."""
+    """Return the outermost of the loops that count through an array's positions."""
     return next((loop for loop in reversed(around) if _counts(code, loop)), outer)
 
 
 def _counts(code: Code, loop: Loop) -> bool:
-    # an epoch counts as well, but it indexes nothing
+    # a loop over epochs counts as well, but indexes nothing
     by_range = not isinstance(loop, ast.For) or counted(loop.iter) or _is_grid(code, loop)
     return bool(by_range) and code.once("indexes", loop, lambda _: _indexes(loop))
 
@@ -127,7 +128,7 @@ def _indexes(loop: Loop) -> bool:
 
 
 def _target(node: ast.AST) -> ast.expr | None:
-    """The element that a statement writes."""
+    """Return the array element that a statement writes."""
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = node.targets[0]
     elif isinstance(node, ast.AugAssign):
@@ -138,21 +139,21 @@ def _target(node: ast.AST) -> ast.expr | None:
 
 
 def _indices(target: ast.AST) -> set[str]:
-    """The names in all subscripts of an element, ``i`` and ``j`` for ``c[i][j]``."""
-    found: set[str] = set()
+    """Return the names in all subscripts of an element, ``i`` and ``j`` for ``c[i][j]``."""
+    used: set[str] = set()
     while isinstance(target, ast.Subscript):
         parts = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
-        found |= {name for part in parts if not isinstance(part, ast.Slice) for name in names(part)}
+        used |= {name for part in parts if not isinstance(part, ast.Slice) for name in names(part)}
         target = target.value
-    return found
+    return used
 
 
 def _bound(loop: Loop) -> set[str]:
-    """The counters of a loop; of a ``while``, the names in its test that its own body raises."""
+    """Return a loop's counters; for ``while``, the names in its test that its body increments."""
     if isinstance(loop, ast.For):
         return names(loop.target)
-    raised = {dotted(s.target) for s in loop.body if isinstance(s, ast.AugAssign)}
-    return raised & names(loop.test)
+    incremented = {dotted(s.target) for s in loop.body if isinstance(s, ast.AugAssign)}
+    return incremented & names(loop.test)
 
 
 def _counters(outer: Loop) -> set[str]:
@@ -161,7 +162,7 @@ def _counters(outer: Loop) -> set[str]:
 
 
 def _moves_window(outer: Loop, counters: set[str]) -> bool:
-    """Whether two counters are added in an index, or a slice begins at a counter, on two axes."""
+    """Whether, on two axes, an index adds two counters or a slice starts at a counter."""
     origins = _origins(outer, counters)
     for node in ast.walk(outer):
         if isinstance(node, ast.Subscript):
@@ -172,17 +173,17 @@ def _moves_window(outer: Loop, counters: set[str]) -> bool:
 
 
 def _parts(node: ast.AST) -> list[ast.expr]:
-    """The indices of an element in their order, for ``c[i, j]`` and ``c[i][j]``."""
-    found: list[ast.expr] = []
+    """Return an element's indices in order, for ``c[i, j]`` and ``c[i][j]``."""
+    parts: list[ast.expr] = []
     while isinstance(node, ast.Subscript):
         own = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        found = [*own, *found]
+        parts = [*own, *parts]
         node = node.value
-    return found
+    return parts
 
 
 def _reduces(code: Code, outer: Loop) -> bool:
-    """Whether windows are summed up in the loops, and not only copied somewhere."""
+    """Whether the loops reduce windows, rather than only copy them."""
     for node in ast.walk(outer):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             return True
@@ -192,32 +193,32 @@ def _reduces(code: Code, outer: Loop) -> bool:
 
 
 def _origins(outer: Loop, counters: set[str]) -> dict[str, set[str]]:
-    """From which counters each name is computed, as ``top`` from y by ``top = y * stride``."""
-    found = {name: {name} for name in counters}
+    """Map each name to the counters it is computed from: ``top = y * stride`` maps top to y."""
+    origins = {name: {name} for name in counters}
     for node in within(outer):
         for name, value in assignments(node):
             simple = not any(isinstance(n, (ast.Subscript, ast.Call)) for n in ast.walk(value))
-            if simple and (mixed := set().union(*(found.get(n, set()) for n in names(value)))):
-                found[name] = found.get(name, set()) | mixed
-    return found
+            if simple and (mixed := set().union(*(origins.get(n, set()) for n in names(value)))):
+                origins[name] = origins.get(name, set()) | mixed
+    return origins
 
 
 def _adds(part: ast.expr, origins: dict[str, set[str]]) -> bool:
-    """Whether an index is made from two counters: a place, and one in the window there."""
+    """Whether an index combines two counters: a position, and an offset within the window."""
     if isinstance(part, ast.Slice):
         return False
     return len(set().union(*(origins.get(name, set()) for name in names(part)))) > 1
 
 
 def _window(part: ast.expr, origins: dict[str, set[str]]) -> bool:
-    """A slice from a place of the loops to that place plus something that isn't a whole plane."""
+    """Whether a slice runs from a loop position to an end that depends on the loops too."""
     if not isinstance(part, ast.Slice) or part.lower is None or part.upper is None or part.step:
         return False
     return bool(origins.keys() & names(part.lower)) and bool(origins.keys() & names(part.upper))
 
 
 def _is_product(code: Code, outer: Loop, store: ast.expr) -> bool:
-    """Whether what is stored is a sum over products of a row and a column."""
+    """Whether the stored value sums products of a row and a column."""
     row, column = [*_order(store), "", ""][:2]
     for node in ast.walk(outer):
         if isinstance(node, ast.Call) and code.numpy(node) in {"dot", "inner", "vdot"}:
@@ -241,7 +242,7 @@ def _is_product(code: Code, outer: Loop, store: ast.expr) -> bool:
 
 
 def _summed(code: Code, node: ast.BinOp) -> bool:
-    """Whether a product is added up: by ``+=`` or by a sum around it."""
+    """Whether a product is accumulated: by ``+=`` or by a sum around it."""
     for up in code.above(node):
         if isinstance(up, ast.AugAssign):
             return isinstance(up.op, ast.Add)
@@ -255,25 +256,26 @@ def _summed(code: Code, node: ast.BinOp) -> bool:
 
 
 def _order(store: ast.expr) -> list[str]:
-    """The index names of an element in their order, for ``c[i, j]`` and ``c[i][j]``."""
-    found: list[str] = []
+    """Return an element's index names in order, for ``c[i, j]`` and ``c[i][j]``."""
+    indices: list[str] = []
     while isinstance(store, ast.Subscript):
         parts = store.slice.elts if isinstance(store.slice, ast.Tuple) else [store.slice]
-        found = [part.id for part in parts if isinstance(part, ast.Name)] + found
+        indices = [part.id for part in parts if isinstance(part, ast.Name)] + indices
         store = store.value
-    return found
+    return indices
 
 
 def _indices_all(node: ast.AST) -> set[str]:
-    found: set[str] = set()
+    """Return the names in all subscripts anywhere in an expression."""
+    indices: set[str] = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Subscript):
-            found |= names(part.slice)
-    return found
+            indices |= names(part.slice)
+    return indices
 
 
 def _same_place(outer: Loop, store: ast.expr) -> bool:
-    """Whether an array that stays as it is is read at the very index at which one is written."""
+    """Whether the loops read an unmodified array at the same index as the written one."""
     written = changed([outer])
     index = ast.unparse(store.slice) if isinstance(store, ast.Subscript) else ""
     read = (n for n in ast.walk(outer) if isinstance(n, ast.Subscript) and root(n) not in written)
@@ -281,7 +283,7 @@ def _same_place(outer: Loop, store: ast.expr) -> bool:
 
 
 def _elementwise(outer: Loop, store: ast.expr, counters: set[str]) -> bool:
-    """Whether two counters choose the element that is written, and another array is read there."""
+    """Whether two counters index both the written element and a read of another array."""
     if len(_indices(store) & counters) < 2:
         return False
     for node in ast.walk(outer):
@@ -292,7 +294,7 @@ def _elementwise(outer: Loop, store: ast.expr, counters: set[str]) -> bool:
 
 
 def _in_place(outer: Loop, store: ast.expr, counters: set[str]) -> bool:
-    """Whether the loops read and write one array, each pass at its own place and nowhere else."""
+    """Whether each pass reads and writes a single array, only at its own position."""
     loops = sum(isinstance(node, LOOPS) for node in ast.walk(outer))
     own = {ast.unparse(n) for n in ast.walk(outer) if _is_of(n, root(store))}
     read = any(_is_of(n, root(store)) and isinstance(n.ctx, ast.Load) for n in within(outer))

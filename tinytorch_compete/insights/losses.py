@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy, written so that they last."""
+"""Detect softmax that overflows, and one-hot matrices where an index would do."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HELPER = re.compile(r"^_?(\w+_)?(one_?hot(_encoded?)?|to_categorical)$", re.I)
 MAXIMA = re.compile(r"(^|[._])(max|amax|nanmax|maximum)$")
 
 
-def exp_shift(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A softmax whose exponents aren't shifted by their maximum."""
+def exp_shift(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a softmax whose exponents aren't shifted by their maximum."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Call) and unshifted(code, node):
             inner = shown(node.args[0])
@@ -37,39 +37,39 @@ def exp_shift(code: Code, facts: RunContext) -> Iterator[Finding]:
                 f"float32 can't hold `exp` of more than 88. One large score in `{inner}` makes the "
                 "sum infinite and the result NaN, and from then on every weight is NaN.",
                 f"Subtract the row's maximum: `{inner} - {inner}.max(axis=1, keepdims=True)`. "
-                "The quotient is the same, and no exponent is above 0.",
+                "The quotient stays the same, and no exponent is above 0.",
             )
 
 
-def one_hot(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A matrix of zeros and ones that serves only to pick an element from each row."""
+def one_hot(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a matrix of zeros and ones whose only use is to pick one element per row."""
     for node in ast.walk(code.tree):
-        made = one_hot_matrix(code, node)
-        if made is None:
+        matrix = one_hot_matrix(code, node)
+        if matrix is None:
             continue
-        name, labels = made
+        name, labels = matrix
         places = [use for use in uses(code, node, name) if picks(code, use)]
         if places:
             yield Finding(
                 (code.statement(node), *places),
                 f"How many of the numbers in `{name or shown(node)}` are zero?",
-                "The matrix is as large as the scores, and all but one number in each row is 0. "
-                "Multiplying and adding them all finds one element a row, which an index finds at "
-                "once.",
+                "The matrix is as large as the scores, and all numbers but one in each row are 0. "
+                "Multiplying and adding them all finds one element per row, which an index finds "
+                "directly.",
                 f"Index instead: `scores[np.arange(n), {labels}]`, and subtract 1 at the same "
                 "places for the gradient.",
             )
 
 
 def unshifted(code: Code, node: ast.Call) -> bool:
-    """Whether ``np.exp`` of raw scores is divided by its sum, or its sum goes into a logarithm."""
+    """Whether ``np.exp`` of raw scores is divided by its sum, or the sum's logarithm is taken."""
     if code.numpy(node) != "exp" or len(node.args) != 1:
         return False
     return not _is_bounded(code, node.args[0]) and _is_normalised(code, node)
 
 
 def one_hot_matrix(code: Code, node: ast.AST) -> tuple[str, str] | None:
-    """The name of a one-hot matrix and its labels, at the node that makes it one."""
+    """Return the name and the labels of the one-hot matrix that a node creates, if it does."""
     if isinstance(node, ast.Subscript) and code.numpy(node.value) in {"eye", "identity"}:
         plain = isinstance(node.slice, (ast.Name, ast.Attribute))
         return (_target(code.statement(node)), ast.unparse(node.slice)) if plain else None
@@ -99,13 +99,13 @@ def _put(code: Code, matrix: ast.expr, labels: ast.expr, value: ast.expr) -> tup
 
 
 def _unindexed(node: ast.expr) -> ast.expr:
-    """What is under a subscript such as ``labels[:, None]``."""
+    """Return the array under a subscript such as ``labels[:, None]``."""
     return node.value if isinstance(node, ast.Subscript) else node
 
 
 def _is_arange(code: Code, node: ast.AST | None) -> bool:
-    made = code.latest(node) if node is not None and dotted(node) else node
-    return code.numpy(made) == "arange"
+    value = code.latest(node) if node is not None and dotted(node) else node
+    return code.numpy(value) == "arange"
 
 
 def _target(statement: ast.stmt) -> str:
@@ -113,14 +113,14 @@ def _target(statement: ast.stmt) -> str:
 
 
 def uses(code: Code, node: ast.AST, name: str) -> list[ast.AST]:
-    """Where the matrix is read, in its function or its class."""
+    """Return the places where the matrix is read, in its function or its class."""
     if not name:
         return [node]
     home = code.owner(node) if "." in name else code.scope(node)
-    found = ast.walk(home) if "." in name else code.below(home)
+    nodes = ast.walk(home) if "." in name else code.below(home)
     return [
         n
-        for n in found
+        for n in nodes
         if isinstance(n, (ast.Name, ast.Attribute))
         and dotted(n) == name
         and isinstance(n.ctx, ast.Load)
@@ -129,7 +129,7 @@ def uses(code: Code, node: ast.AST, name: str) -> list[ast.AST]:
 
 
 def picks(code: Code, use: ast.AST) -> bool:
-    """Whether a use multiplies the matrix and adds up: the pick of one element a row."""
+    """Whether a use multiplies by the matrix and sums, which picks one element per row."""
     up = code.parents.get(use)
     if isinstance(up, ast.UnaryOp):
         up = code.parents.get(up)
@@ -142,7 +142,7 @@ def picks(code: Code, use: ast.AST) -> bool:
 
 
 def _is_bounded(code: Code, node: ast.expr, depth: int = 3) -> bool:
-    """Whether an exponent can't be large: a maximum was subtracted, or it is below zero by form."""
+    """Whether an exponent can't be large: it has its maximum subtracted, or is negative."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return True
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
@@ -160,13 +160,13 @@ def _is_bounded(code: Code, node: ast.expr, depth: int = 3) -> bool:
 def _is_shifted_in_place(code: Code, node: ast.expr) -> bool:
     name = dotted(node)
     for step in code.below(code.scope(node)):
-        place: ast.expr | None = None
-        taken: ast.expr | None = None
+        target: ast.expr | None = None
+        amount: ast.expr | None = None
         if isinstance(step, ast.AugAssign) and isinstance(step.op, ast.Sub):
-            place, taken = step.target, step.value
+            target, amount = step.target, step.value
         elif isinstance(step, ast.Call) and code.numpy(step) == "subtract":
-            place, taken = keyword(step, "out"), step.args[-1] if step.args else None
-        if taken is not None and dotted(place) == name and _is_maximum(code, taken):
+            target, amount = keyword(step, "out"), step.args[-1] if step.args else None
+        if amount is not None and dotted(target) == name and _is_maximum(code, amount):
             return True
     return False
 
@@ -194,32 +194,26 @@ def _is_normalised(code: Code, node: ast.Call) -> bool:
         if isinstance(up, ast.stmt):
             out = dotted(keyword(node, "out"))
             name = out if isinstance(up, ast.Expr) and up.value is node else _target(up)
-            if not name or not (out or value_is(up, node)):
+            if not name or not (out or _assigns(up, node)):
                 return False
             divided = functools.partial(_divided, code, name)
             return code.once(f"divided {name}", code.scope(node), divided)
     return False
 
 
-def value_is(statement: ast.stmt, node: ast.AST) -> bool:
-    """Whether a statement assigns just that expression."""
+def _assigns(statement: ast.stmt, node: ast.AST) -> bool:
+    """Whether a statement assigns exactly that expression."""
     return isinstance(statement, ast.Assign) and statement.value is node
 
 
 def _divided(code: Code, name: str, home: ast.AST) -> bool:
-    """Whether what has that name is divided by its own sum, in the function."""
+    """Whether the function divides the named array by its own sum."""
     sums = {name}
     for other in code.below(home):
         if isinstance(other, ast.Assign) and _sums(code, other.value, name):
             sums |= changed([other])
     for other in code.below(home):
-        bottom = (
-            other.right if isinstance(other, ast.BinOp) and isinstance(other.op, ast.Div) else None
-        )
-        if isinstance(other, ast.AugAssign) and isinstance(other.op, ast.Div):
-            bottom = other.value
-        if code.numpy(other) == "divide" and len(arguments(other)) == 2:
-            bottom = arguments(other)[1]
+        bottom = _divisor(code, other)
         if bottom is not None and (_sums(code, bottom, name) or loads(bottom) & (sums - {name})):
             return True
         if code.numpy(other) == "log" and _sums(code, other, name):
@@ -227,8 +221,18 @@ def _divided(code: Code, name: str, home: ast.AST) -> bool:
     return False
 
 
+def _divisor(code: Code, node: ast.AST) -> ast.expr | None:
+    """Return the divisor in ``x / y``, ``x /= y`` or ``np.divide(x, y)``."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return node.right
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
+        return node.value
+    divides = code.numpy(node) == "divide" and len(arguments(node)) == 2
+    return arguments(node)[1] if divides else None
+
+
 def _sums(code: Code, node: ast.AST, name: str) -> bool:
-    """Whether an expression adds up an array, that of the given name if there is one."""
+    """Whether an expression sums an array; with a name, only that array counts."""
     for part in ast.walk(node):
         if "sum" in (code.numpy(part), method(part)) and (not name or name in loads(part)):
             return True

@@ -1,4 +1,4 @@
-"""Where a loop moves the weights: by an optimiser, by hand, or by a helper that does it by hand."""
+"""Recognise weight updates: by an optimiser, by hand, or by a function that does it by hand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tinytorch_compete.source.code import LOOPS, Code
 from tinytorch_compete.source.syntax import dotted, method, names, receiver, within
 
 OPTIMISER = re.compile(r"(^|[._])(opt|optim|optimi[sz]er)$")
-# What frameworks call it: torch, Keras and optax.
+# The method names of torch, Keras and optax.
 APPLYING = {"step", "apply", "apply_gradients", "update"}
 
 
 def takes_step(code: Code, node: ast.AST) -> bool:
-    """Whether a call moves weights once."""
+    """Whether a call updates weights once."""
     if method(node) in APPLYING and OPTIMISER.search(dotted(receiver(node))):
         return True
     helper = code.helper(node)
@@ -28,7 +28,7 @@ def descends(node: ast.AST) -> bool:
 
 
 def factors(value: ast.expr | None) -> list[ast.expr]:
-    """What is multiplied in ``rate * slope / n``; nothing where there is no product."""
+    """Return the factors of ``rate * slope / n``; an empty list without a product."""
     while isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
         value = value.left
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
@@ -36,12 +36,13 @@ def factors(value: ast.expr | None) -> list[ast.expr]:
     return [*(factors(value.left) or [value.left]), value.right]
 
 
-def taken_off(node: ast.AST) -> ast.expr | None:
-    """What a statement takes off an array: ``y`` in ``x -= y`` and ``x = x - y``."""
+def subtrahend(node: ast.AST) -> ast.expr | None:
+    """Return what a statement subtracts from an array: ``y`` in ``x -= y`` and ``x = x - y``."""
     return _decrease(node)[1]
 
 
 def _decrease(node: ast.AST) -> tuple[ast.expr | None, ast.expr | None]:
+    """Return the target and the subtrahend of ``x -= y`` or ``x = x - y``."""
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub):
         return node.target, node.value
     value = node.value if isinstance(node, ast.Assign) else None
@@ -53,11 +54,11 @@ def _decrease(node: ast.AST) -> tuple[ast.expr | None, ast.expr | None]:
 
 
 def _once(helper: ast.FunctionDef, node: ast.AST) -> bool:
-    """Whether a call moves weights once, each of several at most: in no loop over batches."""
+    """Whether a statement updates each weight at most once per call, in no loop over batches."""
     if not descends(node):
         return False
-    # a helper may stand in another source, of which this one's tree knows no parents
+    # the helper may be in another source, whose nodes have no parents in this tree
     loops = [up for up in within(helper) if isinstance(up, LOOPS) and node in ast.walk(up)]
     target, _ = _decrease(node)
-    moved = names(target) if target else set()
-    return all(isinstance(loop, ast.For) and moved & names(loop.target) for loop in loops)
+    updated = names(target) if target else set()
+    return all(isinstance(loop, ast.For) and updated & names(loop.target) for loop in loops)

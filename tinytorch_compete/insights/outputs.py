@@ -1,4 +1,4 @@
-"""What a run printed about its loss."""
+"""Read the printed losses of a run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Mapping
 LOSS = re.compile(
     r"(?:loss|cost|objective|nll)[^\d\n+-]{0,12}?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))", re.I
 )
-# A loss within half a percent of its start after four figures or more stands still: chance alone
-# moves the mean of an epoch by more.
+# A loss that varies by at most half a percent over four or more values stands still: chance alone
+# moves an epoch's mean by more.
 STILL = 0.005
 FEWEST = 4
 
 
 def course(outputs: Mapping[str, str]) -> str:
-    """``nan``, ``rising`` or ``flat`` where the printed losses say so, else empty."""
+    """Return ``nan``, ``rising`` or ``flat`` if the printed losses show it, else empty."""
     for text in outputs.values():
-        losses = [float(found) for found in LOSS.findall(text)]
+        losses = [float(figure) for figure in LOSS.findall(text)]
         if any(not math.isfinite(loss) for loss in losses):
             return "nan"
         if len(losses) < FEWEST:

@@ -1,4 +1,4 @@
-"""Every insight there is, in one table."""
+"""List all detectors in one table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tinytorch_compete.insights import (
 from tinytorch_compete.insights.finding import Detector
 
 LEARNING = "learning"
-# What a run that ran out of memory is told of first.
+# A run that ran out of memory is shown these first.
 ABOUT_MEMORY = frozenset(
     {
         "float64",
@@ -68,4 +68,4 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("learning-rate", learning_dynamics.learning_rate, LEARNING),
     Detector("dead-relu", learning_dynamics.dead_relu, LEARNING),
 )
-ABOUT_LEARNING = frozenset(one.name for one in DETECTORS if one.about == LEARNING)
+ABOUT_LEARNING = frozenset(d.name for d in DETECTORS if d.about == LEARNING)

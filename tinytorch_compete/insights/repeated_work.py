@@ -1,4 +1,4 @@
-"""Work that is done too often, or by too many at once."""
+"""Detect work that is repeated needlessly, or spread over too many threads."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ COUNTS = {"cpu_count", "process_cpu_count"}
 POOLS = {"ThreadPoolExecutor", "ProcessPoolExecutor", "Pool", "ThreadPool"}
 
 
-def loop_constant(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """An array computed anew on each pass although nothing that it is made from changes."""
+def loop_constant(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find an array that each pass recomputes although none of its inputs change."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)):
             continue
@@ -47,12 +47,12 @@ def loop_constant(code: Code, facts: RunContext) -> Iterator[Finding]:
                 f"Which of the names in `{shown(node)}` change from one pass to the next?",
                 f"Nothing in `{shown(node)}` changes while the loop runs, yet it is computed on "
                 "each pass. The result is the same every time.",
-                "Compute it once before the loop and use the name inside.",
+                "Compute it once before the loop and use the result inside.",
             )
 
 
-def print_hot_loop(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """A line printed for each step of an inner loop."""
+def print_hot_loop(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find a line that is printed at each step of an inner loop."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Call):
             continue
@@ -63,49 +63,49 @@ def print_hot_loop(code: Code, facts: RunContext) -> Iterator[Finding]:
         yield Finding(
             (node,),
             "How many lines does this print in a whole run?",
-            "Each `print` in a notebook is a message to the browser and costs far more than the "
-            "arithmetic around it, and every line is kept in the notebook. Nobody reads thousands "
+            "Each `print` in a notebook sends a message to the browser and costs far more than the "
+            "arithmetic around it, and every line is saved in the notebook. Nobody reads thousands "
             "of them.",
-            "Print once an epoch, or every few hundred steps, and keep the rest in a list.",
+            "Print once per epoch, or every few hundred steps, and keep the rest in a list.",
         )
 
 
-def threads(code: Code, facts: RunContext) -> Iterator[Finding]:
-    """More threads asked for than the run has cores."""
+def threads(code: Code, context: RunContext) -> Iterator[Finding]:
+    """Find code that requests more threads than the run has cores."""
     for node in ast.walk(code.tree):
-        asked = _in_environment(code, node) or _in_pool(code, node, facts)
-        if asked is not None and asked > facts.threads:
-            cores = "1 core" if facts.threads == 1 else f"{facts.threads} cores"
+        count = _in_environment(code, node) or _in_pool(code, node, context)
+        if count is not None and count > context.threads:
+            cores = "1 core" if context.threads == 1 else f"{context.threads} cores"
             yield Finding(
                 (node,),
                 "How many cores does the run have, and how many threads does this start?",
-                f"The run has {cores}, so {asked} threads take turns on it. They push each other's "
-                "data out of the cache, each takes memory of its own, and the matrix library may "
-                "start as many again inside each.",
-                f"Ask for {facts.threads}; batches of some hundred rows do more than threads can.",
+                f"The run has {cores}, so {count} threads have to take turns. They push each "
+                "other's data out of the cache, each needs memory of its own, and the matrix "
+                "library may start just as many again inside each.",
+                f"Request {context.threads}; batches of a few hundred rows help more than threads.",
                 (node,),
             )
 
 
 def constants(code: Code, loop: ast.For | ast.While) -> list[ast.AST]:
-    """The largest expressions of a loop that are costly and the same on each pass."""
+    """Return a loop's largest expressions that are costly and the same on each pass."""
     bound = changed([loop])
-    found: list[ast.AST] = []
+    results: list[ast.AST] = []
     todo: list[ast.AST] = list(loop.body)
     while todo:
         node = todo.pop(0)
         own = isinstance(node, ast.expr) and code.loops(node)[:1] == [loop]
         if own and _is_costly(code, node) and _is_same(code, node, bound):
-            found.append(node)
+            results.append(node)
         elif not isinstance(node, OWN_LOOPS):
             todo += ast.iter_child_nodes(node)
-    # in the header of an inner loop, or in what ends the loop, there is nothing to save
+    # hoisting saves nothing from the header of an inner loop or a statement that ends the loop
     ends = (ast.Return, ast.Raise, ast.For, ast.While)
-    return [node for node in found if not isinstance(code.statement(node), ends)]
+    return [node for node in results if not isinstance(code.statement(node), ends)]
 
 
 def printed(code: Code, node: ast.Call) -> bool:
-    """Whether a print runs at each step of training, or at each pass of a loop in a loop."""
+    """Whether a print runs at each training step, or at each pass of a nested loop."""
     loops = code.loops(node)
     if not loops or code.guarded(node, loops[0]):
         return False
@@ -113,7 +113,7 @@ def printed(code: Code, node: ast.Call) -> bool:
 
 
 def _is_hot(code: Code, loops: Sequence[ast.For | ast.While]) -> bool:
-    """Whether what the innermost loop prints is a line for each step, by all that it does."""
+    """Whether the innermost loop is one of many short passes, such as training steps."""
     target = getattr(loops[0], "target", None)
     if target is not None and "epoch" in ast.unparse(target):
         return False
@@ -127,7 +127,7 @@ def _is_hot(code: Code, loops: Sequence[ast.For | ast.While]) -> bool:
 
 
 def _only_prints(code: Code, node: ast.Call) -> bool:
-    """Whether a call goes to a helper that prints each time and computes in no loop."""
+    """Whether a call goes to a function that always prints and has no loop of its own."""
     helper = code.helper(node)
     if helper is None or any(isinstance(n, (ast.For, ast.While)) for n in within(helper)):
         return False
@@ -136,20 +136,20 @@ def _only_prints(code: Code, node: ast.Call) -> bool:
 
 
 def _is_short(code: Code, loop: ast.For | ast.While) -> bool:
-    """Whether a loop goes through a few values that are written down, here or under a name."""
+    """Whether a loop iterates over a literal tuple or list, given directly or by name."""
     source = getattr(loop, "iter", None)
     source = code.latest(source) if isinstance(source, ast.Name) else source
     return isinstance(source, (ast.Tuple, ast.List))
 
 
 def _is_long(node: ast.AST) -> bool:
-    """Whether a call trains a model, beside which a line of print is nothing."""
-    called = dotted(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
-    return bool(re.match(r"^(fit|train|run)", called))
+    """Whether a call trains a model, which makes the cost of printing negligible."""
+    callee = dotted(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+    return bool(re.match(r"^(fit|train|run)", callee))
 
 
 def _is_costly(code: Code, node: ast.AST) -> bool:
-    """Whether an expression computes an array that isn't tiny: a reduction, a product, a grid."""
+    """Whether an expression does heavy array work: a reduction, a product, a grid."""
     if isinstance(node, ast.BinOp):
         if isinstance(node.op, ast.MatMult):
             return True
@@ -171,7 +171,7 @@ def _is_costly(code: Code, node: ast.AST) -> bool:
 
 
 def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
-    """Whether nothing that an expression reads or calls can differ between passes."""
+    """Whether an expression reads and calls only things that can't differ between passes."""
     paths = loads(node)
     if any(
         path == b or path.startswith(f"{b}.") or b.startswith(f"{path}.")
@@ -181,15 +181,9 @@ def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
         return False
     if any("random" in path or path.startswith("rng") for path in paths):
         return False
-    for part in ast.walk(node):
-        if isinstance(part, ast.Call):
-            known = code.numpy(part) or method(part) in REDUCING or dotted(part.func) in HARMLESS
-            known = known or _is_pure(code, code.helper(part))
-            if not known or code.numpy(part).startswith("random."):
-                return False
-        if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.Lambda)):
-            return False
-    # attributes may be changed by whatever the loop calls on their owner, but hardly a shape
+    if not all(_is_repeatable(code, part) for part in ast.walk(node)):
+        return False
+    # methods that the loop calls may change their owner's attributes, but hardly a shape
     paths = paths - _shapes(code, node)
     return not any(
         "." in path and path.split(".")[0] not in ("np", "numpy")
@@ -198,18 +192,31 @@ def _is_same(code: Code, node: ast.AST, bound: set[str]) -> bool:
     )
 
 
+def _is_repeatable(code: Code, node: ast.AST) -> bool:
+    """Whether a node is no call of an unknown or random function, and binds or yields nothing."""
+    if isinstance(node, ast.Call):
+        pure = _is_pure_call(code, node) or _is_pure(code, code.helper(node))
+        return pure and not code.numpy(node).startswith("random.")
+    return not isinstance(node, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.Lambda))
+
+
+def _is_pure_call(code: Code, call: ast.Call) -> bool:
+    """Whether a call goes to numpy, a reducing method or a harmless builtin."""
+    reduces = method(call) in REDUCING
+    return bool(code.numpy(call)) or reduces or dotted(call.func) in HARMLESS
+
+
 def _is_pure(code: Code, helper: ast.FunctionDef | None) -> bool:
-    """Whether a helper binds names and calls numpy, and does nothing else."""
+    """Whether a function only binds names and calls numpy."""
     body = helper.body if helper else []
-    text = [s for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)]
-    simple = (isinstance(s, (ast.Assign, ast.Return)) or s in text for s in body)
+    docs = [s for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)]
+    simple = (isinstance(s, (ast.Assign, ast.Return)) or s in docs for s in body)
     if helper is None or not all(simple):
         return False
     for node in within(helper):
         if isinstance(node, ast.Call):
-            name = code.numpy(node)
-            known = name or method(node) in REDUCING or dotted(node.func) in HARMLESS
-            if not known or name.startswith("random.") or keyword(node, "out"):
+            drawn = code.numpy(node).startswith("random.")
+            if not _is_pure_call(code, node) or drawn or keyword(node, "out"):
                 return False
         if isinstance(getattr(node, "ctx", None), ast.Store) and not isinstance(node, ast.Name):
             return False
@@ -219,11 +226,11 @@ def _is_pure(code: Code, helper: ast.FunctionDef | None) -> bool:
 
 
 def _shapes(code: Code, node: ast.AST) -> set[str]:
-    """The names that stand in the shapes of new arrays only."""
-    made = [p for p in ast.walk(node) if code.numpy(p) in MAKERS and isinstance(p, ast.Call)]
-    within = [name for call in made for shape in call.args[:1] for name in _loaded(shape)]
+    """Return the names that occur only in shapes of new arrays."""
+    makers = [p for p in ast.walk(node) if code.numpy(p) in MAKERS and isinstance(p, ast.Call)]
+    in_shapes = [name for call in makers for shape in call.args[:1] for name in _loaded(shape)]
     everywhere = _loaded(node)
-    return {name for name in within if within.count(name) == everywhere.count(name)}
+    return {name for name in in_shapes if in_shapes.count(name) == everywhere.count(name)}
 
 
 def _loaded(node: ast.AST) -> list[str]:
@@ -231,12 +238,12 @@ def _loaded(node: ast.AST) -> list[str]:
 
 
 def _is_method(node: ast.AST, path: str) -> bool:
-    called = {dotted(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
-    return (path in called and path.count(".") == 1) or path.endswith((".T", ".shape", ".size"))
+    callees = {dotted(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+    return (path in callees and path.count(".") == 1) or path.endswith((".T", ".shape", ".size"))
 
 
 def _in_environment(code: Code, node: ast.AST) -> int | None:
-    """The number of threads in ``os.environ["OMP_NUM_THREADS"] = "8"`` or ``setdefault``."""
+    """Return the threads set by ``os.environ["OMP_NUM_THREADS"] = "8"`` or ``setdefault``."""
     name: ast.AST | None = None
     value: ast.AST | None = None
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
@@ -252,23 +259,23 @@ def _in_environment(code: Code, node: ast.AST) -> int | None:
     return None
 
 
-def _in_pool(code: Code, node: ast.AST, facts: RunContext) -> int | None:
+def _in_pool(code: Code, node: ast.AST, context: RunContext) -> int | None:
+    """Return the number of workers that a pool of threads or processes is created with."""
     if not isinstance(node, ast.Call) or dotted(node.func).split(".")[-1] not in POOLS:
         return None
-    stated = keyword(node, "max_workers") or keyword(node, "processes")
-    stated = stated or (node.args[0] if node.args else None)
-    stated = code.latest(stated) if isinstance(stated, ast.Name) else stated
-    if isinstance(stated, ast.BinOp) and isinstance(stated.op, ast.Mult):
-        # a multiple of the cores is more than there are, however many there are
-        counts, times = (
-            (stated.left, stated.right) if _is_count(stated.left) else (stated.right, stated.left)
-        )
-        factor = number(times) if _is_count(counts) else None
-        return int(factor * facts.threads) if factor else None
-    value = number(stated)
+    size = keyword(node, "max_workers") or keyword(node, "processes")
+    size = size or (node.args[0] if node.args else None)
+    size = code.latest(size) if isinstance(size, ast.Name) else size
+    if isinstance(size, ast.BinOp) and isinstance(size.op, ast.Mult):
+        # any multiple of the core count exceeds it, whatever it is
+        left_counts = _is_count(size.left)
+        cores, times = (size.left, size.right) if left_counts else (size.right, size.left)
+        factor = number(times) if _is_count(cores) else None
+        return int(factor * context.threads) if factor else None
+    value = number(size)
     return int(value) if value is not None else None
 
 
 def _is_count(node: ast.expr) -> bool:
-    """Whether an expression asks how many cores there are."""
+    """Whether an expression queries the number of cores."""
     return isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in COUNTS

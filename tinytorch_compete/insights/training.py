@@ -33,7 +33,7 @@ PIECES = {"array_split", "split", "vsplit"}
 MIXING = re.compile(r"perm|shuf|choice|integers|randint|sample", re.I)
 
 
-def evaluate_often(code: Code, facts: RunContext) -> Iterator[Finding]:
+def evaluate_often(code: Code, context: RunContext) -> Iterator[Finding]:
     """The whole validation set judged after every single step."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
@@ -53,7 +53,7 @@ def evaluate_often(code: Code, facts: RunContext) -> Iterator[Finding]:
                 break
 
 
-def unshuffled(code: Code, facts: RunContext) -> Iterator[Finding]:
+def unshuffled(code: Code, context: RunContext) -> Iterator[Finding]:
     """Batches in the order of the file, the same in each epoch."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.For):
