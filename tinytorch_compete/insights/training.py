@@ -1,4 +1,4 @@
-"""In which order examples come, and what is done between the steps."""
+"""Detect unshuffled training data, and evaluations after every step."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ MIXING = re.compile(r"perm|shuf|choice|integers|randint|sample", re.I)
 
 
 def evaluate_often(code: Code, context: RunContext) -> Iterator[Finding]:
-    """The whole validation set judged after every single step."""
+    """Find an evaluation of the whole validation set after every single step."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)) or not _takes_steps(code, loop):
             continue
         for node in code.direct(loop):
             if not isinstance(node, ast.Call) or code.guarded(node, loop):
                 continue
-            if _judges(code, node, loop) or _asks(code, node):
+            if _evaluates(code, node, loop) or _evaluates_own_set(code, node):
                 yield Finding(
                     (code.statement(node),),
                     f"How often does `{shown(node)}` run, and on how many examples?",
-                    "After each step of training, which sees one batch, the whole held-out set "
-                    "goes through the network. That is often many times the work of the step, and "
-                    "the number hardly changes from one step to the next.",
-                    "Do it once an epoch, or every few hundred steps.",
+                    "After each training step, which uses one batch, the whole held-out set goes "
+                    "through the network. That is often many times the work of the step, and the "
+                    "result hardly changes from one step to the next.",
+                    "Do it once per epoch, or every few hundred steps.",
                 )
                 break
 
 
 def unshuffled(code: Code, context: RunContext) -> Iterator[Finding]:
-    """Batches in the order of the file, the same in each epoch."""
+    """Find batches that are cut in the order of the file, the same in each epoch."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.For):
             place = _in_file_order(code, node)
@@ -67,21 +67,21 @@ def unshuffled(code: Code, context: RunContext) -> Iterator[Finding]:
                 (node,),
                 "In which order does training see the examples, in the first epoch and the second?",
                 "The batches are cut in the order of the file, and each epoch repeats them. If "
-                "neighbours are alike (sorted by class, taken in series), a batch says little "
-                "about the whole, and the network follows the order.",
-                "Draw a new order each epoch: `order = rng.permutation(len(x))`, then take "
-                "`order[i : i + size]`; or `shuffle=True` for a loader.",
+                "neighbours are alike (sorted by class, recorded in series), a batch says little "
+                "about the whole data set, and the network follows the order.",
+                "Draw a new order each epoch: `order = rng.permutation(len(x))`, then use "
+                "`order[i : i + size]`; for a loader, pass `shuffle=True`.",
                 (node,),
             )
 
 
 def _takes_steps(code: Code, loop: ast.For | ast.While) -> bool:
-    """Whether each pass of the loop itself, and not of a loop in it, is a step of training."""
+    """Whether each pass of the loop itself, not of a nested loop, is a training step."""
     return any(method(n) in STEPS or takes_step(code, n) for n in code.direct(loop))
 
 
-def _judges(code: Code, node: ast.Call, loop: ast.For | ast.While) -> bool:
-    """Whether a call evaluates a set that is the same at every step."""
+def _evaluates(code: Code, node: ast.Call, loop: ast.For | ast.While) -> bool:
+    """Whether a call evaluates a data set that is the same at every step."""
     moving = code.once("changed", loop, lambda _: changed([loop]))
     fixed = {path for arg in node.args for path in loads(arg)} - moving
     sliced = any(isinstance(part, ast.Subscript) for arg in node.args for part in ast.walk(arg))
@@ -91,15 +91,15 @@ def _judges(code: Code, node: ast.Call, loop: ast.For | ast.While) -> bool:
         return held_out or len(fixed) >= 3
     if sliced or not held_out or name == "Tensor":
         return False
-    # a model and a held-out set, or the inputs and the answers of one, go into a judgement
-    wholes = [dotted(arg) for arg in node.args if dotted(arg) in fixed]
-    judged = [path for path in wholes if HELD_OUT.search(path) or MODEL.search(path)]
+    # an evaluation takes a model and a held-out set, or the inputs and labels of one
+    arguments = [dotted(arg) for arg in node.args if dotted(arg) in fixed]
+    evaluated = [path for path in arguments if HELD_OUT.search(path) or MODEL.search(path)]
     forward = re.search(r"model|net|predict|forward", dotted(node.func), re.I)
-    return bool(forward) or len(judged) >= 2
+    return bool(forward) or len(evaluated) >= 2
 
 
-def _asks(code: Code, node: ast.Call) -> bool:
-    """Whether a method without arguments puts a held-out set of its own through the network."""
+def _evaluates_own_set(code: Code, node: ast.Call) -> bool:
+    """Whether a method without arguments runs its own held-out set through the network."""
     helper = None if node.args else code.helper(node)
     if helper is None or dotted(receiver(node)) != "self":
         return False
@@ -109,17 +109,17 @@ def _asks(code: Code, node: ast.Call) -> bool:
 
 
 def _in_file_order(code: Code, loop: ast.For) -> bool:
-    """Whether a training loop cuts ``x[i : i + size]`` with nothing random in the function."""
-    called = {method(n) for n in inside(loop.body)}
+    """Whether a training loop slices ``x[i : i + size]`` with nothing random in the function."""
+    calls = {method(n) for n in inside(loop.body)}
     if _feeds_training(code, loop):
-        called |= STEPS
+        calls |= STEPS
     by_hand = code.loops(loop) and any(descends(n) for n in inside(loop.body))
-    learns = called >= STEPS or by_hand or any(takes_step(code, n) for n in inside(loop.body))
+    learns = calls >= STEPS or by_hand or any(takes_step(code, n) for n in inside(loop.body))
     if not learns or MIXING.search(" ".join(sorted(_words(code, loop)))):
         return False
     if any(isinstance(n, ast.For) and n is not loop for n in ast.walk(loop)):
         return False
-    if _goes_through_pieces(code, loop):
+    if _takes_pieces(code, loop):
         return True
     counted = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) == "range"
     if not counted or not isinstance(loop.target, ast.Name):
@@ -127,8 +127,8 @@ def _in_file_order(code: Code, loop: ast.For) -> bool:
     return any(_cuts(n, loop.target.id) for n in inside(loop.body))
 
 
-def _goes_through_pieces(code: Code, loop: ast.For) -> bool:
-    """Whether a loop in a loop takes the pieces that numpy cut an array into beforehand."""
+def _takes_pieces(code: Code, loop: ast.For) -> bool:
+    """Whether a nested loop iterates over the pieces of an array that numpy split before."""
     zipped = isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) in {"zip", "enumerate"}
     sources = loop.iter.args if zipped and isinstance(loop.iter, ast.Call) else [loop.iter]
     cut = [code.latest(node) if isinstance(node, ast.Name) else node for node in sources]
@@ -136,17 +136,17 @@ def _goes_through_pieces(code: Code, loop: ast.For) -> bool:
 
 
 def _feeds_training(code: Code, loop: ast.For) -> bool:
-    """Whether a loop yields batches, and a training loop takes them."""
+    """Whether a loop yields batches that a training loop consumes."""
     function = code.scope(loop)
     yields = any(isinstance(n, ast.Yield) for n in inside(loop.body))
     if not yields or not isinstance(function, ast.FunctionDef) or HELD_OUT.search(function.name):
         return False
-    takers = (n for n in ast.walk(code.tree) if isinstance(n, ast.For) and trains(n))
-    return any(dotted(getattr(taker.iter, "func", None)) == function.name for taker in takers)
+    consumers = (n for n in ast.walk(code.tree) if isinstance(n, ast.For) and trains(n))
+    return any(dotted(getattr(loop.iter, "func", None)) == function.name for loop in consumers)
 
 
 def _words(code: Code, node: ast.AST) -> set[str]:
-    """The names that are called, indexed with or assigned in the function around a node."""
+    """Return all names and attributes in the function around a node."""
     scope = code.scope(node)
     return {
         n.attr if isinstance(n, ast.Attribute) else n.id
@@ -167,8 +167,8 @@ def _plain_loader(code: Code, call: ast.Call) -> bool:
     shuffle = keyword(call, "shuffle") or (call.args[2] if len(call.args) > 2 else None)
     off = shuffle is None or (isinstance(shuffle, ast.Constant) and not shuffle.value)
     statement = code.statement(call)
-    named = " ".join(name for name, _ in assignments(statement)) + " " + ast.unparse(call)
-    if not off or HELD_OUT.search(named.replace("(", "_").replace(",", "_")):
+    text = " ".join(name for name, _ in assignments(statement)) + " " + ast.unparse(call)
+    if not off or HELD_OUT.search(text.replace("(", "_").replace(",", "_")):
         return False
     scope = code.scope(call)
     words = {method(n) for n in ast.walk(scope)} | {

@@ -1,4 +1,4 @@
-"""Whether a change that was tried is worth showing."""
+"""Decide whether a trial of a change is worth showing."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 
 from tinytorch_compete.model import FixTrial
 
-# Two runs of the same code differ by about this much on a busy machine (the minimum of five CPU
+# On a busy machine, two runs of the same code differ by about this much (the minimum of five CPU
 # times varies by 5 %), and the peak of the process tree by a MiB or two.
 NOISE_SECONDS = 0.10
 NOISE_SHARE = 0.03
 NOISE_MIB = 2.0
-LEAST_SECONDS = 0.05  # what the messages of a notebook's cells cost varies by that
-# float32 has seven digits; long sums and another order of adding leave about four. Where a sum
-# comes out near zero they are of what was added, so the absolute tolerance grows with the array.
+LEAST_SECONDS = 0.05  # the cost of a notebook's cell messages varies by this much
+# float32 has seven digits; long sums in another order keep about four of them. Those are digits of
+# the terms, so for sums near zero the absolute tolerance grows with the array's largest value.
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
-# Class numbers may differ where two scores are equal but for rounding.
+# Class numbers may differ where two scores are equal except for rounding.
 SAME_LABELS = 0.99
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """What one run cost, by the grader's figures: seconds and peak MiB above the idle kernel."""
+    """One run's cost as the grader measured it: seconds, and peak MiB above the idle kernel."""
 
     seconds: float
     peak_mib: float
@@ -36,7 +36,7 @@ def trial(
     answers_before: Mapping[str, Any],
     answers_after: Mapping[str, Any],
 ) -> FixTrial:
-    """Two runs side by side; ``answers_*`` map names to arrays that the two runs gave."""
+    """Compare two runs; ``answers_*`` map names to the arrays that each run returned."""
     same = answers_before.keys() == answers_after.keys() and all(
         equal(answers_before[name], answers_after[name]) for name in answers_before
     )
@@ -44,7 +44,7 @@ def trial(
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two arrays are the same within tolerance; class numbers in at least 99 of 100."""
+    """Whether two arrays agree within tolerance; class numbers must agree in 99 of 100 places."""
     a, b = np.asarray(one), np.asarray(other)
     if a.shape != b.shape or a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
         return False
@@ -55,8 +55,8 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def worth_showing(tried: FixTrial) -> bool:
-    """Whether the answers stayed the same, one cost fell by more than noise, and none rose so."""
-    back = FixTrial(
+    """Whether answers stayed the same, one cost fell by more than noise, and none rose by more."""
+    reverse = FixTrial(
         tried.seconds_after,
         tried.seconds_before,
         tried.peak_mib_after,
@@ -64,7 +64,7 @@ def worth_showing(tried: FixTrial) -> bool:
         tried.same,
     )
     gains = saves_memory(tried) or saves_time(tried)
-    return tried.same and gains and not (saves_memory(back) or saves_time(back))
+    return tried.same and gains and not (saves_memory(reverse) or saves_time(reverse))
 
 
 def saves_memory(tried: FixTrial) -> bool:
@@ -82,7 +82,7 @@ def saves_time(tried: FixTrial) -> bool:
 
 
 def gain(tried: FixTrial) -> float:
-    """The larger of the shares that a trial saved, of seconds and of peak memory."""
+    """Return the larger of the shares of seconds and of peak memory that a change saved."""
     return max(
         _gain(tried.seconds_before, tried.seconds_after),
         _gain(tried.peak_mib_before, tried.peak_mib_after),

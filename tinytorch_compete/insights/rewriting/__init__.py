@@ -1,1 +1,1 @@
-"""Changes that can be made mechanically: a source in, the changed source out."""
+"""Rewrite sources mechanically: a source in, the changed source out."""

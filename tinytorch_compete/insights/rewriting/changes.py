@@ -1,4 +1,4 @@
-"""The change for an insight, as a source and as a diff."""
+"""Apply an insight's change to a source, and show it as a diff."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ REWRITERS: Mapping[str, Rewriter] = {
 
 
 def rewrite(source: str, insight: Insight) -> str | None:
-    """The source with the insight's change made on its lines, all else as it was written.
+    """Return the source with the insight's change made on its lines and the rest untouched.
 
-    None where the change can't be made mechanically. The result is Python; whether it computes the
-    same and gains anything is for a trial to say.
+    Return None if the change can't be made mechanically. The result is valid Python; only a trial
+    can tell whether it computes the same and gains anything.
     """
     rewriter = REWRITERS.get(insight.name)
     codes = read({insight.source: source})
@@ -48,7 +48,7 @@ def rewrite(source: str, insight: Insight) -> str | None:
 
 
 def diff(source: str, changed: str, name: str) -> str:
-    """The change of a source as a unified diff."""
+    """Return the difference between two versions of a source as a unified diff."""
     lines = difflib.unified_diff(
         source.splitlines(),
         changed.splitlines(),

@@ -1,4 +1,4 @@
-"""Changes to a text by the places of its syntax tree, so that all else stays as it was written."""
+"""Edit a text at positions of its syntax tree, so that everything else stays as written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinytorch_compete.source.syntax import last_line, line, loads, root, within
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """Bytes ``start`` to ``end`` of the source as UTF-8 become ``text``."""
+    """A replacement of the source's UTF-8 bytes ``start`` to ``end`` by ``text``."""
 
     start: int
     end: int
@@ -20,7 +20,7 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 def apply(code: Code, edits: Iterable[Edit]) -> str | None:
-    """The source with all edits made; None if two of them overlap or the result isn't Python."""
+    """Return the source with all edits made; None if two overlap or the result isn't Python."""
     data = _whole(code)
     after = len(data)
     for edit in sorted(set(edits), key=lambda e: (e.start, e.end), reverse=True):
@@ -35,49 +35,49 @@ def apply(code: Code, edits: Iterable[Edit]) -> str | None:
 
 
 def replace(code: Code, node: ast.AST, text: str) -> Edit:
-    """That text in the place of a node."""
+    """Replace a node by the text."""
     return Edit(start(code, node), end(code, node), text)
 
 
 def insert(code: Code, before: int, text: str) -> Edit:
-    """That text as lines of its own before a line, counted from 1; past the end is at the end."""
+    """Insert the text as separate lines before a line, counted from 1; past the end, append."""
     at = _line_start(code, before)
     return Edit(at, at, text + "\n")
 
 
 def delete(code: Code, statement: ast.stmt) -> Edit:
-    """A statement's lines, taken out."""
+    """Delete a statement's lines."""
     return Edit(
         _line_start(code, statement.lineno), _line_start(code, last_line(statement) + 1), ""
     )
 
 
 def text(code: Code, node: ast.AST) -> str:
-    """A node as it stands in the source."""
+    """Return a node as written in the source."""
     return code.text.encode()[start(code, node) : end(code, node)].decode()
 
 
 def lines(code: Code, statement: ast.stmt) -> str:
-    """A statement's whole lines without the last line break."""
-    found = code.text.split("\n")[statement.lineno - 1 : last_line(statement)]
-    return "\n".join(found)
+    """Return a statement's whole lines without the last line break."""
+    rows = code.text.split("\n")[statement.lineno - 1 : last_line(statement)]
+    return "\n".join(rows)
 
 
 def moved(block: str, old: str, new: str) -> str:
-    """Lines with their indentation changed from ``old`` to ``new``."""
+    """Return lines with their indentation changed from ``old`` to ``new``."""
     return "\n".join(
         new + row.removeprefix(old) if row.strip() else row for row in block.split("\n")
     )
 
 
 def margin(code: Code, statement: ast.stmt) -> str:
-    """The blanks before a statement."""
+    """Return the indentation of a statement."""
     row = code.text.split("\n")[statement.lineno - 1]
     return row[: len(row) - len(row.lstrip())]
 
 
 def movable(code: Code, statement: ast.stmt) -> bool:
-    """Whether a statement has its lines to itself, and no line of it is inside a string."""
+    """Whether a statement has its lines to itself, and none of them is inside a string."""
     block = lines(code, statement)
     alone = block.encode()[: statement.col_offset].strip() == b""
     siblings = getattr(code.parents[statement], "body", [])
@@ -87,22 +87,22 @@ def movable(code: Code, statement: ast.stmt) -> bool:
     return alone and not shared and '"""' not in block and "'''" not in block
 
 
-def body_remains(code: Code, statement: ast.stmt, without: Iterable[ast.stmt]) -> bool:
-    """Whether the block that a statement stands in has others than those taken out."""
-    gone = list(without)
+def body_remains(code: Code, statement: ast.stmt, removed: Iterable[ast.stmt]) -> bool:
+    """Whether the block that contains a statement has others besides those to be removed."""
+    removals = list(removed)
     up = code.parents[statement]
     for name in ("body", "orelse", "finalbody"):
         block = getattr(up, name, [])
         if isinstance(block, list) and statement in block:
-            return any(s not in gone for s in block)
+            return any(s not in removals for s in block)
     return False
 
 
-def unread(code: Code, name: str, gone: Iterable[ast.AST]) -> Iterator[Edit]:
-    """The statements that make a local name, taken out if nothing but ``gone`` reads it."""
-    scope, left = code.scope(next(iter(gone))), set(gone)
+def unread(code: Code, name: str, removed: Iterable[ast.AST]) -> Iterator[Edit]:
+    """Delete the statements that define a local name if only the ``removed`` nodes read it."""
+    scope, removals = code.scope(next(iter(removed))), set(removed)
     own = [n for n in within(scope) if isinstance(n, ast.Name) and n.id == name]
-    makers = {code.statement(n) for n in own if n not in left}
+    makers = {code.statement(n) for n in own if n not in removals}
     if not isinstance(scope, ast.FunctionDef) or not all(_makes(s, name) for s in makers):
         return
     if all(movable(code, s) and body_remains(code, s, makers) for s in makers):
@@ -110,27 +110,27 @@ def unread(code: Code, name: str, gone: Iterable[ast.AST]) -> Iterator[Edit]:
 
 
 def _makes(statement: ast.stmt, name: str) -> bool:
-    """Whether a statement does nothing but give a name its value, or write into it."""
+    """Whether a statement only assigns to a name, or to an element of it."""
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return False
     return root(statement.targets[0]) == name and name not in loads(statement.value)
 
 
 def start(code: Code, node: ast.AST) -> int:
-    """Where a node begins, in bytes."""
+    """Return the byte offset at which a node begins."""
     return _line_start(code, line(node)) + int(getattr(node, "col_offset", 0))
 
 
 def end(code: Code, node: ast.AST) -> int:
-    """Where a node ends, in bytes."""
+    """Return the byte offset at which a node ends."""
     return _line_start(code, last_line(node)) + int(getattr(node, "end_col_offset", 0))
 
 
-def unused(code: Code, wish: str) -> str:
-    """A name that the source doesn't use yet, as close to the wish as can be."""
-    taken = {n.id for n in ast.walk(code.tree) if isinstance(n, ast.Name)}
-    names = [wish, *(f"{wish}_{i}" for i in range(2, 100))]
-    return next(name for name in names if name not in taken)
+def unused(code: Code, preferred: str) -> str:
+    """Return the preferred name, with a number if the source already uses it."""
+    names = {n.id for n in ast.walk(code.tree) if isinstance(n, ast.Name)}
+    candidates = [preferred, *(f"{preferred}_{i}" for i in range(2, 100))]
+    return next(name for name in candidates if name not in names)
 
 
 def _line_start(code: Code, number: int) -> int:
@@ -139,7 +139,7 @@ def _line_start(code: Code, number: int) -> int:
 
 
 def _whole(code: Code) -> bytes:
-    """The source with a line break at its end, so that all lines are alike."""
+    """Return the source as UTF-8 with a final line break, so that all lines end alike."""
     return (code.text if code.text.endswith("\n") else code.text + "\n").encode()
 
 

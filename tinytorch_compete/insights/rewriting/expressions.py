@@ -1,4 +1,4 @@
-"""Changes within one line: another dtype, a slice for an index, a number for a tensor."""
+"""Change single expressions: another dtype, a slice for an index, a number for a tensor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SINGLE = "np.float32"
 
 
 def float64(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """float32 where the array is made; random numbers stay the same, but for their last digits."""
+    """Create the array as float32; random numbers stay the same except for their last digits."""
     for node in _on(code, lines):
         if isinstance(node, ast.BinOp) and dtypes.scaled(code, node):
             left, right = edits.text(code, node.left), edits.text(code, node.right)
@@ -42,7 +42,7 @@ def float64(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def dtype_promotion(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The float64 operand made float32 where it comes from."""
+    """Make the float64 operand float32 where it is defined."""
     for node in _on(code, lines):
         if not isinstance(node, ast.BinOp):
             continue
@@ -50,13 +50,13 @@ def dtype_promotion(code: Code, lines: set[int]) -> Iterator[Edit]:
         if sorted(kinds) == ["f4", "f8"]:
             wide = node.left if kinds[0] == "f8" else node.right
             base = wide.value if isinstance(wide, ast.Subscript) else wide
-            made = code.latest(base) if dotted(base) else base
-            if isinstance(made, ast.Call):
-                yield _single(code, made)
+            origin = code.latest(base) if dotted(base) else base
+            if isinstance(origin, ast.Call):
+                yield _single(code, origin)
 
 
 def exp_shift(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The maximum subtracted in a softmax; a logarithm of a sum is another sum, and left alone."""
+    """Subtract the maximum in a softmax; a log of a sum needs other changes and stays as it is."""
     for node in _on(code, lines):
         if not isinstance(node, ast.Call) or not losses.unshifted(code, node):
             continue
@@ -69,22 +69,22 @@ def exp_shift(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def fancy_copy(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """A slice in the place of counted numbers."""
-    named: dict[str, list[ast.AST]] = {}
+    """Replace an index array of evenly spaced numbers by a slice."""
+    replaced: dict[str, list[ast.AST]] = {}
     for node in _on(code, lines):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             index = copies.counted_index(code, node)
-            made = code.latest(index) if isinstance(index, ast.Name) else index
-            if index is not None and isinstance(made, ast.Call):
-                yield edits.replace(code, index, _slice(code, made))
+            numbers = code.latest(index) if isinstance(index, ast.Name) else index
+            if index is not None and isinstance(numbers, ast.Call):
+                yield edits.replace(code, index, _slice(code, numbers))
                 if isinstance(index, ast.Name):
-                    named.setdefault(index.id, []).append(index)
-    for name, gone in named.items():
-        yield from edits.unread(code, name, gone)
+                    replaced.setdefault(index.id, []).append(index)
+    for name, indices in replaced.items():
+        yield from edits.unread(code, name, indices)
 
 
 def needless_copy(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The array itself in the place of its copy."""
+    """Replace a copy by the array itself."""
     for node in _on(code, lines):
         if isinstance(node, ast.Call) and copies.redundant(code, node) and method(node) != "tolist":
             inner = node.args[0] if code.numpy(node) in {"array", "copy"} else receiver(node)
@@ -92,7 +92,7 @@ def needless_copy(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def strided_matmul(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The operand laid out without gaps once, where it is made."""
+    """Lay the operand out without gaps once, where it is defined."""
     for node in _on(code, lines):
         if isinstance(node, ast.Assign) and copies.is_strided(code, node.value):
             inner = edits.text(code, node.value)
@@ -100,7 +100,7 @@ def strided_matmul(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def graph_alive(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The number, or the array, in the place of the tensor."""
+    """Replace the tensor by its number or its array."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)):
             continue
@@ -116,25 +116,25 @@ def graph_alive(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def one_hot(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """An index in the place of a product with ones and zeros."""
+    """Replace a product with ones and zeros by an index."""
     for node in ast.walk(code.tree):
-        made = losses.one_hot_matrix(code, node)
-        if made is None or not made[0]:
+        name, labels = losses.one_hot_matrix(code, node) or ("", "")
+        if not name:
             continue
         home = code.scope(node)
         places = [
             use
-            for use in losses.uses(code, node, made[0])
+            for use in losses.uses(code, node, name)
             if losses.picks(code, use) and line(use) in lines and code.scope(use) is home
         ]
-        changes = [edit for use in places for edit in _picked(code, use, made[1])]
+        changes = [edit for use in places for edit in _picked(code, use, labels)]
         yield from changes
         if len(changes) == len(places) > 0:
-            yield from edits.unread(code, made[0], places)
+            yield from edits.unread(code, name, places)
 
 
 def threads(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """One thread in the place of many."""
+    """Request one thread instead of many."""
     for node in _on(code, lines):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
             yield edits.replace(code, node.value, '"1"')
@@ -148,7 +148,7 @@ def threads(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def _on(code: Code, lines: set[int]) -> Iterator[ast.AST]:
-    """The nodes that begin on the lines, or belong to a statement that does."""
+    """Yield the nodes that begin on the lines, or belong to a statement that does."""
     for node in ast.walk(code.tree):
         if (isinstance(node, (ast.expr, ast.stmt)) and _starts(code.statement(node), lines)) or (
             isinstance(node, ast.expr) and node.lineno in lines
@@ -161,7 +161,7 @@ def _starts(node: ast.AST, lines: set[int]) -> bool:
 
 
 def _with_dtype(code: Code, call: ast.Call) -> Edit:
-    """``, dtype=np.float32`` before the closing bracket."""
+    """Insert ``, dtype=np.float32`` before the closing parenthesis."""
     at = edits.end(code, call) - 1
     before = code.text.encode()[:at].rstrip()
     comma = " " if before.endswith(b",") else ", "
@@ -169,7 +169,7 @@ def _with_dtype(code: Code, call: ast.Call) -> Edit:
 
 
 def _narrowed(code: Code, node: ast.AST) -> Iterator[Edit]:
-    """A whole assigned value handed to ``astype``, since a factor may widen it once more."""
+    """Apply ``astype`` to the whole assigned value, since a factor may widen it again."""
     statement = code.statement(node)
     if isinstance(statement, ast.Assign):
         value = edits.text(code, statement.value)
@@ -177,14 +177,15 @@ def _narrowed(code: Code, node: ast.AST) -> Iterator[Edit]:
         yield edits.replace(code, statement.value, f"{inner}.astype({SINGLE})")
 
 
-def _single(code: Code, made: ast.Call) -> Edit:
-    if code.numpy(made) in {"array", "linspace", "zeros", "ones", "full"}:
-        return _with_dtype(code, made)
-    return edits.replace(code, made, f"{SINGLE}({edits.text(code, made)})")
+def _single(code: Code, call: ast.Call) -> Edit:
+    """Make a call return float32: by ``dtype=`` where it takes one, else by ``np.float32(...)``."""
+    if code.numpy(call) in {"array", "linspace", "zeros", "ones", "full"}:
+        return _with_dtype(code, call)
+    return edits.replace(code, call, f"{SINGLE}({edits.text(code, call)})")
 
 
 def _axis(code: Code, node: ast.AST) -> str:
-    """The arguments of the sum that the exponentials are divided by."""
+    """Return the ``axis`` and ``keepdims`` arguments of the first sum over an axis, as text."""
     for other in code.below(code.scope(node)):
         if isinstance(other, ast.Call) and "sum" in (code.numpy(other), method(other)):
             axis = keyword(other, "axis")
@@ -193,15 +194,15 @@ def _axis(code: Code, node: ast.AST) -> str:
     return ""
 
 
-def _slice(code: Code, made: ast.Call) -> str:
-    """``a:b`` for ``np.arange(a, b)`` or ``list(range(a, b))``."""
-    arguments = made.args if code.numpy(made) == "arange" else counted(made.args[0])
+def _slice(code: Code, call: ast.Call) -> str:
+    """Return ``a:b`` for ``np.arange(a, b)`` or ``list(range(a, b))``."""
+    arguments = call.args if code.numpy(call) == "arange" else counted(call.args[0])
     parts = [edits.text(code, arg) for arg in arguments]
     return ":" + parts[0] if len(parts) == 1 else ":".join(parts)
 
 
 def _picked(code: Code, use: ast.AST, labels: str) -> Iterator[Edit]:
-    """The product, and a sum along its rows, replaced by an index into the other factor."""
+    """Replace the product, and a sum along its rows, by an index into the other factor."""
     up = code.parents[use]
     negative = isinstance(up, ast.UnaryOp)
     product = code.parents[up] if negative else up

@@ -1,4 +1,4 @@
-"""Changes of whole lines: before the loop, after the loop, in place, or gone."""
+"""Change whole statements: move them before or after the loop, update in place, or delete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY = 100
 
 
 def loop_constant(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """What doesn't change, computed once before the loop."""
+    """Compute a constant expression once before the loop."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)):
             continue
@@ -28,7 +28,7 @@ def loop_constant(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def temporaries(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """``x -= y`` in the place of ``x = x - y``."""
+    """Replace ``x = x - y`` by ``x -= y``."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Assign) and node.lineno in lines and memory.in_place(code, node):
             value = node.value
@@ -42,7 +42,7 @@ def temporaries(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def growing_arrays(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The parts collected in a list, and joined once after the loop."""
+    """Collect the parts in a list and join them once after the loop."""
     for node in ast.walk(code.tree):
         if not isinstance(node, ast.Assign) or node.lineno not in lines or not code.loops(node):
             continue
@@ -65,7 +65,7 @@ def growing_arrays(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def print_hot_loop(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The line printed once after the inner loop, for its last pass."""
+    """Print the line once after the inner loop, for its last pass."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Call) and node.lineno in lines and dotted(node.func) == "print":
             statement = code.statement(node)
@@ -75,7 +75,7 @@ def print_hot_loop(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def evaluate_often(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The evaluation moved behind the inner loop, or done every hundred steps."""
+    """Move the evaluation after the inner loop, or run it every hundred steps."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, (ast.For, ast.While)):
             continue
@@ -92,7 +92,7 @@ def evaluate_often(code: Code, lines: set[int]) -> Iterator[Edit]:
 
 
 def unread_cache(code: Code, lines: set[int]) -> Iterator[Edit]:
-    """The line that stores what nobody reads, taken out."""
+    """Delete the line that stores an array nobody reads."""
     for node in ast.walk(code.tree):
         if not isinstance(node, (ast.Assign, ast.Expr)) or node.lineno not in lines:
             continue
@@ -103,6 +103,7 @@ def unread_cache(code: Code, lines: set[int]) -> Iterator[Edit]:
 def _hoisted(
     code: Code, loop: ast.For | ast.While, node: ast.AST, statement: ast.stmt
 ) -> Iterator[Edit]:
+    """Move the statement before the loop if it only names the value, else name the value there."""
     margin = edits.margin(code, loop)
     name = dotted(statement.targets[0]) if isinstance(statement, ast.Assign) else ""
     whole = isinstance(statement, ast.Assign) and statement.value is node and "." not in name
@@ -114,13 +115,13 @@ def _hoisted(
             yield edits.delete(code, statement)
             yield edits.insert(code, loop.lineno, block)
         return
-    fixed = edits.unused(code, "constant")
-    yield edits.insert(code, loop.lineno, f"{margin}{fixed} = {ast.unparse(node)}")
-    yield edits.replace(code, node, fixed)
+    constant = edits.unused(code, "constant")
+    yield edits.insert(code, loop.lineno, f"{margin}{constant} = {ast.unparse(node)}")
+    yield edits.replace(code, node, constant)
 
 
 def _part(code: Code, call: ast.Call, name: str) -> str | None:
-    """What is added to the array on each pass; None where the array isn't the first of two."""
+    """Return what each pass adds to the array; None unless the array is the first of two."""
     if _appends(code, call):
         second = call.args[1] if len(call.args) == 2 and dotted(call.args[0]) == name else None
         if second is None:
@@ -138,7 +139,7 @@ def _appends(code: Code, call: ast.Call) -> bool:
 
 
 def _other_uses(loop: ast.AST, node: ast.stmt, name: str) -> bool:
-    """Whether a loop reads or writes a name in another statement than this one."""
+    """Whether a loop reads or writes a name in a statement other than this one."""
     own = {*ast.walk(node)}
     return any(dotted(n) == name for n in ast.walk(loop) if n not in own)
 
@@ -154,7 +155,7 @@ def _after(loop: ast.stmt) -> int:
 
 
 def _moved_out(code: Code, loop: ast.For | ast.While, group: list[ast.stmt]) -> Iterator[Edit]:
-    """Statements of a loop's body put behind the loop."""
+    """Move statements of a loop's body after the loop."""
     fits = all(edits.movable(code, s) for s in group) and edits.body_remains(code, group[0], group)
     if not fits or loop.orelse:
         return
@@ -165,7 +166,7 @@ def _moved_out(code: Code, loop: ast.For | ast.While, group: list[ast.stmt]) -> 
 
 
 def _thinned(code: Code, group: list[ast.stmt], counter: str) -> Iterator[Edit]:
-    """Statements done every hundred passes only."""
+    """Run statements only on every hundredth pass."""
     if not all(edits.movable(code, s) for s in group):
         return
     margin = edits.margin(code, group[0])
@@ -176,12 +177,12 @@ def _thinned(code: Code, group: list[ast.stmt], counter: str) -> Iterator[Edit]:
 
 
 def _dependants(loop: ast.For | ast.While, first: ast.stmt) -> list[ast.stmt]:
-    """A statement of a loop and those behind it that read what it makes."""
-    group, made = [first], changed([first])
+    """Return a statement of a loop and the later ones that read its results."""
+    group, results = [first], changed([first])
     for statement in loop.body[loop.body.index(first) + 1 :]:
-        if made & loads(statement):
+        if results & loads(statement):
             group.append(statement)
-            made |= changed([statement])
+            results |= changed([statement])
     return group
 
 
@@ -191,7 +192,7 @@ def _around(statement: ast.stmt, lines: set[int]) -> bool:
 
 
 def _counter(loop: ast.For) -> str:
-    """The name that counts a loop's passes."""
+    """Return the name that counts a loop's passes; empty without one."""
     call = loop.iter
-    counted = isinstance(call, ast.Call) and dotted(call.func) == "range" and len(call.args) < 3
-    return loop.target.id if counted and isinstance(loop.target, ast.Name) else ""
+    by_one = isinstance(call, ast.Call) and dotted(call.func) == "range" and len(call.args) < 3
+    return loop.target.id if by_one and isinstance(loop.target, ast.Name) else ""

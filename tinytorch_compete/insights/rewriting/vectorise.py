@@ -1,4 +1,4 @@
-"""Loops of known forms as operations on whole arrays."""
+"""Rewrite loops of known forms as operations on whole arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Lines = set[int]
 
 
 def loop_matmul(code: Code, lines: Lines) -> Iterator[Edit]:
-    """``c += a @ b`` for three loops of products, or ``c[...] = a @ b`` for two of dot products."""
+    """Write ``c += a @ b`` for three loops of products, ``c[...] = a @ b`` for two of dots."""
     for loop, counters, body in _nests(code, lines):
         text = _summed(counters, body) if len(counters) == 3 else _dotted(code, counters, body)
         text = text or _accumulated(counters, body)
@@ -25,7 +25,7 @@ def loop_matmul(code: Code, lines: Lines) -> Iterator[Edit]:
 
 
 def loop_over_pixels(code: Code, lines: Lines) -> Iterator[Edit]:
-    """The body of two loops over all places, written for the whole array."""
+    """Apply the body of two loops over all positions to the whole array."""
     for loop, counters, body in _nests(code, lines):
         ranges = [node for node in ast.walk(loop) if isinstance(node, ast.For)]
         if len(counters) != 2 or not all(_is_whole(code, r) for r in ranges):
@@ -37,7 +37,7 @@ def loop_over_pixels(code: Code, lines: Lines) -> Iterator[Edit]:
 
 
 def loop_over_batch(code: Code, lines: Lines) -> Iterator[Edit]:
-    """``out[...] = f(x)`` for a loop of ``out[i] = f(x[i])``, where f goes element by element."""
+    """Write ``out[...] = f(x)`` for a loop of ``out[i] = f(x[i])`` with an elementwise f."""
     for loop, counters, body in _nests(code, lines):
         if len(counters) != 1 or len(body) != 1 or not _is_whole(code, loop):
             continue
@@ -47,7 +47,7 @@ def loop_over_batch(code: Code, lines: Lines) -> Iterator[Edit]:
 
 
 def _nests(code: Code, lines: Lines) -> Iterator[tuple[ast.For, list[str], list[ast.stmt]]]:
-    """Loops on those lines with nothing between them, their counters, and the inmost body."""
+    """Yield perfectly nested loops on the lines, their counters, and the innermost body."""
     for loop in ast.walk(code.tree):
         if not isinstance(loop, ast.For) or loop.lineno not in lines:
             continue
@@ -61,7 +61,7 @@ def _nests(code: Code, lines: Lines) -> Iterator[tuple[ast.For, list[str], list[
 
 
 def _summed(counters: Sequence[str], body: list[ast.stmt]) -> str:
-    """``c[i, j] += a[i, t] * b[t, j]`` in three loops."""
+    """Rewrite ``c[i, j] += a[i, t] * b[t, j]`` in three loops; empty if it is anything else."""
     only = body[0] if len(body) == 1 else None
     if not isinstance(only, ast.AugAssign) or not isinstance(only.op, ast.Add):
         return ""
@@ -73,7 +73,7 @@ def _summed(counters: Sequence[str], body: list[ast.stmt]) -> str:
 
 
 def _accumulated(counters: Sequence[str], body: list[ast.stmt]) -> str:
-    """``acc = 0``, a loop of ``acc += a[i, t] * b[t, j]``, and ``c[i, j] = acc``."""
+    """Rewrite ``acc = 0``, a loop of ``acc += a[i, t] * b[t, j]``, and ``c[i, j] = acc``."""
     if len(counters) != 2 or len(body) != 3:
         return ""
     first, loop, last = body
@@ -92,19 +92,19 @@ def _accumulated(counters: Sequence[str], body: list[ast.stmt]) -> str:
 
 
 def _dotted(code: Code, counters: Sequence[str], body: list[ast.stmt]) -> str:
-    """``c[i, j] = np.dot(a[i, :], b[:, j]) + d[j]`` in two loops."""
+    """Rewrite ``c[i, j] = np.dot(a[i, :], b[:, j]) + d[j]`` in two loops."""
     only = body[0] if len(body) == 1 and len(counters) == 2 else None
     if not isinstance(only, ast.Assign) or (target := _element(only.targets[0])) is None:
         return ""
     if target[1] != list(counters):
         return ""
     value = _Dots(code, *counters).visit(copy.deepcopy(only.value))
-    left = names(value)
-    return "" if left & {*counters} else f"{target[0]}[...] = {ast.unparse(value)}"
+    remaining = names(value)
+    return "" if remaining & {*counters} else f"{target[0]}[...] = {ast.unparse(value)}"
 
 
 class _Dots(ast.NodeTransformer):
-    """Dot products of a row and a column become the product of their matrices."""
+    """Turn dot products of a row and a column into the product of their matrices."""
 
     def __init__(self, code: Code, row: str, column: str) -> None:
         self.code, self.row, self.column = code, row, column
@@ -123,13 +123,13 @@ class _Dots(ast.NodeTransformer):
 
 
 def _element(node: ast.expr) -> tuple[str, list[str]] | None:
-    """The array and the index names of ``c[i, j]`` or ``c[i][j]``."""
-    found: list[str] = []
+    """Return the array and the index names of ``c[i, j]`` or ``c[i][j]``."""
+    indices: list[str] = []
     while isinstance(node, ast.Subscript):
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        found = [dotted(part) for part in parts] + found
+        indices = [dotted(part) for part in parts] + indices
         node = node.value
-    return (dotted(node), found) if dotted(node) and found and all(found) else None
+    return (dotted(node), indices) if dotted(node) and indices and all(indices) else None
 
 
 def _product(node: ast.expr) -> tuple[tuple[str, list[str]], tuple[str, list[str]]] | None:
@@ -140,7 +140,7 @@ def _product(node: ast.expr) -> tuple[tuple[str, list[str]], tuple[str, list[str
 
 
 def _fits(target: list[str], a: tuple[str, list[str]], b: tuple[str, list[str]]) -> bool:
-    """Whether the indices are those of a product: (i, j) from (i, t) and (t, j)."""
+    """Whether the indices are those of a matrix product: (i, j) from (i, t) and (t, j)."""
     if len(target) != 2 or len(a[1]) != 2 or len(b[1]) != 2:
         return False
     return a[1][0] == target[0] and b[1][1] == target[1] and a[1][1] == b[1][0]
@@ -153,33 +153,41 @@ def _is_whole(code: Code, loop: ast.For) -> bool:
 
 
 def _whole_statement(code: Code, counters: Sequence[str], statement: ast.stmt) -> str | None:
-    """A statement on one element as a statement on the whole array; None where that isn't sure."""
+    """Rewrite a statement on one element for the whole array; None if that may be wrong."""
     if isinstance(statement, ast.If):
         return _choice(code, counters, statement)
     if isinstance(statement, ast.AugAssign):
-        target, value = (
-            _whole(code, counters, statement.target),
-            _whole(code, counters, statement.value),
-        )
-        symbol = ast.unparse(statement).split("=")[0].split()[-1]
-        return f"{target} {symbol}= {value}" if target and value else None
+        return _augmented(code, counters, statement)
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return None
-    goal, value = statement.targets[0], _whole(code, counters, statement.value)
+    return _assigned(code, counters, statement)
+
+
+def _augmented(code: Code, counters: Sequence[str], statement: ast.AugAssign) -> str | None:
+    """Rewrite ``a[i] += x[i]`` for the whole array."""
+    target = _whole(code, counters, statement.target)
+    value = _whole(code, counters, statement.value)
+    symbol = ast.unparse(statement).split("=")[0].split()[-1]
+    return f"{target} {symbol}= {value}" if target and value else None
+
+
+def _assigned(code: Code, counters: Sequence[str], statement: ast.Assign) -> str | None:
+    """Rewrite an assignment to an element, a name or a tuple of names for the whole array."""
+    target, value = statement.targets[0], _whole(code, counters, statement.value)
     if value is None:
         return None
-    if isinstance(goal, ast.Tuple):
-        parts = ", ".join(ast.unparse(item) for item in goal.elts)
+    if isinstance(target, ast.Tuple):
+        parts = ", ".join(ast.unparse(item) for item in target.elts)
         indexed = isinstance(statement.value, ast.Subscript)
         return f"{parts} = np.moveaxis({value}, -1, 0)" if indexed else None
-    if isinstance(goal, ast.Name):
-        return f"{goal.id} = {value}"
-    target = _whole(code, counters, goal)
-    return f"{target}[...] = {value}" if target else None
+    if isinstance(target, ast.Name):
+        return f"{target.id} = {value}"
+    array = _whole(code, counters, target)
+    return f"{array}[...] = {value}" if array else None
 
 
 def _choice(code: Code, counters: Sequence[str], statement: ast.If) -> str | None:
-    """``if`` and ``else`` that write the same element, as ``np.where``."""
+    """Rewrite ``if`` and ``else`` that write the same element as ``np.where``."""
     if len(statement.body) != 1 or len(statement.orelse) != 1:
         return None
     one, other = statement.body[0], statement.orelse[0]
@@ -187,15 +195,15 @@ def _choice(code: Code, counters: Sequence[str], statement: ast.If) -> str | Non
         return None
     if ast.dump(one.targets[0]) != ast.dump(other.targets[0]):
         return None
-    goal = _whole(code, counters, one.targets[0])
+    target = _whole(code, counters, one.targets[0])
     parts = [_whole(code, counters, part) for part in (statement.test, one.value, other.value)]
-    if not goal or None in parts or isinstance(statement.test, ast.BoolOp):
+    if not target or None in parts or isinstance(statement.test, ast.BoolOp):
         return None
-    return f"{goal}[...] = np.where({', '.join(part or '' for part in parts)})"
+    return f"{target}[...] = np.where({', '.join(part or '' for part in parts)})"
 
 
 def _whole(code: Code, counters: Sequence[str], node: ast.expr) -> str | None:
-    """An expression on one element, written for all; None if it uses a place in another way."""
+    """Rewrite an expression on one element for all; None if it uses a counter otherwise."""
     for part in ast.walk(node):
         if isinstance(part, ast.Call) and code.numpy(part) not in ELEMENTWISE:
             return None
@@ -204,25 +212,25 @@ def _whole(code: Code, counters: Sequence[str], node: ast.expr) -> str | None:
         ):
             return None
     plain = _Places(counters).visit(copy.deepcopy(node))
-    left = names(plain)
-    return None if left & {*counters} else ast.unparse(plain)
+    remaining = names(plain)
+    return None if remaining & {*counters} else ast.unparse(plain)
 
 
 class _Places(ast.NodeTransformer):
-    """``a[i, j]`` and ``a[i][j]`` become ``a``."""
+    """Turn ``a[i, j]`` and ``a[i][j]`` into ``a``."""
 
     def __init__(self, counters: Sequence[str]) -> None:
         self.counters = list(counters)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        found = _element(node)
-        if found and found[1] == self.counters:
-            return ast.parse(found[0], mode="eval").body
+        element = _element(node)
+        if element and element[1] == self.counters:
+            return ast.parse(element[0], mode="eval").body
         return self.generic_visit(node)
 
 
 def _rows_only(counter: str, statement: ast.stmt) -> bool:
-    """Whether products have the row on their left: only then do all rows share the product."""
+    """Whether products have the row on their left: only then can all rows share one product."""
     for node in ast.walk(statement):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             left = names(node.left)
