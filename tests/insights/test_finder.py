@@ -1,4 +1,4 @@
-"""Findings in sources and in profiles: their order, and what isn't worth a word."""
+"""Findings in sources and in profiles: their order, and which are left out as trivial."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def train(model, loss_of, images, labels):
 """
 OUTPUTS = """\
 def predict(model, images):
-    made = [model(images[i : i + 32].reshape(32, -1) / 255) for i in range(0, 320, 32)]
-    return np.concatenate([one.data for one in made])
+    outputs = [model(images[i : i + 32].reshape(32, -1) / 255) for i in range(0, 320, 32)]
+    return np.concatenate([output.data for output in outputs])
 """
 TRAINING = """\
 optimizer = SGD(model.parameters(), lr=0.05)
@@ -47,20 +47,20 @@ optimizer = SGD(model.parameters(), lr=0.05)
 
 
 def profile(*costs: tuple[int, float, float], source: str = TWO) -> Profile:
-    """A run of ten seconds and 100 MiB; each cost is a line, its seconds and its peak."""
+    """Return a run of ten seconds and 100 MiB; each cost is a line, its seconds and its peak."""
     lines = tuple(LineCost("cell:a", line, 1, s, 0.0, mib) for line, s, mib in costs)
     return Profile(("test",), {"cell:a": source}, lines, (CellCost("cell:a", 10.0, 0.0, 100.0),))
 
 
-def names(work: Profile | dict[str, str], facts: RunContext | None = None) -> list[str]:
-    return [insight.name for insight in insights.find(work, facts)]
+def names(work: Profile | dict[str, str], context: RunContext | None = None) -> list[str]:
+    return [insight.name for insight in insights.find(work, context)]
 
 
-def test_sources_alone_give_findings_from_top_to_bottom() -> None:
+def test_sources_without_a_profile_give_findings_from_top_to_bottom() -> None:
     assert names({"cell:a": TWO}) == ["growing-arrays", "exp-shift", "needless-copy"]
 
 
-def test_with_a_profile_the_costliest_comes_first() -> None:
+def test_with_a_profile_the_costliest_finding_comes_first() -> None:
     by_time = profile((6, 0.2, 10.0), (10, 0.0, 0.0), (14, 8.0, 10.0))
     assert names(by_time)[:2] == ["needless-copy", "growing-arrays"]
 
@@ -70,11 +70,11 @@ def test_memory_counts_as_much_as_time() -> None:
     assert names(by_memory)[:2] == ["growing-arrays", "needless-copy"]
 
 
-def test_a_finding_on_cost_that_costs_nothing_is_left_out() -> None:
+def test_a_finding_about_cost_is_left_out_where_its_lines_cost_nothing() -> None:
     assert "needless-copy" not in names(profile((6, 5.0, 50.0), (14, 0.001, 0.1)))
 
 
-def test_a_finding_on_learning_is_given_whatever_it_costs() -> None:
+def test_a_finding_about_learning_is_reported_whatever_its_lines_cost() -> None:
     assert "exp-shift" in names(profile((6, 5.0, 50.0)))
 
 
@@ -83,13 +83,13 @@ def test_a_run_whose_loss_is_nan_puts_the_learning_rate_first() -> None:
     assert names(work, RunContext({"cell:a": "loss 2.3\nloss nan\n"}))[0] == "learning-rate"
 
 
-def test_a_loss_that_falls_says_nothing_about_the_learning_rate() -> None:
+def test_a_falling_loss_gives_no_finding_about_the_learning_rate() -> None:
     falling = RunContext({"cell:a": "loss 2.3\nloss 2.0\nloss 1.7\nloss 1.5\n"})
     assert names({"cell:a": TRAINING}, falling) == []
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(1, ["threads"]), (4, []), (2, ["threads"])])
-def test_threads_are_too_many_only_above_what_the_run_may_use(
+def test_threads_are_reported_only_above_the_number_the_run_may_use(
     threads: int, expected: list[str]
 ) -> None:
     source = 'import os\nos.environ["OMP_NUM_THREADS"] = "4"\n'
@@ -104,12 +104,12 @@ def test_findings_of_one_function_are_one_insight_with_all_its_lines() -> None:
     assert (insight.name, insight.lines) == ("float64", (4, 5))
 
 
-def test_lines_count_as_in_the_notebook_when_there_are_magics() -> None:
+def test_line_numbers_count_the_lines_of_magics() -> None:
     source = "%matplotlib inline\n!ls\n" + TWO
     assert insights.find({"cell:a": source})[0].lines == (8,)
 
 
-def test_a_word_that_is_used_in_another_cell_is_known() -> None:
+def test_an_attribute_that_another_cell_reads_is_not_an_unread_cache() -> None:
     layer = "class Pool:\n    def forward(self, x):\n        self.kept = x\n        return x\n"
     assert names({"cell:a": layer}) == ["unread-cache"]
     assert names({"cell:a": layer, "cell:b": "print(pool.kept)\n"}) == []
@@ -128,7 +128,7 @@ def test_a_word_that_is_used_in_another_cell_is_known() -> None:
     ],
     ids=["syntax", "null", "brackets", "sum", "signs", "long", "empty"],
 )
-def test_a_source_that_is_no_ordinary_python_has_no_findings(source: str) -> None:
+def test_a_source_that_is_not_ordinary_python_has_no_findings(source: str) -> None:
     assert insights.find({"cell:a": source, "cell:b": TWO}) == insights.find({"cell:b": TWO})
 
 
@@ -144,7 +144,7 @@ WORDS = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS, max_size=40).map(" ".join))
-def test_any_text_is_read_without_an_error(source: str) -> None:
+def test_any_text_is_searched_and_rewritten_without_an_error(source: str) -> None:
     for insight in insights.find({"cell:a": source}):
         insights.rewrite(source, insight)
 
@@ -156,9 +156,9 @@ def test_reading_leaves_the_recursion_limit_alone() -> None:
 
 
 @pytest.mark.parametrize("source", [RUNNING, OUTPUTS])
-def test_a_long_expression_that_is_kept_is_named_once_and_cut(source: str) -> None:
-    (found,) = [one for one in insights.find({"cell:a": source}) if one.name == "graph-alive"]
-    assert re.search(r"What does `\w+\(.{25,35}\.\.\.` hold", found.look)
-    for words in (found.look, found.why, found.change):
-        assert len(words) < 160
-    assert "model(" not in found.why + found.change
+def test_a_long_expression_is_quoted_once_and_cut(source: str) -> None:
+    (insight,) = [i for i in insights.find({"cell:a": source}) if i.name == "graph-alive"]
+    assert len(re.findall(r"`\w+\(.{25,35}\.\.\.`", insight.look)) == 1
+    for sentence in (insight.look, insight.why, insight.change):
+        assert len(sentence) < 160
+    assert "model(" not in insight.why + insight.change

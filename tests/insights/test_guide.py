@@ -1,4 +1,4 @@
-"""The guide: a section for each insight, whose examples are what it says they are."""
+"""The guide: one section per insight, with an example that has it and one that doesn't."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NAMES = [detector.name for detector in DETECTORS]
 
 
 def examples(name: str) -> list[str]:
-    """The examples before and after of an insight's section."""
+    """Return the examples in an insight's section, before and after the change."""
     return re.findall(r"```python\n(.*?)```", SECTIONS[name], re.DOTALL)
 
 
-def names_found(source: str) -> list[str]:
+def names_of_findings(source: str) -> list[str]:
     return [insight.name for insight in insights.find({"cell:example": source})]
 
 
@@ -33,22 +33,22 @@ def test_each_insight_has_a_section_and_each_section_an_insight() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_section_is_found_by_its_name_whole_and_alone(name: str) -> None:
-    found = guide.find(name)
-    assert found is not None and found.startswith(f"## {name}\n")
-    assert found.removeprefix(f"## {name}\n").strip() in SECTIONS[name]
-    assert len(re.findall(r"^## ", found, re.MULTILINE)) == 1
-    assert found.count("```") == 4
-    assert found.rstrip().endswith(".")
+def test_a_name_gives_its_whole_section_and_no_other(name: str) -> None:
+    section = guide.find(name)
+    assert section is not None and section.startswith(f"## {name}\n")
+    assert section.removeprefix(f"## {name}\n").strip() in SECTIONS[name]
+    assert len(re.findall(r"^## ", section, re.MULTILINE)) == 1
+    assert section.count("```") == 4
+    assert section.rstrip().endswith(".")
 
 
-def test_the_guide_is_found_whole_and_other_words_are_not() -> None:
+def test_insights_gives_the_whole_guide_and_an_unknown_name_nothing() -> None:
     assert guide.find("insights") == GUIDE
     assert guide.find("no-such-insight") is None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_before_is_found_and_the_one_after_is_not(name: str) -> None:
+def test_the_example_before_has_only_the_finding_and_the_one_after_has_none(name: str) -> None:
     before, after = examples(name)
-    assert names_found(before) == [name]
-    assert names_found(after) == []
+    assert names_of_findings(before) == [name]
+    assert names_of_findings(after) == []

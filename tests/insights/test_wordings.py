@@ -1,4 +1,4 @@
-"""Each way to say an inefficiency beside code that looks like it and is none."""
+"""Different ways to write each inefficiency, and sound code that looks similar."""
 
 from __future__ import annotations
 
@@ -613,15 +613,15 @@ def run(w, x, y, x_val, y_val, rng):
 
 
 @pytest.mark.parametrize("way", WASTEFUL)
-def test_an_inefficiency_is_found_however_it_is_said(way: str) -> None:
+def test_an_inefficiency_is_found_however_it_is_written(way: str) -> None:
     name, source = WASTEFUL[way]
     assert name in {insight.name for insight in insights.find({"cell:work": source})}
 
 
 @pytest.mark.parametrize("way", SOUND)
-def test_sound_code_that_looks_alike_is_left_in_peace(way: str) -> None:
+def test_sound_code_that_looks_similar_has_no_findings(way: str) -> None:
     assert insights.find({"cell:work": SOUND[way]}) == []
 
 
-def test_an_epoch_in_a_module_isnt_taken_for_a_step() -> None:
+def test_an_epoch_in_a_module_is_not_mistaken_for_a_step() -> None:
     assert insights.find({"tinytorch/fit.py": EPOCH, "cell:run": RUN}) == []

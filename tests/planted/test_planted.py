@@ -1,4 +1,4 @@
-"""Notebooks with one planted inefficiency each, and clean ones: what is found, and where."""
+"""Findings in notebooks with one planted inefficiency each, and in clean ones."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ AT_LEAST = 0.95
 
 
 def plant(path: Path) -> tuple[str, set[tuple[str, int]]]:
-    """What is planted in a notebook, and on which lines."""
-    facts: Any = nbformat.read(path, 4).metadata["planted"]
-    return facts["insight"], {(source, line) for source, line in facts["lines"]}
+    """Return the insight planted in a notebook, and its lines as pairs of source and line."""
+    planted: Any = nbformat.read(path, 4).metadata["planted"]
+    return planted["insight"], {(source, line) for source, line in planted["lines"]}
 
 
-def found_in(path: Path) -> list[Insight]:
-    """What is found in a notebook's code, in the files beside it, and in its outputs."""
+def findings_in(path: Path) -> list[Insight]:
+    """Return the findings in a notebook's code and outputs, and in the files beside it."""
     notebook: Any = nbformat.read(path, 4)
     sources, outputs = dict(notebook.metadata["planted"].get("beside", {})), {}
     for cell in notebook.cells:
@@ -37,7 +37,7 @@ def found_in(path: Path) -> list[Insight]:
 
 
 def is_right(insight: Insight, name: str, lines: set[tuple[str, int]]) -> bool:
-    """Whether a finding is the planted one, on a line where it was planted."""
+    """Whether a finding is the planted insight, on one of its lines."""
     return insight.name == name and any((insight.source, line) in lines for line in insight.lines)
 
 
@@ -55,11 +55,11 @@ def test_recall_and_precision_are_at_least_95_percent(capsys: pytest.CaptureFixt
     recalled, right, false = 0, 0, []
     for path in NOTEBOOKS:
         name, lines = plant(path)
-        found = found_in(path)
-        hits = [is_right(insight, name, lines) for insight in found]
+        findings = findings_in(path)
+        hits = [is_right(insight, name, lines) for insight in findings]
         recalled += any(hits)
         right += sum(hits)
-        false += [(path.stem, i.name) for i, hit in zip(found, hits, strict=True) if not hit]
+        false += [(path.stem, i.name) for i, hit in zip(findings, hits, strict=True) if not hit]
     recall, precision = recalled / len(PLANTED), right / (right + len(false))
     with capsys.disabled():
         print(f"\nrecall {recalled}/{len(PLANTED)} = {recall:.1%}, {len(CLEAN)} clean notebooks,")
@@ -69,8 +69,8 @@ def test_recall_and_precision_are_at_least_95_percent(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("path", PLANTED, ids=lambda path: path.stem)
-def test_a_finding_says_what_to_look_at_why_and_what_to_change(path: Path) -> None:
-    for insight in found_in(path):
+def test_a_finding_says_where_to_look_why_and_what_to_change(path: Path) -> None:
+    for insight in findings_in(path):
         assert insight.look.endswith("?") or insight.look.endswith(".")
         assert len(insight.why.split()) > 15
         assert insight.change.endswith(".")

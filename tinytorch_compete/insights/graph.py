@@ -30,7 +30,7 @@ def graph_alive(code: Code, context: RunContext) -> Iterator[Finding]:
         nodes = inside(loop.body) if isinstance(loop, (ast.For, ast.While)) else (loop,)
         candidates = tensors(loop) if isinstance(loop, (ast.For, ast.While)) else set()
         for node in nodes:
-            name = _listed(code, node) if node is loop else kept(node, candidates)
+            name = _listed(code, node) if node is loop else kept_tensor(node, candidates)
             if name:
                 yield Finding(
                     (node,),
@@ -63,7 +63,7 @@ def gradients_kept(code: Code, context: RunContext) -> Iterator[Finding]:
             )
 
 
-def kept(node: ast.AST, tensors: set[str]) -> str:
+def kept_tensor(node: ast.AST, tensors: set[str]) -> str:
     """Return the tensor that a statement keeps beyond the step: appended, or added to a total."""
     if method(node) == "append" and isinstance(node, ast.Call) and len(node.args) == 1:
         parts = [node.args[0], *_parts(node.args[0])]

@@ -11,7 +11,7 @@ from tinytorch_compete.source.code import Code
 from tinytorch_compete.source.syntax import shown
 
 # Measured on one core: c[i, j] += a[i, t] * b[t, j] takes 1.2 microseconds, `a * b` of a million
-# float32 0.1 nanoseconds an element, and `@` of two 40 x 40 matrices a 25,000th of three loops.
+# float32 0.1 nanoseconds per element, and `@` of two 40 x 40 matrices a 25,000th of three loops.
 ELEMENT_COST = "Reading and writing single elements takes Python about a microsecond per pass"
 
 

@@ -107,7 +107,7 @@ def graph_alive(code: Code, lines: set[int]) -> Iterator[Edit]:
         nodes = list(inside(loop.body))
         starts = {dotted(receiver(n)) for n in nodes if method(n) == "backward"}
         for node in nodes:
-            name = graph.kept(node, graph.tensors(loop)) if _starts(node, lines) else ""
+            name = graph.kept_tensor(node, graph.tensors(loop)) if _starts(node, lines) else ""
             for part in ast.walk(node) if name else ():
                 if dotted(part) == name and isinstance(getattr(part, "ctx", None), ast.Load):
                     yield edits.replace(
