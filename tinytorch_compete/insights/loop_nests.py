@@ -60,7 +60,7 @@ def is_product(node: ast.AST) -> bool:
 
 
 def nests(code: Code) -> Iterator[tuple[Loop, ast.expr, ast.stmt]]:
-    """Yield the outermost loops that index an array an inner loop writes, and that write.
+    """Yield the outermost loops whose counters index an element that is written within.
 
     Each result is the loop, the element written and the statement that writes it. A single loop
     over ``np.ndindex``, ``np.ndenumerate`` or a product of ranges is a nest by itself.
