@@ -11,27 +11,28 @@ HEAD = """\
 # Attacks
 
 Each notebook in `notebooks/` attacks the grader of a challenge in `pack/`: `target`, or `training`
-where its metadata say so. They also say what it tries, where it was seen, which defence holds, what
-it may earn (nothing, as a rule), what the grader must have measured of what it hides, and which
-flag it must raise for staff.
+where its metadata say so. The metadata also say what the attack tries, where it was seen, which
+defence holds, what it may earn (nothing, as a rule), how much of the resources that it hides the
+grader must have measured, and which flag it must raise for staff.
 
-How to read it, attack by attack:
+How each attack is tested:
 
-- *The wrong control* is the attack's own answer, which is false: zeros, or a guess. With the attack
-  it must keep the zero that it has without.
+- *The wrong control* is the attack's own answer, which is false: zeros, or a guess. It earns zero
+  without the attack and must still earn zero with it.
 - *The honest control* is another student, who is graded in another box at the same time. It must
   keep all its points, so an attack on neighbours, on the machine or on the grader would show.
-- The notebook sent in is unchanged afterwards, no process is left, the grader has not grown, and
-  feedback, table, CSV and terminal hold nothing that runs.
+- The submitted notebook is unchanged afterwards, no process is left, the grader's memory has not
+  grown, and feedback, table, CSV and terminal contain nothing executable.
 
-Before the first and after the last attack the controls are graded alone. The run's last line says
-how many were tried and contained, and how many were not run for want of which layer. Those
-that need *walls*, *cgroup*, *seccomp*, *own user* or *landlock* are **not** contained without it.
+The controls are also graded alone, before the first attack and after the last one. The run's last
+line says how many attacks were tried and contained, and how many were not run for lack of which
+layer. Attacks that need *walls*, *cgroup*, *seccomp*, *own user* or *landlock* are **not**
+contained without it.
 
-A few attacks may earn points, and the column *may earn* says so: what they do can't be told from
-honest work by anything but reading it. They must be flagged.
+A few attacks may earn points, and the column *may earn* says so: only reading them can distinguish
+them from honest work. They must be flagged.
 
-This page is written by `python tests/attacks/table.py`.
+`python tests/attacks/table.py` writes this page.
 """
 
 
