@@ -1,4 +1,4 @@
-"""A small class whose batch can be disturbed, resumed, and compared row for row."""
+"""A small class whose batch can be killed, resumed, and compared row by row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Table = list[tuple[object, ...]]
 
 
 def make(root: Path) -> None:
-    """A pack with one challenge, a class's submissions, and a secret, in a folder."""
+    """Create a pack with one challenge, a class's submissions, and a secret in a folder."""
     scaffold("mine", root / "pack")
     for student, answer in ANSWERS.items():
         submit(root / "class" / student / "mine" / "mine.ipynb", answer)
@@ -38,14 +38,14 @@ def make(root: Path) -> None:
 
 
 def submit(path: Path, answer: str) -> None:
-    """Write a notebook that answers the challenge's one answer cell."""
+    """Write a notebook that fills the challenge's only answer cell."""
     path.parent.mkdir(parents=True)
     cell = v4.new_code_cell(answer, metadata={"nbgrader": {"grade_id": "predict"}})
     path.write_text(nbformat.writes(v4.new_notebook(cells=[cell])))
 
 
 def words(root: Path, name: str) -> list[str]:
-    """The words after ``tito compete`` that grade the class into the folder ``name``."""
+    """The arguments of ``tito compete`` that grade the class into the folder ``name``."""
     results = root / name
     results.mkdir(exist_ok=True)
     if not (results / "secret").exists():
@@ -55,12 +55,12 @@ def words(root: Path, name: str) -> list[str]:
 
 
 def command(root: Path, name: str) -> list[str]:
-    """The same as a whole command line."""
+    """The complete command line with these arguments."""
     return [str(TITO), "compete", *words(root, name)]
 
 
 def kill(root: Path, name: str, after_s: float) -> bool:
-    """Start a batch and kill it after a while; false if it ended before."""
+    """Start a batch and kill it after ``after_s`` seconds; false if it ended before."""
     running = subprocess.Popen(
         command(root, name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -80,7 +80,7 @@ def finish(root: Path, name: str) -> str:
 
 
 def table(root: Path, name: str) -> Table:
-    """What grading says of each student, row for row, without the times and without our faults."""
+    """Each student's results, row by row, without times and without faults of ours."""
     results = Store(root / name / "results.sqlite")
     results.check_chain()
     rows = [

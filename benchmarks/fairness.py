@@ -1,11 +1,11 @@
-"""Are the numbers right? Noise, wrong orders, coverage of intervals, and memory against the truth.
+"""Check the figures: noise, wrong orders, interval coverage, and memory against known sizes.
 
     python benchmarks/fairness.py noise      the same submission graded again and again
     python benchmarks/fairness.py pairs      submissions whose true speed differs by known shares
     python benchmarks/fairness.py coverage   95 % intervals of simulated runs
     python benchmarks/fairness.py memory     allocations of known size, ten ways
 
-``--busy`` runs a busy neighbour on each core. What was measured is in docs/measurement.md.
+``--busy`` runs a busy neighbour on each core. docs/measurement.md has the results.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ while True:
     a @ a
     np.sort(a.ravel()[:1_000_000])
 """
-# The same step of a small network, so many times: the true cost is known to be proportional.
+# The same step of a small network, repeated: the true cost is proportional to the repetitions.
 STEPS = """
 import numpy as np
 def answer(seed):
@@ -77,7 +77,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def neighbours() -> Iterator[None]:
-    """Something busy on each core."""
+    """Keep each core busy with a process of its own."""
     running = [
         subprocess.Popen([sys.executable, "-c", NEIGHBOUR]) for _ in range(psutil.cpu_count() or 1)
     ]
@@ -98,7 +98,7 @@ def notebook(*sources: str) -> NotebookNode:
 
 
 def timed_run(steps: int, seed: int) -> dict[str, float]:
-    """One run against the reference: the ratio as ranked, and the mean raw wall and CPU seconds."""
+    """Run once against the reference: the ranked ratio, and mean raw wall and CPU seconds."""
     asked = Timed(lambda number: Inputs(values={"seed": seed * 1000 + number}))
     own, reference = (notebook(STEPS.format(count), PROBE) for count in (steps, BASE))
     run = LocalSandbox().run(RunRequest(own, LIMITS, {"c1": asked}, reference=reference))
@@ -117,7 +117,7 @@ def timed_run(steps: int, seed: int) -> dict[str, float]:
 
 
 def noise(options: argparse.Namespace) -> list[dict[str, float]]:
-    """Coefficients of variation over gradings of the same submission."""
+    """Print coefficients of variation over gradings of the same submission."""
     runs = [timed_run(BASE, seed) for seed in range(options.gradings * options.seeds)]
     graded = [runs[i : i + options.seeds] for i in range(0, len(runs), options.seeds)]
     ratios = [math.exp(np.mean([math.log(r["speedup"]) for r in g])) for g in graded]
@@ -141,10 +141,10 @@ def noise(options: argparse.Namespace) -> list[dict[str, float]]:
 
 
 def pairs(options: argparse.Namespace) -> dict[str, list[float]]:
-    """How often two submissions are ordered wrongly, called tied, or told apart rightly."""
+    """Print how often two submissions are misordered, tied, or rightly distinguished."""
     pools: dict[str, list[float]] = {f"+{share} %": [] for share in SLOWER} | {"base": []}
     for seed in range(options.gradings * options.seeds):
-        for name in pools:  # in turn, so that a slow drift of the machine meets all alike
+        for name in pools:  # in turn, so that a slow drift of the machine affects all alike
             share = 0 if name == "base" else int(name[1:-2])
             pools[name].append(timed_run(BASE + share, seed)["speedup"])
     chance = np.random.default_rng(0)
@@ -179,7 +179,7 @@ def _covers(samples: Sequence[float], pool: Sequence[float]) -> bool:
 
 
 def coverage(options: argparse.Namespace) -> None:
-    """How often simulated 95 % intervals hold the truth."""
+    """Print how often simulated 95 % intervals contain the true value."""
     chance = np.random.default_rng(0)
     kinds: dict[str, Any] = {
         "normal": lambda size: chance.normal(0, 0.02, size),
@@ -200,7 +200,7 @@ def coverage(options: argparse.Namespace) -> None:
 FORK = (
     "r, w = os.pipe()\nif not os.fork():\n    {} os.write(w, b'1'); signal.pause()\nos.read(r, 1)"
 )
-# An array of 1 KiB is 1152 bytes to malloc: 112 for the object, 16 for malloc's own, and its data.
+# An array of 1 KiB takes 1152 bytes of malloc: 112 for the object, 16 of its own, and the data.
 SMALL = (1024 + 112 + 16 + 8) / 1024
 ALLOCATIONS = {
     "numpy ones": "x = np.ones({mib} * 2**17)",
@@ -220,7 +220,7 @@ ALLOCATIONS = {
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Measured peaks of allocations of known size, in MiB."""
+    """Print the measured peaks of allocations of known size, in MiB."""
     print("way                              true   measured   error")
     limits = Limits(memory_mib=1024, wall_s=60, disk_mib=256)
     for mib, (name, code) in itertools.product((48, 192), ALLOCATIONS.items()):

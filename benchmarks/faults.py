@@ -1,9 +1,9 @@
-"""Kill the batch grader at random moments, again and again: is anything lost or done twice?
+"""Kill the batch grader at random moments and check that nothing is lost or done twice.
 
     python benchmarks/faults.py --kills 100
 
-Grades a small class once undisturbed, then over and over with SIGKILL at random moments; each
-batch is resumed until it ends, and its table compared row for row. Ends with 1 if any differs.
+Grades a small class once undisturbed, then over and over with SIGKILL at random moments. Resumes
+each batch until it ends, and compares its table row by row. Exits with 1 if any table differs.
 """
 
 from __future__ import annotations

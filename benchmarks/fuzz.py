@@ -1,10 +1,10 @@
-"""Feed everything that reads a submission or evidence with bytes, guided by coverage.
+"""Feed coverage-guided bytes to everything that reads a submission or evidence.
 
     pip install atheris
     python benchmarks/fuzz.py --seconds 300 [--target notebook]
 
-Runs each target of ``targets.py`` for so many seconds, from sound examples. Ends with 1 and the
-offending bytes if anything but the documented errors comes out.
+Runs each target of ``targets.py`` for the given number of seconds, starting from sound examples.
+Prints the offending bytes and exits with 1 if a target raises anything but the documented errors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def run(name: str, seconds: int) -> int:
-    """Run one target in a process of its own, which libFuzzer ends; returns its exit status."""
+    """Run one target in its own process, which libFuzzer ends, and return its exit status."""
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(targets.seeds(name)):
             Path(corpus, str(number)).write_bytes(seed)

@@ -1,12 +1,13 @@
-"""Grade nbgrader's own fixture notebooks by nbgrader alone and by our road: is any cell different?
+"""Grade nbgrader's own fixture notebooks with nbgrader and with us, and list cells that differ.
 
     git clone https://github.com/jupyter/nbgrader
     python benchmarks/nbgrader_fixtures.py nbgrader
 
-Each notebook in ``tests/apps/files`` and ``tests/preprocessors/files`` is made an assignment, if
-nbgrader can, with itself and those made from it as submissions. Nbgrader grades them in its
-own way, in a kernel without walls; then the same course, with our block in its settings, is graded
-again. Ends with 1 if a cell that nbgrader graded has another score, or another need of a person.
+Makes an assignment of each notebook in ``tests/apps/files`` and ``tests/preprocessors/files``, if
+nbgrader can, with the notebook itself and those derived from it as submissions. Nbgrader grades
+them in its own way, in a kernel without walls; then the same course is graded again with our block
+in its settings. Exits with 1 if a cell that nbgrader graded has a different score with us, or
+differs in whether it needs manual grading.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tinytorch_compete.course import config, folder
 
 FIXTURES = ("tests/apps/files", "tests/preprocessors/files")
 TIMEOUT_S = 4  # of a cell: below the five seconds that timeout.ipynb sleeps
-# Nbgrader's own tests skip it, for it fills the memory of a kernel without a cap.
+# Nbgrader's own tests skip it, because it fills the memory of a kernel without a cap.
 LEFT_OUT = "infinite-loop-with-output"
 SETTINGS = f"""\
 c = get_config()
@@ -49,7 +50,7 @@ QUERY = """
 
 
 class Fixture(NamedTuple):
-    """A notebook, the name of its assignment, and the notebooks that are handed in for it."""
+    """A notebook, the name of its assignment, and the notebooks submitted for it."""
 
     path: Path
     slug: str
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def make(checkout: Path, course: Path) -> Iterator[Fixture]:
-    """Make a course of all fixtures; yields those of which nbgrader makes an assignment."""
+    """Make a course of all fixtures; yield those of which nbgrader can make an assignment."""
     course.mkdir()
     (course / config.NAME).write_text(SETTINGS)
     for fixture in find(checkout):
@@ -96,7 +97,7 @@ def make(checkout: Path, course: Path) -> Iterator[Fixture]:
 
 
 def find(checkout: Path) -> Iterator[Fixture]:
-    """Each fixture notebook, with all that are named after it."""
+    """Yield each fixture notebook with all notebooks named after it."""
     for where in FIXTURES:
         paths = sorted((checkout / "nbgrader" / where).glob("*.ipynb"))
         known = [path for path in paths if path.stem != LEFT_OUT]
@@ -107,7 +108,7 @@ def find(checkout: Path) -> Iterator[Fixture]:
 
 
 def compare(fixtures: list[Fixture], theirs: Path, ours: Path) -> int:
-    """Grade all submissions by both roads, and print what differs."""
+    """Grade all submissions both ways, and print the differences."""
     works = cells = same = differing = 0
     for fixture in fixtures:
         for path in fixture.submissions:
@@ -133,7 +134,7 @@ def compare(fixtures: list[Fixture], theirs: Path, ours: Path) -> int:
 
 
 def grade(course: Path, slug: str, who: str) -> tuple[Grades | None, str]:
-    """Automatic score and whether a person has to look, by cell; else why there are none."""
+    """Each cell's automatic score and need of manual grading; else ``None`` and the reason."""
     done = load(course).autograde(slug, who)
     if not done["success"]:
         return None, reason(done)
@@ -143,7 +144,7 @@ def grade(course: Path, slug: str, who: str) -> tuple[Grades | None, str]:
 
 
 def load(course: Path) -> NbGraderAPI:
-    """What nbgrader's formgrader drives a course by, with the settings of that course."""
+    """The API through which formgrader drives a course, with that course's settings."""
     os.chdir(course)
     settings: Config = PyFileConfigLoader(config.NAME, path=str(course)).load_config()
     settings.CourseDirectory.root = str(course)
@@ -151,12 +152,12 @@ def load(course: Path) -> NbGraderAPI:
 
 
 def student(path: Path) -> str:
-    """The student who hands a fixture in."""
+    """The student who submits a fixture."""
     return path.stem
 
 
 def reason(done: dict[str, object]) -> str:
-    """The first error that nbgrader said more of than where, in one line."""
+    """The first error for which nbgrader gives more than a location, in one line."""
     lines = str(done.get("log") or done.get("error") or "").splitlines()
     raised = [line.strip() for line in lines if RAISED.match(line)]
     said = raised or [line for line in lines if line.startswith("[ERROR]")]

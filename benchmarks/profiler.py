@@ -1,10 +1,10 @@
-"""What profiling costs and how true it is, ours beside memory_profiler, line_profiler and others.
+"""Measure our profiler's overhead and accuracy beside memory_profiler, line_profiler and others.
 
-Run it by hand, on one core: ``OPENBLAS_NUM_THREADS=1 python benchmarks/profiler.py``; it takes some
-minutes. Overhead is the median of ``ROUNDS`` profiled times over that of the unprofiled ones, all
-tools in turn in each round, each run in a process of its own; only the workload is timed. The
-attribution part counts the figures within 5 % or 1 MiB of ``tests/profile_truth.py``, each case in
-a new process; the last part says how far the hits of fast lines are off.
+Run it by hand, on one core: ``OPENBLAS_NUM_THREADS=1 python benchmarks/profiler.py``; it takes a
+few minutes. Overhead is the median of ``ROUNDS`` profiled times over that of the unprofiled ones,
+with all tools in turn in each round and each run in its own process; only the workload is timed.
+The attribution part counts the figures within 5 % or 1 MiB of ``tests/support/profile_truth.py``,
+each case in a new process; the last part shows how far the hits of fast lines are off.
 
 Measured on two shared cores (trust the ratios; below 1 is noise):
 
@@ -17,13 +17,13 @@ Measured on two shared cores (trust the ratios; below 1 is noise):
     loop                  2.70x      2.21x          7.54x         1122.94x      1.22x
     mixed                 1.57x      1.33x          1.68x           65.42x      1.45x
 
-True with memray, on both: net 37 of 37, peak 35 of 35; with memory_profiler's readings at the same
-lines: net 32 of 37, peak 27 of 35 (3.11: 31 and 27); memory_profiler's own line profiler, without
-the two cases of fast loops: net 25 of 34, and no peak.
+Right with memray, on both: net 37 of 37, peak 35 of 35; with memory_profiler's readings at the
+same lines: net 32 of 37, peak 27 of 35 (3.11: 31 and 27); with memory_profiler's own line profiler,
+without the two cases of fast loops: net 25 of 34, and no peak.
 
 Hits of fast lines, in five runs: off by 1.0 to 1.9 times in the median of a case, by 2.0 times at
 most, in threads by 4.5 (3.11: 1.2 to 1.8 and 1.9; threads are not seen there). Beside other work
-that keeps both cores busy single runs were off by 8 times.
+that kept both cores busy, single runs were off by 8 times.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 ROUNDS = 5
-# Run on a part of the work, and compared with the same part.
+# Tools that run only a part of the work, compared with the same part unprofiled.
 SHARES = {("memory_profiler", "loop"): 60, ("memory_profiler", "mixed"): 20}
 
 WORKLOADS = {
@@ -115,13 +115,13 @@ SIZES = {"vectorised": 20, "loop": 60, "mixed": 40}
 
 @contextlib.contextmanager
 def plain(_: Callable[[int], None], __: Path) -> Iterator[None]:
-    """Nothing."""
+    """Profile nothing."""
     yield
 
 
 @contextlib.contextmanager
 def ours(_: Callable[[int], None], folder: Path) -> Iterator[None]:
-    """This project's profiler, as in a kernel."""
+    """Profile with this project's profiler, as in a kernel."""
     from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
     profiler = Profiler(str(folder))
@@ -136,7 +136,7 @@ def ours(_: Callable[[int], None], folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def memray(_: Callable[[int], None], folder: Path) -> Iterator[None]:
-    """Memray alone."""
+    """Profile with memray alone."""
     import memray
 
     with memray.Tracker(folder / "record"):
@@ -149,7 +149,7 @@ NAMES = ("ours", "memray", "line_profiler", "memory_profiler", "scalene")
 
 
 def child(tool: str, workload: str, size: int) -> None:
-    """Run a workload under a tool and print what it took in seconds."""
+    """Run a workload under a tool and print the seconds it took."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "work.py"
@@ -170,7 +170,7 @@ def child(tool: str, workload: str, size: int) -> None:
 
 
 def line_profiled(tool: str, module: object) -> Callable[[int], None]:
-    """The module's ``work``, with all its functions known to a line profiler."""
+    """The module's ``work``, with all the module's functions registered at a line profiler."""
     import line_profiler
     import memory_profiler
 
@@ -184,7 +184,7 @@ def line_profiled(tool: str, module: object) -> Callable[[int], None]:
 
 
 def measure(tool: str, workload: str, size: int) -> float:
-    """Seconds of one run in a process of its own; raises ``RuntimeError`` if that fails."""
+    """Seconds of one run in its own process; raises ``RuntimeError`` if that fails."""
     command = [sys.executable, __file__, "--child", tool, workload, str(size)]
     if tool == "scalene":
         out = os.path.join(tempfile.gettempdir(), "scalene-profile.json")
@@ -218,13 +218,13 @@ def overheads() -> None:
 
 
 def sized(tool: str, workload: str) -> int:
-    """How much work a tool is given."""
+    """The amount of work that a tool is given."""
     return SIZES[workload] // SHARES.get((tool, workload), 1)
 
 
 def attribution() -> None:
-    """Print how many true figures each tool finds."""
-    from profile_truth import CASES
+    """Print how many figures each tool gets right."""
+    from support.profile_truth import CASES
 
     home = Path(tempfile.gettempdir())
     for name, find in (
@@ -253,8 +253,8 @@ def attribution() -> None:
 
 
 def counts() -> None:
-    """Print by how many times the hits of fast lines, which are estimated, are off."""
-    from profile_truth import HITS, hits
+    """Print by what factor the estimated hits of fast lines are off."""
+    from support.profile_truth import HITS, hits
 
     for name, (source, truth) in HITS.items():
         runs = [hits(source, Path(tempfile.gettempdir())) for _ in range(ROUNDS)]
@@ -269,21 +269,21 @@ def counts() -> None:
 
 
 def by_memray(case: object, home: Path) -> dict[int, tuple[float, float]]:
-    """This project's profiler."""
-    from profile_truth import profile
+    """Figures of this project's profiler with memray."""
+    from support.profile_truth import profile
 
     return profile(case, "memray", home)  # type: ignore[arg-type]
 
 
 def by_readings(case: object, home: Path) -> dict[int, tuple[float, float]]:
-    """The same, where memray has no build."""
-    from profile_truth import profile
+    """Figures of this project's profiler where memray has no build."""
+    from support.profile_truth import profile
 
     return profile(case, "memory_profiler", home)  # type: ignore[arg-type]
 
 
 def by_memory_profiler(case: object, _: Path) -> dict[int, tuple[float, float | None]]:
-    """Net by memory_profiler's line profiler, of the case as a function; it knows no peak."""
+    """Net figures of memory_profiler for the case as a function; it knows no peak."""
     import memory_profiler
 
     source = vars(case)["source"]

@@ -1,10 +1,11 @@
-"""How hard shapes32 is: a linear model, an MLP and convolutional networks on 20,000 images.
+"""Measure how hard shapes32 is, by a linear model, an MLP and convolutional networks.
 
 Run it by hand, on one core: ``OPENBLAS_NUM_THREADS=1 python benchmarks/shapes32.py [MODEL ...]``.
-Adam (lr 0.001 for linear and MLP, 0.002 for the others), batches of 64, cross-entropy, inputs
-(x - 127.5) / 64, He initialisation, seed 0; accuracy on 4,000 other images after each epoch.
+20,000 images, Adam (lr 0.001 for linear and MLP, 0.002 for the others), batches of 64,
+cross-entropy, inputs (x - 127.5) / 64, He initialisation, seed 0; accuracy on 4,000 other images
+after each epoch.
 
-Measured with the reference framework, two busy cores, so trust the accuracies more than the times:
+Measured with the reference framework on two busy cores; trust the accuracies more than the times:
 
     model                parameters  epochs      s    accuracy after each epoch, %
     linear                   30,730       4    0.6    9.8 11.2 11.0 10.7
@@ -15,7 +16,7 @@ Measured with the reference framework, two busy cores, so trust the accuracies m
     expert                   33,834       6   72.0   64.6 91.9 94.5 95.9 96.5 97.6
 
 Seed 1 ended at 10.2 (linear), 66.6 (mlp), 86.9 (pooled) and 92.2 % (three_convolutions, in 22 s).
-Centring is needed: with inputs x / 255 and seed 1 the MLP stayed at 10.0 %, and pooled and
+The inputs must be centred: with inputs x / 255 and seed 1 the MLP stayed at 10.0 %, and pooled and
 three_convolutions ended at 73.8 and 80.8 %.
 """
 
@@ -48,7 +49,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and how long and how fast it is trained."""
+    """A network, the number of its epochs and its learning rate."""
 
     build: Callable[[np.random.Generator], Sequential]
     epochs: int

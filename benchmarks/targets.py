@@ -1,7 +1,7 @@
-"""What reads a submission or evidence, each as a function of bytes that anybody may have written.
+"""Readers of submissions and evidence, each as a function of bytes that anybody may have written.
 
-A target returns, or raises what isn't documented: that is a finding. Hypothesis tries them in
-``tests/test_properties.py`` in every test run, and ``benchmarks/fuzz.py`` guided by coverage.
+A target that raises an undocumented exception is a finding. Hypothesis tries the targets in every
+test run, in ``tests/submissions/test_properties.py``; ``benchmarks/fuzz.py`` is guided by coverage.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def master() -> NotebookNode:
 
 
 def a_notebook(data: bytes) -> None:
-    """Read as a submission's notebook, assembled, and shown: or a ``NotebookError``."""
+    """Read bytes as a notebook, assemble and show it; or raise only ``NotebookError``."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.ipynb")
         path.write_bytes(data)
@@ -60,7 +60,7 @@ def a_notebook(data: bytes) -> None:
 
 
 def a_header(data: bytes) -> None:
-    """Read as an answer's header: names and sizes, or an ``EvidenceError``."""
+    """Read bytes as an answer's header: names and sizes, or an ``EvidenceError``."""
     with contextlib.suppress(EvidenceError):
         parse_line(data)
     with contextlib.suppress(EvidenceError):
@@ -69,7 +69,7 @@ def a_header(data: bytes) -> None:
 
 
 def an_array(data: bytes) -> None:
-    """Read as an ``.npy`` file: plain numbers no longer than the file, or an ``EvidenceError``."""
+    """Read bytes as ``.npy``: plain numbers no longer than the file, or an ``EvidenceError``."""
     with contextlib.suppress(EvidenceError):
         array = parse_npy("a", data)
         assert array.dtype.kind in "biuf"
@@ -77,7 +77,7 @@ def an_array(data: bytes) -> None:
 
 
 class _Door:
-    """A box's and a connection's other end: hands out nothing and keeps nothing."""
+    """A stand-in for the box and for a connection's other end; sends and stores nothing."""
 
     root = Path()
 
@@ -95,7 +95,7 @@ class _Door:
 
 
 def a_stream(data: bytes) -> None:
-    """Arrives on a probe's connection: an answer whole and proper, or the reason why not."""
+    """Receive bytes on a probe's connection: a complete, proper answer, or the reason why not."""
 
     async def never(*_: object) -> Answer:
         raise AssertionError("nothing is timed here")
@@ -116,7 +116,7 @@ def a_stream(data: bytes) -> None:
 
 
 def messages(data: bytes) -> None:
-    """Messages of a kernel, a line of JSON each: what they leave behind can be shown."""
+    """Process kernel messages, one line of JSON each: the resulting outputs can be shown."""
     cell = v4.new_code_cell("x")
     client = BoundedClient(v4.new_notebook(cells=[cell]))
     for line in data.splitlines()[:20]:
@@ -132,7 +132,7 @@ def messages(data: bytes) -> None:
 
 
 def a_challenge(data: bytes) -> None:
-    """Read as a ``challenge.toml``: limits that end, or a ``PackError``."""
+    """Read bytes as ``challenge.toml``: finite limits, or a ``PackError``."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "challenge.toml")
         path.write_bytes(data)
@@ -146,13 +146,13 @@ NUMBERS = ("memory_mib", "wall_s", "processes", "disk_mib", "threads")
 
 
 def a_folder(data: bytes) -> None:
-    """Names of files below a submission's folder, a line each: hashes, or a ``NotebookError``."""
+    """Take lines as file names in a submission's folder: hashes, or a ``NotebookError``."""
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root, "f")
         folder.mkdir()
         for number, line in enumerate(data.splitlines()[:12]):
             path = os.path.join(os.fsencode(folder), line.replace(b"/../", b"/").lstrip(b"/."))
-            with contextlib.suppress(OSError, ValueError):  # no name that a disk would take
+            with contextlib.suppress(OSError, ValueError):  # not a file name that the disk accepts
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 _place(path, number)
         with contextlib.suppress(NotebookError):
@@ -173,8 +173,8 @@ def _place(path: bytes, number: int) -> None:
 
 
 def a_database(data: bytes) -> None:
-    """Read as the database of results: results, or a ``StoreError``; never written to."""
-    if len(data) < 2:  # SQLite takes one byte for none: the file is new
+    """Read bytes as the results database: results, or a ``StoreError``; never write to it."""
+    if len(data) < 2:  # SQLite treats one byte as none: the file is new
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "r.sqlite")
@@ -201,7 +201,7 @@ TARGETS: dict[str, Target] = {
 
 
 def seeds(target: str) -> list[bytes]:
-    """Sound examples of what a target reads, to start from."""
+    """Sound examples of a target's input, to start from."""
     header = b'{"arrays": {"labels": %d}}\n'
     array = io.BytesIO()
     np.save(array, np.arange(6).reshape(2, 3), allow_pickle=False)
