@@ -1,1 +1,1 @@
-"""Code inside the student's kernel, which is not trusted and imports nothing of ours."""
+"""Code that runs inside the student's kernel: untrusted, and free of imports from this package."""

@@ -1,8 +1,8 @@
 """The student kernel's end of a probe: fetch the inputs, send the answer back.
 
 Nothing here is trusted. Student code can read, patch or replace this file's functions and gains
-nothing by it: no label, threshold or clock is on this side. The protocol, over one stream socket
-for each probe, is a line of JSON each way and then the raw bytes of ``.npy`` files.
+nothing by it: no label, threshold or clock is on this side. Each probe has a stream socket of its
+own, which carries one line of JSON in each direction and then the raw bytes of ``.npy`` files.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 
 class Probe:
-    """A question of the grader's: ``arrays`` and ``values`` come in, ``send`` answers it.
+    """A question from the grader: ``arrays`` and ``values`` hold its inputs, ``send`` answers it.
 
-    A timed probe asks many, one after the other: see ``questions``.
+    A timed probe asks many questions, one after another; see ``questions``.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Probe:
             raise ConnectionError(f"the grader isn't asking for {name!r} now")
 
     def questions(self) -> Iterator[Probe]:
-        """This probe with each question in turn, until the grader has no more; answer each."""
+        """Yield this probe once per question until the grader has no more; answer each question."""
         yield self
         while self._next():
             yield self
@@ -52,8 +52,10 @@ class Probe:
         self._stream.flush()
 
     def _next(self) -> bool:
-        """Take the next question; false if there is none. An empty one, by which the grader
-        measures what a question costs without its work, is answered here."""
+        """Take the next question; false if there is none.
+
+        An empty question, with which the grader measures the overhead of asking, is answered here.
+        """
         while released := json.loads(self._stream.readline() or b"null"):
             if not released.get("empty"):
                 self.values = released["values"]
@@ -83,7 +85,7 @@ def _connect(address: str) -> io.BufferedRWPair:
 def _npy(array: np.ndarray) -> bytes:
     array = np.asarray(array, order="C")
     if array.dtype.hasobject:
-        raise ValueError("an answer is arrays of numbers, not of Python objects")
+        raise ValueError("an answer must be arrays of numbers, not of Python objects")
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
     return header.getvalue() + array.tobytes()

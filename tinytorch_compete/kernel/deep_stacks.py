@@ -1,9 +1,9 @@
-"""Leave out the middle of a deep stack, and of a long chain of errors, when IPython shows them.
+"""Shorten the tracebacks that IPython shows: omit the middle of deep stacks and long error chains.
 
-IPython (9.18) doesn't fold the calls of a kernel's cells, which are no files, and looks at each
-anew: the thousand of an endless recursion took 2 s, 5 to 9 s under the profiler, and 4,000 lines of
-output; where each call raised an error from the one below, 7 s and 24 s. Student code can undo
-this, and gains nothing.
+IPython (9.18) doesn't fold calls from a kernel's cells, because cells are not files, and inspects
+each call anew. The thousand calls of an endless recursion took 2 s (5 to 9 s under the profiler)
+and 4,000 lines of output; where each call raised an error from the one below, 7 s (24 s). Student
+code can undo this and gains nothing by it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-FIRST, LAST = 10, 20  # calls of a traceback that are shown
-ERRORS = 4  # of a chain that are shown before the one that began it
+FIRST, LAST = 10, 20  # calls shown at each end of a traceback
+ERRORS = 4  # errors of a chain shown before the one that began it
 CALLS_NOTE = "({} calls between the first {} and the last {} of a traceback are left out)\n"
 ERRORS_NOTE = "({} errors between the first and the last {} are left out)\n"
-
-
 METHODS = ("structured_traceback", "get_records", "get_parts_of_chained_exception")
 
 
 def shorten(formatter: Any) -> None:
-    """Have IPython's formatter of tracebacks leave out what is too much, if we know it."""
+    """Shorten what IPython's traceback formatter shows, if it has the methods that we replace."""
     if all(hasattr(formatter, name) for name in METHODS):
         Shortening(formatter)
 
 
 class Shortening:
-    """Stands in for three methods of a formatter."""
+    """Replacements for three methods of a traceback formatter."""
 
     def __init__(self, formatter: Any) -> None:
         self._render = formatter.structured_traceback
@@ -39,14 +37,14 @@ class Shortening:
         formatter.get_parts_of_chained_exception = self.get_parts_of_chained_exception
 
     def structured_traceback(self, *args: Any, **kwargs: Any) -> list[str]:
-        """The traceback in pieces, with a note before the error's own message, the last one."""
+        """Return the traceback in pieces, with our notes before the error message, the last one."""
         self._errors = 0
         self._notes.clear()
         shown = self._render(*args, **kwargs)
         return [*shown[:-1], *self._notes, *shown[-1:]]
 
     def get_records(self, traceback: TracebackType, *args: Any, **kwargs: Any) -> Any:
-        """What is known of the calls in a traceback; it is asked for by error."""
+        """Return the records of the calls in a traceback; IPython asks once per error."""
         calls = _calls(traceback)
         if left_out := max(0, len(calls) - FIRST - LAST):
             self._notes.append(CALLS_NOTE.format(left_out, FIRST, LAST))
@@ -54,31 +52,31 @@ class Shortening:
         return self._records(traceback, *args, **kwargs)
 
     def get_parts_of_chained_exception(self, error: BaseException | None) -> Any:
-        """The error that another came from, or the very first one, where many are in between."""
+        """Return the error that another came from, skipping to the first one in a long chain."""
         self._errors += 1
         if self._errors > ERRORS:
             return None
-        found = self._cause(error)
+        cause = self._cause(error)
         if self._errors == ERRORS:
-            seen: set[int] = set()
-            while found and id(found[1]) not in seen and (before := self._cause(found[1])):
-                seen.add(id(found[1]))
-                found = before
-            if seen:
-                self._notes.append(ERRORS_NOTE.format(len(seen), ERRORS))
-        return found
+            skipped: set[int] = set()
+            while cause and id(cause[1]) not in skipped and (earlier := self._cause(cause[1])):
+                skipped.add(id(cause[1]))
+                cause = earlier
+            if skipped:
+                self._notes.append(ERRORS_NOTE.format(len(skipped), ERRORS))
+        return cause
 
 
 def _calls(traceback: TracebackType | None) -> list[TracebackType]:
-    found = []
+    calls = []
     while traceback is not None:
-        found.append(traceback)
+        calls.append(traceback)
         traceback = traceback.tb_next
-    return found
+    return calls
 
 
 def _joined(first: list[TracebackType], rest: TracebackType) -> TracebackType:
-    """A traceback of some calls, and then of others."""
+    """Join the first calls of a traceback to the rest."""
     for call in reversed(first):
         rest = TracebackType(rest, call.tb_frame, call.tb_lasti, call.tb_lineno)
     return rest

@@ -1,4 +1,4 @@
-"""What stands in the place of another framework's package while a submission is graded."""
+"""Stand-in for another framework's package while a submission is graded: importing it fails."""
 
 raise ModuleNotFoundError(
     f"No module named {__name__!r} while grading: submissions use numpy and their own framework",

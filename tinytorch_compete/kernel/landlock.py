@@ -1,7 +1,7 @@
-"""Give up rights to files, for good, by the Linux kernel's Landlock.
+"""Give up file access rights for good, through the Linux kernel's Landlock.
 
-A ruleset holds the thread that takes it on and all that this one starts later, so it has to be
-taken on before there are others. Layers add up: each takes rights away. Landlock doesn't govern
+A ruleset binds the thread that enforces it and everything that this thread starts later, so enforce
+it before starting other threads. Layers add up: each takes rights away. Landlock doesn't govern
 connections to Unix sockets that have a name in a file system, UDP, or files' modes and attributes.
 Numbers and layout: ``linux/landlock.h``; https://docs.kernel.org/userspace-api/landlock.html.
 """
@@ -15,7 +15,7 @@ import struct
 import sys
 from collections.abc import Iterable
 
-# system calls, the same on all architectures that Python runs on
+# System calls, the same on all architectures that Python runs on.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 VERSION_FLAG, PATH_BENEATH, NO_NEW_PRIVS = 1, 1, 38
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
@@ -23,8 +23,8 @@ MAKE_SOCK = 1 << 9
 TRUNCATE = 1 << 14
 READ = EXECUTE | READ_FILE | READ_DIR
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
-# by ABI: rights to files up to MAKE_SYM, then REFER, TRUNCATE; from 4 on bind and connect of TCP,
-# from 6 on abstract Unix sockets and signals to outside
+# File rights by ABI version: up to MAKE_SYM, then with REFER, then with TRUNCATE. From 4 on
+# Landlock also governs TCP bind and connect, from 6 on abstract Unix sockets and signals outward.
 RIGHTS = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF}
 TCP_ABI, TCP = 4, 0b11
 SCOPE_ABI, SCOPES = 6, 0b11
@@ -32,7 +32,7 @@ SCOPE_ABI, SCOPES = 6, 0b11
 
 @functools.cache
 def abi() -> int:
-    """The version of Landlock that this machine's Linux has on; 0 where there is none."""
+    """Return the Landlock version that this machine's Linux has enabled; 0 if there is none."""
     if sys.platform != "linux":
         return 0
     return max(0, int(_libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)))
@@ -46,11 +46,12 @@ def restrict(
     *,
     tcp: bool,
 ) -> None:
-    """Give up all rights but these to what lies below the paths; raises ``OSError``.
+    """Give up all rights to files except these below the given paths; raises ``OSError``.
 
-    ``listed`` may be listed and no more, ``writable`` is readable too, and in ``sockets`` Unix
-    sockets may be made. Unless ``tcp``, TCP is given up too, where this Landlock knows it. Signals
-    and abstract Unix sockets reach processes under the same ruleset only.
+    ``listed`` folders may be listed and nothing more, ``writable`` ones are readable too, and Unix
+    sockets may be made in ``sockets``. Unless ``tcp`` is set, TCP is given up as well, where this
+    Landlock governs it. Signals and abstract Unix sockets reach only processes under the same
+    ruleset.
     """
     rights = RIGHTS[min(abi(), max(RIGHTS))]
     network = TCP if abi() >= TCP_ABI and not tcp else 0
@@ -63,31 +64,31 @@ def restrict(
             for path in paths:
                 _allow(ruleset, path, allowed)
         if _libc().prctl(NO_NEW_PRIVS, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "no_new_privs was refused")
+            raise OSError(ctypes.get_errno(), "the kernel refused no_new_privs")
         _call(RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
 
 
 def _allow(ruleset: int, path: str, allowed: int) -> None:
-    """Add a rule for a folder or file, if it is there."""
+    """Add a rule for a folder or file, if it exists."""
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what can't be found needs no right
+        return  # a path that doesn't exist needs no rule
     try:
         allowed &= -1 if os.path.isdir(path) else OF_FILES
-        rule = struct.pack("=Qi", allowed, place)
+        rule = struct.pack("=Qi", allowed, handle)
         _call(ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
     finally:
-        os.close(place)
+        os.close(handle)
 
 
 def _call(number: int, *arguments: object) -> int:
     result = int(_libc().syscall(number, *arguments))
     if result < 0:
         error = ctypes.get_errno()
-        raise OSError(error, f"Landlock's system call {number}: {os.strerror(error)}")
+        raise OSError(error, f"Landlock system call {number} failed: {os.strerror(error)}")
     return result
 
 

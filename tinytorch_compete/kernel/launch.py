@@ -1,8 +1,8 @@
 """Start the student's kernel inside the box: limits first, then the kernel, then its path.
 
 Run as ``python -I launch.py OPTIONS`` where OPTIONS is a JSON object; see ``main`` for its keys.
-The interpreter's isolated mode keeps files beside the notebook (``numpy.py``, ``sitecustomize.py``)
-from being imported before the kernel is ready.
+The interpreter's isolated mode prevents files beside the notebook (``numpy.py``,
+``sitecustomize.py``) from being imported before the kernel is ready.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 try:
     import resource
-except ImportError:  # Windows has no rlimits; the watcher outside is all there is
+except ImportError:  # Windows has no rlimits; only the watcher outside sets limits there
     resource = None  # type: ignore[assignment]
 
 MIB = 1024 * 1024
@@ -25,11 +25,11 @@ MIB = 1024 * 1024
 def main() -> None:
     """Start the kernel.
 
-    Keys: ``connection`` (file), ``home``, ``files`` (folder to copy there, or null), ``skipped``
-    (names of folders in it to leave out), ``packages``
-    (folders of installed packages), ``paths`` (to import from after those), ``uid`` (to become, or
-    null), ``own`` (folders to hand to it), ``data_mib``, ``disk_mib``, ``tasks`` (or null),
-    ``rights`` (of ``landlock.restrict``, or null where there is no Landlock).
+    Keys: ``connection`` (file), ``home`` (the working folder), ``files`` (folder to copy there, or
+    null), ``skipped`` (names of folders not to copy), ``packages`` (folders of installed packages),
+    ``paths`` (to import from after those), ``uid`` (the user to become, or null), ``own`` (folders
+    to hand to that user), ``data_mib``, ``disk_mib``, ``tasks`` (or null), ``rights`` (arguments of
+    ``landlock.restrict``, or null without Landlock).
     """
     options = json.loads(sys.argv[1])
     home = options["home"]
@@ -39,7 +39,7 @@ def main() -> None:
         become(options["uid"], [home, *options["own"]])
     os.chdir(home)
     limit(options)
-    # Before numpy and the kernel start threads, which would stay free.
+    # Before numpy and the kernel start threads, which would stay unrestricted.
     restrict(options["rights"], options["own"])
     sys.path += [path for path in options["packages"] if path not in sys.path]
 
@@ -49,7 +49,7 @@ def main() -> None:
     app = IPKernelApp.instance()
     app.initialize(["-f", options["connection"], "--HistoryManager.enabled=False"])
     ours("deep_stacks")["shorten"](app.shell.InteractiveTB)
-    restrict(options["rights"], [])  # the sockets are bound: none is made any more
+    restrict(options["rights"], [])  # the sockets are bound and no more are needed
     sys.path[:0] = [home]
     sys.path += options["paths"]
     limit_data(options["data_mib"])
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def copy(source: str, home: str, skipped: list[str]) -> None:
-    """Copy the submission's files; ``data`` is the grader's, whatever the student has there."""
+    """Copy the submission's files except ``data``, which the grader provides."""
 
     def ignored(folder: str, _: list[str]) -> list[str]:
         return [*skipped, "data"] if folder == source else skipped
@@ -66,7 +66,7 @@ def copy(source: str, home: str, skipped: list[str]) -> None:
 
 
 def become(uid: int, folders: list[str]) -> None:
-    """Hand ``folders``, but nothing mounted in them, to the user ``uid`` and become it for good."""
+    """Give ``folders``, but nothing mounted in them, to user ``uid`` and become it for good."""
     for folder in folders:
         device = os.stat(folder).st_dev
         for path, inner, names in os.walk(folder):
@@ -79,18 +79,18 @@ def become(uid: int, folders: list[str]) -> None:
 
 
 def restrict(rights: dict[str, Any] | None, sockets: list[str]) -> None:
-    """Give up all other rights to files; new Unix sockets only in the folders ``sockets``."""
+    """Give up all other file rights; allow new Unix sockets only in the folders ``sockets``."""
     if rights is not None:
         ours("landlock")["restrict"](**rights, sockets=sockets)
 
 
 def ours(module: str) -> dict[str, Any]:
-    """The names in a module beside this file, whose folder nothing is imported from yet."""
+    """Run a module beside this file and return its names; the folder isn't on the path yet."""
     return runpy.run_path(f"{os.path.dirname(__file__)}/{module}.py")
 
 
 def limit(options: dict[str, Any]) -> None:
-    """Bound files, open files and core dumps; and processes, where no cgroup counts them."""
+    """Limit file sizes, open files and core dumps, and processes where no cgroup counts them."""
     if resource is None:
         return
     lower(resource.RLIMIT_CORE, 0)
@@ -101,7 +101,7 @@ def limit(options: dict[str, Any]) -> None:
 
 
 def lower(which: int, value: int) -> None:
-    """Lower a limit for good; a limit that is lower already stays."""
+    """Lower a limit for good; one that is lower already stays."""
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
@@ -110,8 +110,8 @@ def lower(which: int, value: int) -> None:
 def limit_data(data_mib: int) -> None:
     """Let this process map ``data_mib`` more private memory than now, and not a page beyond.
 
-    Under this soft cap an allocation that is too large raises a ``MemoryError``, which the student
-    can read and the next cell survives; the cap of the whole tree above it kills.
+    Beyond this soft cap an allocation raises a ``MemoryError``, which the student can read and the
+    next cell survives; the cap on the whole process tree, above it, kills.
     """
     try:
         with open("/proc/self/status") as status:
