@@ -63,7 +63,7 @@ def profile_cell(shell: Any, cell: str) -> Profile:
     """
     earlier = _earlier(shell)
     texts = {f"cell:{THIS}": cell} | _texts(shell, earlier)
-    profiler = Profiler(os.getcwd(), known=earlier, watch=watched(texts))
+    profiler = Profiler(os.getcwd(), names=earlier, watch=watched(texts))
     profiler.start()
     try:
         profiler.begin_cell(THIS)

@@ -1,8 +1,9 @@
 """Profile the student's code from inside their kernel; nothing here is trusted.
 
-Student code can patch all of it and gains nothing: a profile ranks nobody, and who reads it outside
-treats it as data. In a notebook that is profiled in a sandbox the first cell calls ``start`` with
-the names of the cells to come, and the last one sends what ``finish`` returns.
+Student code can patch all of it and gains nothing by it: profiles don't rank anybody, and the
+reader outside treats them as untrusted data. When a notebook is profiled in a sandbox, its first
+cell calls ``start`` with the names of the cells to come, and its last one sends what ``finish``
+returns.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import numpy as np
 from .operands import Watch
 from .profiler import MIB, Profiler
 
-TELLING_MIB = 64
+TELLING_MIB = 64  # extra room in which to format a MemoryError's traceback
 
 _running: list[tuple[Profiler, Cells]] = []
 
 
 class Cells:
-    """Tells the profiler which cell of the notebook runs, by the order in which they come."""
+    """Tells the profiler which notebook cell is running, by the order in which the cells run."""
 
     def __init__(self, profiler: Profiler, names: Sequence[tuple[str, bool]], events: Any) -> None:
         self._profiler, self._names, self._events = profiler, iter(names), events
@@ -33,7 +34,7 @@ class Cells:
         events.register("post_run_cell", self._after)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening to the kernel's events."""
         self._events.unregister("pre_run_cell", self._before)
         self._events.unregister("post_run_cell", self._after)
 
@@ -52,10 +53,11 @@ class Cells:
 def start(
     names: Sequence[tuple[str, bool]], watch: Watch, cap_mib: int = 0, room_mib: int = 0
 ) -> None:
-    """Profile the cells to come: their names, and whether the cell is ours, not the student's.
+    """Profile the cells to come, given each one's name and whether it is ours, not the student's.
 
-    ``watch`` has the names whose arrays are to be looked at, by source and line, ``cap_mib`` is the
-    profiler's. Beyond ``room_mib`` there is a ``MemoryError``, so that the kernel lives to tell.
+    ``watch`` holds the names whose arrays to look at, by source and line; for ``cap_mib`` see
+    ``Profiler``. Allocations beyond ``room_mib`` raise a ``MemoryError``, so that the kernel
+    survives to report it.
     """
     from IPython import get_ipython
 
@@ -68,7 +70,7 @@ def start(
 
 
 def _allow(mib: int) -> None:
-    """Let the process's own data grow by so much, 0 for as far as its hard limit; only on Linux."""
+    """Let the process's own data grow by ``mib``, or up to its hard limit with 0; Linux only."""
     if sys.platform != "linux":
         return
     import resource
@@ -78,20 +80,20 @@ def _allow(mib: int) -> None:
     if mib:
         with open("/proc/self/status") as status:
             held_kib = next(int(row.split()[1]) for row in status if row.startswith("VmData:"))
-        wanted = held_kib * 1024 + mib * MIB
-        limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        soft = held_kib * 1024 + mib * MIB
+        limit = soft if hard == resource.RLIM_INFINITY else min(hard, soft)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _tell(shell: Any, kind: Any, error: Any, trace: Any, tb_offset: int | None = None) -> None:
-    """Show a ``MemoryError``, with the room that this takes, and only that."""
+    """Show a ``MemoryError``, and allow just the room that showing it takes."""
     shell.set_custom_exc((), None)
     _allow(TELLING_MIB)
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 
 def finish() -> np.ndarray:
-    """End the profile; the report as JSON in an array of bytes, see ``Profiler.report``."""
+    """End the profile; return its report (see ``Profiler.report``) as JSON in an array of bytes."""
     profiler, cells = _running.pop()
     cells.close()
     _allow(0)

@@ -1,20 +1,20 @@
-"""Who held how much: a level of memory, and the lines that were open while it moved."""
+"""Attribute memory to lines: the level of memory, and the lines open while it changed."""
 
 from __future__ import annotations
 
 
 class Cost:
-    """Bytes that a line still held after its hits, summed, and the highest within one."""
+    """Bytes that a line's hits left behind, summed, and the highest peak within one hit."""
 
-    __slots__ = ("net", "peak", "seen")
+    __slots__ = ("marked", "net", "peak")
 
     def __init__(self) -> None:
         self.net = self.peak = 0
-        self.seen = False  # at least one hit between two marks
+        self.marked = False  # whether at least one hit was between two marks
 
 
-class _Open:
-    """A frame of the main thread on a line: the level at its start and the highest since."""
+class _OpenLine:
+    """A line that a main-thread frame is on: the level at its start and the highest since."""
 
     __slots__ = ("index", "peak", "start")
 
@@ -23,9 +23,10 @@ class _Open:
 
 
 class Moment:
-    """One point of the run: its level, who had made what was held, and the lines that were on.
+    """One point of the run: the level, the bytes held by the line that made them, the lines on.
 
-    The lines are outermost first, each with how many times it had begun; 0 where nobody counted.
+    The lines on are outermost first, each with how many times it had begun; 0 if that wasn't
+    counted.
     """
 
     __slots__ = ("held", "level", "on")
@@ -37,30 +38,30 @@ class Moment:
 class Ledger:
     """Turns changes of the level and the clock's marks into each line's net and peak.
 
-    In a silence nobody says which line is on: there ``charge`` is told of blocks and their lines.
+    In a silence no mark says which line is on: ``charge`` then receives blocks with their lines.
     """
 
     def __init__(self) -> None:
         self.level = 0
         self.costs: dict[int, Cost] = {}
         self.silent = False
-        self._uncounted = False  # since the first silence
-        self._open: list[_Open] = []
-        self._held: dict[int, int] = {}  # by line: bytes of blocks charged to it
-        self._begun: dict[int, int] = {}  # by line: how many times, since marks are there
+        self._uncounted = False  # True from the first silence on
+        self._open: list[_OpenLine] = []
+        self._held: dict[int, int] = {}  # by line: bytes of the blocks charged to it
+        self._begun: dict[int, int] = {}  # by line: how many times it began, as far as marked
 
     def change(self, size: int) -> None:
-        """The level moves by so many bytes."""
+        """Change the level by ``size`` bytes."""
         self.level += size
         if self._open and self.level > self._open[-1].peak:
             self._open[-1].peak = self.level
 
     def top(self) -> tuple[int, ...]:
-        """The line that the innermost frame is on, if it is known."""
+        """Return the line that the innermost frame is on, if it is known."""
         return (self._open[-1].index,) if self._open and self._open[-1].index else ()
 
     def on(self) -> list[tuple[int, int]]:
-        """The lines that are on, outermost first, and how many times each had begun."""
+        """Return the lines that are on, outermost first, and how many times each has begun."""
         return [
             (entry.index, 0 if self._uncounted else self._begun.get(entry.index, 0))
             for entry in self._open
@@ -68,53 +69,53 @@ class Ledger:
         ]
 
     def charge(self, indices: tuple[int, ...], size: int) -> None:
-        """Lines that no mark tells apart made or freed a block."""
+        """Charge a block, made or freed (negative size), to lines that no mark distinguishes."""
         for index in indices:
             self._held[index] = held = self._held.get(index, 0) + size
             cost = self.costs.setdefault(index, Cost())
-            # What a line holds on to over many hits is no peak within one.
-            cost.peak = max(cost.peak, size if cost.seen else held)
+            # Memory that a line accumulates over many hits is not a peak within one.
+            cost.peak = max(cost.peak, size if cost.marked else held)
 
     def mark(self, op: int) -> None:
-        """One of the clock's marks, as ``(depth << 32) + index``."""
+        """Process one of the clock's marks, ``(depth << 32) + index``."""
         depth, index = op >> 32, op & 0xFFFFFFFF
         if depth >= 0:
             self._cut(depth, self.level)
-            while index and len(self._open) < depth:  # frames without a mark, too fast for one
-                self._open.append(_Open(0, self.level))
+            while index and len(self._open) < depth:  # frames too fast to be marked
+                self._open.append(_OpenLine(0, self.level))
             if index:
-                self._open.append(_Open(index, self.level))
+                self._open.append(_OpenLine(index, self.level))
                 self._begun[index] = self._begun.get(index, 0) + 1
         elif depth == -1:
             self.silent = True
             self._uncounted = True
-            self._open.append(_Open(0, self.level))  # holds the silence's own peak
+            self._open.append(_OpenLine(0, self.level))  # holds the silence's own peak
         else:
             self._end_silence(-2 - depth)
 
     def close(self) -> None:
-        """The end: whatever is open is left."""
+        """End the record and close every open line."""
         if self.silent:
             self._end_silence(0)
         self._cut(0, self.level)
         self._settle()
 
-    def _end_silence(self, kept: int) -> None:
-        """Frames beyond the outermost ``kept`` count as left when the silence began."""
+    def _end_silence(self, depth: int) -> None:
+        """End a silence; frames beyond the outermost ``depth`` count as left when it began."""
         if not self.silent:
             return
         quiet = self._open.pop()
-        self._cut(kept, quiet.start)
+        self._cut(depth, quiet.start)
         if self._open:
             self._open[-1].peak = max(self._open[-1].peak, quiet.peak)
         self.silent = False
         self._settle()
 
     def _settle(self) -> None:
-        """What charged lines still hold is their net; lines that are open know it themselves."""
-        still = {entry.index for entry in self._open}
+        """Add to each closed line's net what it still holds; open lines measure it themselves."""
+        open_lines = {entry.index for entry in self._open}
         for index, held in self._held.items():
-            if index not in still:
+            if index not in open_lines:
                 self.costs.setdefault(index, Cost()).net += held
         self._held.clear()
 
@@ -125,6 +126,6 @@ class Ledger:
                 self._open[-1].peak = entry.peak
             if not any(outer.index == entry.index for outer in self._open):
                 cost = self.costs.setdefault(entry.index, Cost())
-                cost.seen = True
+                cost.marked = True
                 cost.net += level - entry.start
                 cost.peak = max(cost.peak, entry.peak - entry.start)

@@ -1,4 +1,4 @@
-"""Line events by ``sys.monitoring`` (Python 3.12 and newer), local to the student's code."""
+"""Line events from ``sys.monitoring`` (Python 3.12 and newer), local to the student's code."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 from .clock import Clock
 from .pace import COUNTED, COUNTING, SILENT
 
-TOOL = 4  # of six; debuggers, coverage and profilers have names of their own
+TOOL = 4  # one of six ids; debuggers, coverage tools and profilers have ids of their own
 NAME = "tinytorch-compete"
 
 
 class Monitoring:
-    """Tells the clock of lines; in a silence only of lines that the burst before had not seen."""
+    """Reports lines to the clock; in a silence only lines that the burst before it didn't have."""
 
     name = "sys.monitoring"
     blind = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._pace, self._local = clock, clock.pace, set[int]()
-        self._kept: list[CodeType] = []
+        self._watched: list[CodeType] = []
 
     def start(self) -> None:
-        """Begin to watch; raises ``RuntimeError`` if another tool has the place."""
+        """Start watching; raises ``RuntimeError`` if another tool has taken the id."""
         self._tool = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         events = self._tool.events
         try:
             self._tool.use_tool_id(TOOL, NAME)
         except ValueError:
-            raise RuntimeError("a line profiler is running in this kernel already") from None
+            raise RuntimeError("a line profiler is already running in this kernel") from None
         for event, probe in (
             (events.LINE, self._line),
             (events.PY_START, self._start),
@@ -39,21 +39,21 @@ class Monitoring:
             (events.PY_YIELD, self._leave),
         ):
             self._tool.register_callback(TOOL, event, probe)
-        self._wanted = events.LINE | events.PY_START | events.PY_RESUME
-        self._wanted |= events.PY_RETURN | events.PY_YIELD
+        self._events = events.LINE | events.PY_START | events.PY_RESUME
+        self._events |= events.PY_RETURN | events.PY_YIELD
         self._tool.set_events(TOOL, events.PY_START)
 
     def stop(self) -> None:
         """Stop watching, for good."""
         self._tool.set_events(TOOL, 0)
-        for code in self._kept:
+        for code in self._watched:
             self._tool.set_local_events(TOOL, code, 0)
         for event in ("LINE", "PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD"):
             self._tool.register_callback(TOOL, getattr(self._tool.events, event), None)
         self._tool.free_tool_id(TOOL)
 
     def silence(self) -> None:
-        """Nothing to do: from now on each event disables itself where it comes from."""
+        """Do nothing: from now on each event disables itself where it occurs."""
 
     def restart(self, _: Any) -> None:
         """End the silence."""
@@ -62,8 +62,8 @@ class Monitoring:
     def _watch(self, code: CodeType) -> None:
         if id(code) not in self._local:
             self._local.add(id(code))
-            self._kept.append(code)
-            self._tool.set_local_events(TOOL, code, self._wanted)
+            self._watched.append(code)
+            self._tool.set_local_events(TOOL, code, self._events)
 
     def _line(self, code: CodeType, number: int) -> Any:
         pace = self._pace
@@ -88,10 +88,10 @@ class Monitoring:
                 return self._tool.DISABLE
             if mode == COUNTING:
                 return self._count()
-        elif not self._clock.lines.wants(code):
+        elif not self._clock.lines.has(code):
             return self._tool.DISABLE
         self._watch(code)
-        if mode < COUNTING:  # else its first line is news
+        if mode < COUNTING:  # otherwise its first line is news
             self._clock.enter(sys._getframe(1), code, None)
         return None
 

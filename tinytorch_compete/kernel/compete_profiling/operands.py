@@ -1,7 +1,7 @@
-"""What arrays a line works on: dtypes and shapes, looked up by name as the line begins.
+"""Look up the dtypes and shapes of the arrays that a line works on, by name, as the line begins.
 
-Nothing of the student's is called to find them: an attribute is read from the instance's own
-dictionary or slots, so a property stays unknown.
+No code of the student's is called for this: attributes are read from the instance's own dictionary
+or slots, so properties stay unknown.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import Any
 
 import numpy as np
 
-LOOKS = 32  # the first hits of a line at which its operands are looked at
+LOOKS = 32  # how many of a line's first hits to look at the operands of
 Watch = Mapping[str, Mapping[int, Sequence[str]]]
 # In 3.12 a function's f_locals is a copy that would keep arrays alive for as long as the frame
-# lives, so it is emptied; code that might hold that copy is left alone.
+# lives, so we clear it; functions that might hold that copy themselves are skipped.
 _COPIES = sys.version_info[:2] == (3, 12)
 _HOLDERS = frozenset({"locals", "vars", "eval", "exec", "dir"})
 
 
 def look(paths: Sequence[str], frame: FrameType) -> tuple[tuple[Any, ...] | None, ...]:
-    """For each dotted name its dtype and shape as ``("<f4", 3, 5)``, or ``None``."""
+    """Return each dotted name's dtype and shape as ``("<f4", 3, 5)``, or ``None``."""
     code = frame.f_code
     copied = _COPIES and bool(code.co_flags & inspect.CO_OPTIMIZED)
     if copied and not _HOLDERS.isdisjoint(code.co_names):
         return (None,) * len(paths)
     names = frame.f_locals
-    found = tuple(_facts(_value(path.split("."), names, frame.f_globals)) for path in paths)
+    facts = tuple(_facts(_value(path.split("."), names, frame.f_globals)) for path in paths)
     if copied:
         names.clear()
-    return found
+    return facts
 
 
-def _value(path: Sequence[str], names: Mapping[str, Any], others: Mapping[str, Any]) -> Any:
-    value = names.get(path[0], others.get(path[0]))
+def _value(path: Sequence[str], names: Mapping[str, Any], globals_: Mapping[str, Any]) -> Any:
+    value = names.get(path[0], globals_.get(path[0]))
     for attribute in path[1:]:
         value = _attribute(value, attribute)
     return value

@@ -1,4 +1,4 @@
-"""One profile: the clock, an event source and a memory backend, put together."""
+"""Combine the clock, an event source and a memory backend into one profiler."""
 
 from __future__ import annotations
 
@@ -30,28 +30,29 @@ def frames():
     for i in range(50):
         empty()
 """
-LINES, FRAMES = 300, 100  # events of one call, about; frames has half as many lines again
-TRIALS, TRIAL_S = 15, 0.005  # each shorter than a busy machine's time slice
+LINES, FRAMES = 300, 100  # approximate events per call; frames() also runs 1.5 * FRAMES lines
+TRIALS, TRIAL_S = 15, 0.005  # each trial is shorter than a busy machine's time slice
 PACKAGE = os.path.dirname(__file__)
 
 
 class Profiler:
-    """Profiles the student's code from ``start`` to ``stop``; the cells are named in between.
+    """Profiles the student's code from ``start`` to ``stop``; name the cells in between.
 
-    ``home`` is the folder whose files are the student's, ``watch`` what to look at
-    (see ``Clock``). What is held is told of the moment when ``cap_mib`` was first passed, if it
-    was, else of the highest. Use it on the main thread.
+    ``home`` is the folder whose files are the student's, ``names`` the names of files that ran
+    before (see ``Sources``), ``watch`` what to look at (see ``Clock``). The report says what was
+    held at the moment when memory first passed ``cap_mib``, or at its peak if it never did. Use the
+    profiler on the main thread.
     """
 
     def __init__(
         self,
         home: str,
         memory: str = "",
-        known: Mapping[str, str] = MappingProxyType({}),
+        names: Mapping[str, str] = MappingProxyType({}),
         watch: Watch = MappingProxyType({}),
         cap_mib: int = 0,
     ) -> None:
-        self.sources = Sources(home, {**known, CALIBRATION: OURS})
+        self.sources = Sources(home, {**names, CALIBRATION: OURS})
         self.memory: Any = _memory(memory or best_memory())(
             self._index_of, self._roll_soon, cap_mib * MIB
         )
@@ -64,7 +65,7 @@ class Profiler:
         self._main, self._stopping = _thread.get_ident(), _thread.allocate_lock()
 
     def start(self) -> None:
-        """Begin; raises ``RuntimeError`` if the kernel is being profiled already."""
+        """Start profiling; raises ``RuntimeError`` if the kernel is already being profiled."""
         namespace: dict[str, Any] = {}
         exec(compile(PROBE, CALIBRATION, "exec"), namespace)  # noqa: S102
         self.memory.start()
@@ -86,11 +87,11 @@ class Profiler:
         self.end_cell()
 
     def stop(self) -> None:
-        """End; the kernel is as it was."""
+        """Stop profiling and restore the kernel to its previous state."""
         self.end_cell()
         self.events.stop()
         if hasattr(signal, "setitimer"):
-            # One that is on its way would end the process if nobody handled it.
+            # A signal still on its way would end the process if nothing handled it.
             with self._stopping:
                 self._stopped = True
             signal.signal(signal.SIGPROF, signal.SIG_IGN)
@@ -99,7 +100,7 @@ class Profiler:
         self.memory.stop()
 
     def begin_cell(self, name: str, ours: bool = False) -> None:
-        """The cell of that name starts; of one that is ours only its total is kept."""
+        """Start the cell of that name; record only the total of a cell that is ours."""
         self.end_cell()
         self.sources.cell = None if ours else name
         self._in_cell = True
@@ -107,7 +108,7 @@ class Profiler:
         self.events.restart(None)
 
     def end_cell(self) -> None:
-        """The cell that started last has ended."""
+        """End the cell that started last."""
         if self._in_cell:
             self._in_cell = False
             self.events.silence()
@@ -116,17 +117,17 @@ class Profiler:
                 self.memory.roll()
 
     def report(self) -> dict[str, Any]:
-        """What was found: ``backends``, ``sources`` (names), ``lines``, ``operands``, ``moment``.
+        """Return ``backends``, ``sources`` (names), ``lines``, ``operands`` and ``moment``.
 
         A line is its source's index, its number (0 for a whole cell), hits, seconds, net and peak
         MiB, and whether hits and seconds are estimates. Operands are a line's source and number,
-        how often it was seen with them, and for each watched name what ``operands.look`` says. The
-        moment is its MiB, the lines that were on with how many times each had begun, and the MiB
-        that each line had made.
+        how often the line ran with them, and what ``operands.look`` returned for each watched name.
+        The moment is its MiB, the lines that were on with how many times each had begun, and the
+        MiB that each line had allocated.
         """
         costs = self.memory.costs
         lines = [line for line in self.clock.lines.all if line.source != OURS]
-        # A line without hits or memory was only on the stack when a silence ended.
+        # A line with neither hits nor memory was merely on the stack when a silence ended.
         lines = [line for line in lines if line.hits or line.index in costs]
         names = list(dict.fromkeys(line.source for line in lines))
         index = {name: number for number, name in enumerate(names)}
@@ -137,16 +138,16 @@ class Profiler:
             seconds = max(0.0, line.ns / 1e9)
             where = [index[line.source], line.line, max(1, line.hits)]
             rows.append([*where, seconds, net, peak, line.estimated or not line.hits])
-        seen = [
+        operands = [
             [index[line.source], line.line, looks, facts]
             for line in lines[:MAX_LINES]
-            for facts, looks in line.seen.items()
+            for facts, looks in line.operands.items()
         ]
         return {
             "backends": [self.events.name, self.memory.name],
             "sources": names,
             "lines": rows,
-            "operands": seen[:MAX_LINES],
+            "operands": operands[:MAX_LINES],
             "moment": self._moment(index),
         }
 
@@ -154,13 +155,13 @@ class Profiler:
         moment = self.memory.moment
         if moment is None:
             return None
-        known = {line.index: line for line in self.clock.lines.all if line.source in sources}
+        lines = {line.index: line for line in self.clock.lines.all if line.source in sources}
 
         def rows(figures: Iterable[tuple[int, float]]) -> list[list[float]]:
             return [
-                [sources[known[index].source], known[index].line, figure]
+                [sources[lines[index].source], lines[index].line, figure]
                 for index, figure in figures
-                if index in known
+                if index in lines
             ]
 
         held = sorted(moment.held.items(), key=lambda pair: -pair[1])[:MAX_HELD]
@@ -178,7 +179,7 @@ class Profiler:
         self._set_timer(TICK_S)
 
     def _roll_soon(self) -> None:
-        """Not at once, for this is called while a probe runs."""
+        """Schedule a roll; not at once, because a probe is running."""
         if self.clock.pace.mode != SILENT:
             self._set_timer(ROLL_S)
 
@@ -186,7 +187,7 @@ class Profiler:
         if self._stopped or not hasattr(signal, "setitimer"):
             return
         if self.clock.threaded:
-            # The timer's signal may reach any thread, and then doesn't wake a main one that waits.
+            # The timer's signal may reach any thread, and then doesn't wake a waiting main thread.
             _thread.start_new_thread(self._nap, (seconds,))
         else:
             signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -200,7 +201,7 @@ class Profiler:
     def _wake(self, _: int, frame: FrameType | None) -> None:
         clock = self.clock
         probed = frame is not None and os.path.dirname(frame.f_code.co_filename) == PACKAGE
-        if probed or clock.pace.mode == COUNTING:  # not in between
+        if probed or clock.pace.mode == COUNTING:  # too early: try again soon
             self._set_timer(ROLL_S)
             return
         if clock.pace.mode == SILENT:
@@ -217,10 +218,10 @@ class Profiler:
 
 
 def _each_ns(lines: float, frames: float) -> tuple[float, float]:
-    """What a line and a frame take, from what both trials took.
+    """Return the costs of one line and one frame event, from the times of both trials.
 
-    A frame takes about as long as a line. Half of that is the least, however busy the machine was
-    in one of the trials: what seems to cost nothing would never be left out.
+    A frame costs about as much as a line. Half a line's cost is the minimum, however busy the
+    machine was in one of the trials: events that seem to cost nothing would never be left out.
     """
     line = max(0.0, lines / LINES)
     return line, max(line / 2, (frames - 1.5 * FRAMES * line) / FRAMES)
@@ -236,7 +237,7 @@ def _shortest_ns(run: Callable[[], Any]) -> int:
 
 
 def best_memory() -> str:
-    """``memray``, where it has a build, else ``memory_profiler``."""
+    """Return ``memray`` where it is installed, else ``memory_profiler``."""
     try:
         import memray  # noqa: F401
     except ImportError:

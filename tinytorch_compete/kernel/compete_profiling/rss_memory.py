@@ -1,7 +1,7 @@
-"""Memory by line from memory_profiler's reading of the process, where memray has no build.
+"""Measure memory by line with memory_profiler's reading of the process, where memray has no build.
 
-It sees resident memory: not what is reserved and never touched, not what the allocator hands out
-again, and no peak that is gone when the line ends.
+It sees resident memory only: not memory that is reserved and never touched, nor memory that the
+allocator reuses, nor a peak that is over when the line ends.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class Memory:
     name = "memory_profiler"
     later = 1.0
     full = False
-    moment = None  # who made what is held, a reading can't tell
+    moment = None  # a reading can't tell which line allocated the memory
 
     def __init__(self, _: Callable[[str, int], int], __: Callable[[], None], ___: int = 0) -> None:
         self._ledger = Ledger()
 
     @property
     def costs(self) -> Mapping[int, Cost]:
-        """What each line did, by its index."""
+        """The memory costs of each line, by its index."""
         return self._ledger.costs
 
     def start(self) -> None:
-        """Take the level from which on changes count."""
+        """Take the level from which changes are counted."""
         self._ledger.level = _resident()
 
     def mark(self, depth: int, index: int) -> None:
@@ -41,16 +41,16 @@ class Memory:
         self._ledger.mark((depth << 32) + index)
 
     def look(self) -> None:
-        """There is no record that could grow."""
+        """Do nothing: there is no record that could grow."""
 
     def roll(self) -> None:
-        """There is no record to replay."""
+        """Do nothing: there is no record to replay."""
 
     def stop(self) -> None:
-        """Close what is open."""
+        """Close every open line."""
         self._ledger.close()
 
 
 def _resident() -> int:
-    # What its line profiler calls; memory_usage adds waiting and a choice of backend to each call.
+    # The function behind its line profiler; memory_usage waits and chooses a backend at each call.
     return int(memory_profiler._get_memory(-1, "psutil") * MIB)

@@ -1,4 +1,4 @@
-"""Which code is the student's, and by what name a profile knows it."""
+"""Decide which code is the student's, and what a profile calls it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 # How ipykernel and IPython name the code of a cell.
 CELL = re.compile(r"(?:^|[/\\])ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
-# This package, which in a checkout may lie below the folder that a kernel works in.
+# This package, which in a checkout may lie below the kernel's working folder.
 OURS = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), ""
 )
@@ -16,18 +16,18 @@ INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 
 
 class Sources:
-    """Names files: ``cell:NAME`` for the cell that runs now, else a path below ``home``.
+    """Names for files: ``cell:NAME`` for the cell that is running, or a path below ``home``.
 
-    ``known`` are the names of files that ran before, by file.
+    ``names`` gives the names of files that ran before, by file.
     """
 
-    def __init__(self, home: str, known: Mapping[str, str]) -> None:
+    def __init__(self, home: str, names: Mapping[str, str]) -> None:
         self._home = os.path.join(os.path.realpath(home), "")
-        self._names: dict[str, str | None] = dict(known)
+        self._names: dict[str, str | None] = dict(names)
         self.cell: str | None = None
 
     def name(self, filename: str) -> str | None:
-        """The name of a code object's file, ``None`` for what the student didn't write.
+        """Return the name of a code object's file, or ``None`` for code that isn't the student's.
 
         A cell's file belongs to the cell that first ran code from it.
         """
@@ -41,7 +41,7 @@ class Sources:
         if CELL.search(filename):
             return f"cell:{self.cell}" if self.cell is not None else None
         path = os.path.realpath(filename)
-        # Code from a string, such as a named tuple's, claims a file that isn't there.
+        # Code compiled from a string, such as a named tuple's, names a file that doesn't exist.
         if not os.path.isfile(path) or INSTALLED.search(path) or path.startswith(OURS):
             return None
         if not path.startswith(self._home):

@@ -1,7 +1,7 @@
-"""Line events by ``sys.settrace``, for Python 3.11, which has no ``sys.monitoring``.
+"""Line events from ``sys.settrace``, for Python 3.11, which has no ``sys.monitoring``.
 
-Only the main thread is traced: to begin again after a silence in a thread of its own, a frame of it
-would have to be changed from outside, and in 3.11 that can hang the interpreter.
+Only the main thread is traced: to resume in another thread after a silence, we would have to change
+one of its frames from outside, which can hang the interpreter in 3.11.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .pace import COUNTED, COUNTING, SILENT
 
 
 class Tracing:
-    """Tells the clock of lines; in a silence nothing is traced at all."""
+    """Reports lines to the clock; traces nothing in a silence."""
 
     name = "sys.settrace"
     blind = True
@@ -24,7 +24,7 @@ class Tracing:
         self._clock, self._pace = clock, clock.pace
 
     def start(self) -> None:
-        """Begin to watch; code that runs already is watched from its next call on."""
+        """Start watching; code that is already running is watched from its next call on."""
         sys.settrace(self._call)
 
     def stop(self) -> None:
@@ -36,21 +36,21 @@ class Tracing:
         sys.settrace(None)
 
     def restart(self, frame: FrameType | None) -> None:
-        """End the silence, for the frames that are executing too."""
+        """End the silence, also for the frames that are executing now."""
         while frame is not None:
-            if self._clock.lines.wants(frame.f_code):
+            if self._clock.lines.has(frame.f_code):
                 frame.f_trace = self._local
             frame = frame.f_back
         sys.settrace(self._call)
 
     def _call(self, frame: FrameType, _: str, __: object) -> Any:
         clock, mode = self._clock, self._pace.mode
-        if mode == SILENT or not clock.lines.wants(frame.f_code):
+        if mode == SILENT or not clock.lines.has(frame.f_code):
             return None
         if mode == COUNTING:
             self._count()
         else:
-            number = frame.f_lineno if frame.f_lasti > 4 else None  # a generator that goes on
+            number = frame.f_lineno if frame.f_lasti > 4 else None  # a resumed generator
             clock.enter(frame, frame.f_code, number)
         return self._local
 
