@@ -1,9 +1,9 @@
 """A download is resumed, checked, and never taken for whole when it isn't."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.synthetic_cifar import Synthetic, Web
 
@@ -61,7 +61,7 @@ def test_a_server_that_ignores_range_starts_over(tmp_path: Path, web: Web, remot
 
 def test_a_wrong_checksum_is_refused_and_the_file_removed(tmp_path: Path, remote: Remote) -> None:
     with pytest.raises(DataError, match="what came was removed"):
-        fetch(replace(remote, md5="0" * 32), tmp_path)
+        fetch(msgspec.structs.replace(remote, md5="0" * 32), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.lock"]
 
 

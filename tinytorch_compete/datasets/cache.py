@@ -5,9 +5,9 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from tinytorch_compete.datasets.splits import Bytes, Pair, Splits
@@ -18,8 +18,7 @@ RESERVE = "reserve"  # what it may not
 _FACTS = "facts.json"
 
 
-@dataclass(frozen=True)
-class FileFacts:
+class FileFacts(msgspec.Struct, frozen=True):
     """One file of a prepared data set."""
 
     path: str  # relative to the data set's folder
@@ -101,7 +100,7 @@ def _fill(building: Path, splits: Splits) -> None:
         (building / folder).mkdir(exist_ok=True)
         facts.append(_save(building, f"{folder}/{part}_images.npy", images))
         facts.append(_save(building, f"{folder}/{part}_labels.npy", labels))
-    rows = [vars(fact) for fact in facts]
+    rows = [msgspec.structs.asdict(fact) for fact in facts]
     (building / _FACTS).write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 

@@ -9,9 +9,9 @@ from Tiny Images", 2009).
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from tinytorch_compete.datasets.download import Remote, fetch
@@ -25,8 +25,7 @@ _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FOLDER = "cifar-10-batches-bin"
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True):
     """A tar of binary batches: where it is published and what it must hold."""
 
     remote: Remote

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from platformdirs import user_data_path
 
 from tinytorch_compete.datasets import cache as store
@@ -13,8 +13,7 @@ from tinytorch_compete.datasets.splits import Pair, Progress, Splits, Want, draw
 from tinytorch_compete.errors import DataError
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """How one data set is split, and how a holdout of it is had."""
 
     version: int  # raise it whenever the splits' bytes change
@@ -22,8 +21,7 @@ class Kind:
     holdout: Callable[["Dataset", int, int], Pair]
 
 
-@dataclass(frozen=True)
-class Dataset:
+class Dataset(msgspec.Struct, frozen=True):
     """A prepared data set: splits to give to students, and holdouts to keep from them.
 
     A sandbox may be given ``folder`` and nothing above it: what holdouts are drawn from lies

@@ -8,9 +8,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from tinytorch_compete.datasets.splits import Progress
 from tinytorch_compete.errors import DataError
@@ -20,8 +21,7 @@ _TIMEOUT_S = 30.0  # without a byte; not for the whole
 _TRIES = 5
 
 
-@dataclass(frozen=True)
-class Remote:
+class Remote(msgspec.Struct, frozen=True):
     """A file that somebody publishes, and how to know that it came whole."""
 
     url: str

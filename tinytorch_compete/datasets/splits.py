@@ -1,10 +1,10 @@
 """The parts of a data set, and fair draws that come out the same on every machine."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ Purpose = Literal["train", "public", "holdout", "reserve"]
 _PURPOSES: dict[Purpose, int] = {"train": 1, "public": 2, "holdout": 3, "reserve": 4}
 
 
-@dataclass(frozen=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """What a caller of ``prepare`` asked for."""
 
     train: int  # images
@@ -34,8 +33,7 @@ class Want:
     progress: Progress | None
 
 
-@dataclass(frozen=True)
-class Splits:
+class Splits(msgspec.Struct, frozen=True):
     """The arrays of one prepared data set."""
 
     train: Pair
