@@ -1,4 +1,4 @@
-"""A small CIFAR-10 of noise, as a table and behind a web server on this machine that has moods."""
+"""A small CIFAR-10 of noise, as an .npz file and behind a misbehaving local web server."""
 
 import re
 import threading
@@ -26,17 +26,17 @@ def web(synthetic: Synthetic) -> Iterator[Web]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            state.asked.append(asked)
+            requested = self.headers.get("Range")
+            state.ranges_requested.append(requested)
             if state.status is not None:
                 self.send_error(state.status)
                 return
-            start = int(re.findall(r"\d+", asked)[0]) if asked and state.ranges else 0
+            start = int(re.findall(r"\d+", requested)[0]) if requested and state.ranges else 0
             body = state.content[start:]
             self.send_response(206 if start else 200)
             if start:
-                whole = len(state.content)
-                self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
+                size = len(state.content)
+                self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body[: state.breaks_after])
@@ -56,8 +56,8 @@ def web(synthetic: Synthetic) -> Iterator[Web]:
 
 @pytest.fixture
 def npz_folder(tmp_path: Path, synthetic: Synthetic) -> Path:
-    """A folder with one table of 100 training and 20 test images."""
-    folder = tmp_path / "have"
+    """A folder with one .npz of 100 training and 20 test images."""
+    folder = tmp_path / "source"
     folder.mkdir()
     planes = synthetic.rows[:, 1:].reshape(-1, 3, 32, 32)
     labels = synthetic.rows[:, 0]

@@ -1,4 +1,4 @@
-"""CIFAR-10 is read from any honest copy, byte for byte, and from no damaged one."""
+"""CIFAR-10 is read byte for byte from any valid copy, and damaged copies are refused."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tinytorch_compete.datasets import cifar10
 from tinytorch_compete.datasets.splits import Pair
 from tinytorch_compete.errors import DataError
 
-URL = "http://127.0.0.1:1/cifar-10-binary.tar.gz"  # nobody answers there
+URL = "http://127.0.0.1:1/cifar-10-binary.tar.gz"  # no server listens there
 SUBSET = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10_subset.npz"
 
 
@@ -72,14 +72,14 @@ def damage(members: dict[str, bytes], how: str) -> bytes:
 def test_a_damaged_archive_is_refused(tmp_path: Path, synthetic: Synthetic, how: str) -> None:
     content = damage(batches_of(synthetic.rows), how)
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(content)
-    with pytest.raises(DataError, match=r"isn't CIFAR-10 .* get a fresh copy"):
+    with pytest.raises(DataError, match=f"cifar10: {tmp_path}/cifar-10-binary.tar.gz "):
         cifar10.load_folder(tmp_path, synthetic.archive(URL))
 
 
 def test_a_batch_of_the_wrong_size_is_refused(tmp_path: Path, synthetic: Synthetic) -> None:
     for name, content in batches_of(synthetic.rows).items():
         (tmp_path / Path(name).name).write_bytes(content[:-3])
-    with pytest.raises(DataError, match="bytes, not"):
+    with pytest.raises(DataError, match=f"{len(content) - 3} bytes, not {len(content)}"):
         cifar10.load_folder(tmp_path, synthetic.archive(URL))
 
 
@@ -98,7 +98,7 @@ def test_a_pickle_in_a_table_is_never_executed(npz_folder: Path) -> None:
         ("x_train", np.zeros((100, 3, 32, 32), np.float32), "images are"),
         ("y_train", np.zeros(99, np.uint8), "labels are"),
         ("y_train", np.zeros(100, np.float32), "labels are"),
-        ("y_test", np.full(20, -1), "a label is not"),
+        ("y_test", np.full(20, -1), "label .* 0 to 9"),
     ],
 )
 def test_a_table_of_another_form_is_refused(
@@ -111,7 +111,7 @@ def test_a_table_of_another_form_is_refused(
 
 def test_a_folder_without_a_copy_says_what_would_do(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"a pickle")
-    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz .* is a pickle"):
+    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz .*\bpickle"):
         cifar10.load_folder(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_real_images_are_read_upright() -> None:
     (images, labels), (test_images, test_labels) = cifar10.load_folder(SUBSET.parent)
     assert len(images) == len(labels) and len(test_images) == len(test_labels)
     assert set(np.unique(labels)) == set(range(10))
-    # Photographs vary less between neighbours than between far pixels; a wrong layout does not.
+    # Photographs vary less between neighbours than between distant pixels; a wrong layout doesn't.
     pixels = images[:500].astype(int)
     for axis in (1, 2):
         near = np.abs(np.diff(pixels, axis=axis)).mean()

@@ -1,4 +1,4 @@
-"""Any data set is prepared once, whole, and with nothing shared between what must be apart."""
+"""Any data set is prepared once, completely, and with splits that share nothing."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ from tinytorch_compete.datasets import DATASETS, Dataset, prepare
 from tinytorch_compete.errors import DataError
 
 FILES = {"train_images.npy", "train_labels.npy", "public_images.npy", "public_labels.npy"}
-# Of 300 training and 100 public images; cifar10's would be those of the copy that is read.
+# Of 300 training and 100 public images; cifar10's digest would depend on the copy read.
 DIGESTS = {
     "digits": "8d3faf4bdfc30b16484724ce751dda019aea783ee9c144c951b8a02c73c03fea",
     "shapes32": "35ebf46d6b2eb40517cf099e82527056f1c3998ab2514b805e41c71871c0f83b",
@@ -124,9 +124,9 @@ def test_a_cut_file_is_noticed(tmp_path: Path) -> None:
     path = dataset.folder / "public_images.npy"
     path.chmod(0o600)
     os.truncate(path, 100)
-    with pytest.raises(DataError, match="was cut or changed; delete that folder"):
+    with pytest.raises(DataError, match=str(dataset.folder.parent)):
         prepare("digits", train=50, public=10, cache=tmp_path)
-    with pytest.raises(DataError, match="prepare it again"):
+    with pytest.raises(DataError, match=str(dataset.folder.parent)):
         dataset.public()
 
 
@@ -134,7 +134,7 @@ def test_a_cut_file_is_noticed(tmp_path: Path) -> None:
 def test_damaged_facts_are_noticed(tmp_path: Path, facts: str) -> None:
     dataset = prepare("digits", train=50, public=10, cache=tmp_path)
     (dataset.folder.parent / "facts.json").write_text(facts)
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match=str(dataset.folder.parent)):
         dataset.digest()
 
 
@@ -146,12 +146,12 @@ def test_a_split_may_be_empty(tmp_path: Path) -> None:
 
 def test_a_cache_that_can_not_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(DataError, match="choose another cache"):
+    with pytest.raises(DataError, match=f"{tmp_path / 'taken'}.*cache"):
         prepare("digits", train=10, public=10, cache=tmp_path / "taken")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'mnist'; choose one of digits, cifar10, shapes32"):
+    with pytest.raises(DataError, match=r"'mnist'.* digits, cifar10, shapes32"):
         prepare("mnist", train=10, public=10, cache=tmp_path)
 
 
@@ -166,10 +166,10 @@ def test_a_holdout_of_digits_has_599_images_at_most(tmp_path: Path) -> None:
     dataset = prepare("digits", train=1000, public=198, cache=tmp_path)
     everything = dataset.holdout(1, 599)[0]
     assert len(everything) == 599
-    with pytest.raises(DataError, match="599 are reserved"):
+    with pytest.raises(DataError, match=r"\b600\b.*\b599\b"):
         dataset.holdout(1, 600)
 
 
 def test_a_source_for_a_data_set_that_needs_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="leave it out"):
+    with pytest.raises(DataError, match=f"shapes32 .*{tmp_path}"):
         prepare("shapes32", train=10, public=10, source=tmp_path, cache=tmp_path)

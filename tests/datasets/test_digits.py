@@ -1,4 +1,4 @@
-"""Digits come with the package, unchanged and with their licence."""
+"""The package includes the digits, unchanged and with their licence."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""Shapes32 is the same everywhere, fair, and too hard for a linear model."""
+"""Shapes32 is the same on every machine, balanced, and too hard for a linear model."""
 
 import hashlib
 import tracemalloc
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tinytorch_compete.datasets.shapes32 import CLASSES, VERSION, generate
 from tinytorch_compete.errors import DataError
 
-# sha256 over the images' bytes, then the labels', of generate(600, 7): three chunks, one not full.
+# sha256 of the images' bytes, then the labels', of generate(600, 7): two full chunks, one partial.
 GOLDEN = {1: "a7fd513bd96655aa74cdba73b1734953df6f02734a444b9a710c7331a8eac4e6"}
 
 
@@ -74,7 +74,7 @@ def test_a_linear_model_stays_under_half() -> None:
 
 @pytest.mark.parametrize(("n", "seed"), [(-1, 0), (1, -1)])
 def test_negative_numbers_are_refused(n: int, seed: int) -> None:
-    with pytest.raises(DataError, match="may be negative"):
+    with pytest.raises(DataError, match=f"n={n}, seed={seed}"):
         generate(n, seed)
 
 
@@ -84,7 +84,7 @@ def _features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _ridge(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Closed-form least squares on one-hot labels; penalties from 10 to 100,000 gave 10 to 13 %."""
+    """Fit least squares to one-hot labels; penalties from 10 to 100,000 gave 10 to 13 %."""
     x, y = _features(images), np.eye(10, dtype=np.float32)[labels]
     return np.linalg.solve(x.T @ x + 1000 * np.eye(x.shape[1], dtype=np.float32), x.T @ y)
 

@@ -1,4 +1,4 @@
-"""A small archive with the layout of CIFAR-10's, and what a test web server of it remembers."""
+"""A small archive with the layout of CIFAR-10's, and the state of a web server that has it."""
 
 import hashlib
 import io
@@ -16,19 +16,20 @@ RECORDS = 20  # in each batch
 
 @dataclass
 class Web:
-    """A server of one file; the test sets its mood and reads what was asked of it."""
+    """The state of a one-file server: a test sets its behaviour and reads its requests."""
 
     content: bytes
     url: str = ""
-    ranges: bool = True  # whether it honours Range
+    ranges: bool = True  # whether it honours Range headers
     breaks_after: int | None = None  # bytes of each reply before the connection breaks
     status: int | None = None  # answers every request with this error
-    asked: list[str | None] = field(default_factory=list)  # the Range header of each request
+    # The Range header of each request.
+    ranges_requested: list[str | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A tar as bytes, the pixels in it, and the facts by which it is checked."""
+    """A tar as bytes, the records in it, and the archive facts that verify it."""
 
     content: bytes
     rows: NDArray[np.uint8]  # (6 * RECORDS, 3073): five training batches, then the test batch
@@ -39,7 +40,7 @@ class Synthetic:
         return Archive(remote, CANONICAL.train, CANONICAL.test, RECORDS)
 
     def images(self) -> NDArray[np.uint8]:
-        """All images as pixels, by an index of its own and not by the loader's."""
+        """Return all images as pixels, by indexing that is independent of the loader's."""
         images = np.empty((len(self.rows), 32, 32, 3), np.uint8)
         for channel in range(3):
             plane = self.rows[:, 1 + 1024 * channel : 1025 + 1024 * channel]
@@ -48,7 +49,7 @@ class Synthetic:
 
 
 def tar_of(members: dict[str, bytes]) -> bytes:
-    """A gzipped tar of these files, in this order."""
+    """Return a gzipped tar of these files, in this order."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, content in members.items():
@@ -59,7 +60,7 @@ def tar_of(members: dict[str, bytes]) -> bytes:
 
 
 def batches_of(rows: NDArray[np.uint8]) -> dict[str, bytes]:
-    """The members of an archive that holds these records."""
+    """Return the members of an archive that holds these records."""
     names = CANONICAL.train + CANONICAL.test
     return {
         name: part.tobytes() for name, part in zip(names, np.split(rows, len(names)), strict=True)

@@ -1,4 +1,4 @@
-"""Data sets by name: ``prepare`` puts the splits into a cache and returns a ``Dataset``."""
+"""Data sets by name: ``prepare`` caches the splits and returns a ``Dataset``."""
 
 from tinytorch_compete.datasets.datasets import DATASETS, Dataset, prepare
 

@@ -1,4 +1,4 @@
-"""A folder of splits that is either whole or not there, and that nobody writes to again."""
+"""Folders of splits that are either complete or absent, and never written to again."""
 
 import hashlib
 import json
@@ -13,8 +13,8 @@ import numpy as np
 from tinytorch_compete.datasets.splits import Bytes, Pair, Splits
 from tinytorch_compete.errors import DataError
 
-STUDENT = "student"  # what a sandbox may see
-RESERVE = "reserve"  # what it may not
+STUDENT = "student"  # the folder that a sandbox may see
+RESERVE = "reserve"  # the folder that it may not
 _FACTS = "facts.json"
 
 
@@ -27,14 +27,14 @@ class FileFacts(msgspec.Struct, frozen=True):
 
 
 def write(place: Path, splits: Splits) -> None:
-    """Put ``splits`` at ``place`` all at once, unless another process was quicker.
+    """Write ``splits`` to ``place`` all at once, unless another process was quicker.
 
     Raises:
         DataError: the folder can't be written.
     """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        # mkdtemp's 0o700 keeps everybody out until the folder is whole.
+        # mkdtemp's 0o700 keeps everybody out until the folder is complete.
         building = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
         try:
             _fill(building, splits)
@@ -43,29 +43,29 @@ def write(place: Path, splits: Splits) -> None:
             _discard(building)
     except OSError as error:
         raise DataError(
-            f"data: {place} can't be written ({error}); free space there, or choose another cache."
+            f"data: {place} can't be written ({error}); free up space, or choose another cache."
         ) from error
 
 
 def check(place: Path) -> tuple[FileFacts, ...]:
-    """Return the facts of the files at ``place``, after a look at each one's size.
+    """Check the sizes of the files at ``place`` and return their facts.
 
     Raises:
-        DataError: a file is missing or has another size than when it was written.
+        DataError: a file is missing, or its size has changed since it was written.
     """
     try:
         rows = json.loads((place / _FACTS).read_text(encoding="utf-8"))
         facts = tuple(FileFacts(**row) for row in rows)
-        whole = all((place / fact.path).stat().st_size == fact.size for fact in facts)
+        intact = all((place / fact.path).stat().st_size == fact.size for fact in facts)
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"data: {place} is damaged ({error}); delete that folder.") from error
-    if not whole:
-        raise DataError(f"data: a file in {place} was cut or changed; delete that folder.")
+    if not intact:
+        raise DataError(f"data: a file in {place} was truncated or changed; delete that folder.")
     return facts
 
 
 def digest(place: Path) -> str:
-    """Return a sha256 that is equal for equal splits on any machine, without reading them.
+    """Return a sha256 that is equal for equal splits on any machine, without reading the files.
 
     Raises:
         DataError: as ``check`` does.
@@ -78,7 +78,7 @@ def read(folder: Path, part: str) -> Pair:
     """Map the images and labels of ``part`` into memory, read-only.
 
     Raises:
-        DataError: they can't be read.
+        DataError: the files can't be read.
     """
     try:
         images = np.load(folder / f"{part}_images.npy", mmap_mode="r", allow_pickle=False)
@@ -109,7 +109,7 @@ def _save(building: Path, name: str, array: Bytes) -> FileFacts:
     with path.open("wb") as file:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
         file.flush()
-        os.fsync(file.fileno())  # a rename may reach the disk before the bytes do
+        os.fsync(file.fileno())  # otherwise the rename could reach the disk before the bytes
     path.chmod(0o444)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -117,7 +117,7 @@ def _save(building: Path, name: str, array: Bytes) -> FileFacts:
 
 
 def _publish(building: Path, place: Path) -> None:
-    # A sandbox may run as another user: it reads the student's half and never the reserve.
+    # A sandbox may run as another user, who can read the student's half but never the reserve.
     (building / STUDENT).chmod(0o755)
     if (building / RESERVE).is_dir():
         (building / RESERVE).chmod(0o700)
@@ -131,5 +131,5 @@ def _publish(building: Path, place: Path) -> None:
 
 def _discard(building: Path) -> None:
     for path in building.rglob("*.npy"):
-        path.chmod(0o600)  # Windows removes no read-only file
+        path.chmod(0o600)  # Windows doesn't delete read-only files
     shutil.rmtree(building, ignore_errors=True)

@@ -1,6 +1,6 @@
 """CIFAR-10: 60,000 photographs of 32 x 32 RGB in ten classes, from its canonical archive.
 
-The binary version is used because it holds plain records and no pickle: 1 byte of label, then
+We use the binary version because it holds plain records and no pickle: 1 byte of label, then
 1,024 red, 1,024 green and 1,024 blue bytes, row by row. Source, layout and checksum:
 https://www.cs.toronto.edu/~kriz/cifar.html (A. Krizhevsky, "Learning Multiple Layers of Features
 from Tiny Images", 2009).
@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from tinytorch_compete.datasets.download import Remote, fetch
-from tinytorch_compete.datasets.splits import Bytes, Pair, Progress, Splits, Want, deal
+from tinytorch_compete.datasets.splits import Bytes, Pair, Progress, SplitRequest, Splits, deal
 from tinytorch_compete.errors import DataError
 
 SIDE = 32
@@ -26,16 +26,16 @@ _FOLDER = "cifar-10-batches-bin"
 
 
 class Archive(msgspec.Struct, frozen=True):
-    """A tar of binary batches: where it is published and what it must hold."""
+    """A tar of binary batches: where it is published and what it must contain."""
 
     remote: Remote
-    train: tuple[str, ...]  # members, in order
+    train: tuple[str, ...]  # names of members, in order
     test: tuple[str, ...]
-    records: int  # in each member
+    records: int  # per member
 
     @property
     def member_size(self) -> int:
-        """Bytes of each member."""
+        """Size of each member in bytes."""
         return self.records * (1 + _PIXELS)
 
 
@@ -54,41 +54,41 @@ CANONICAL = Archive(
 def load(
     folder: Path, progress: Progress | None = None, archive: Archive = CANONICAL
 ) -> tuple[Pair, Pair]:
-    """Return the training and the test images, downloading the archive into ``folder`` if need be.
+    """Return the training and test images, downloading the archive into ``folder`` if needed.
 
     Images are uint8 (n, 32, 32, 3), red first; labels uint8 (n,), 0 to 9.
 
     Raises:
-        DataError: the archive can't be had, or isn't what it should be.
+        DataError: the archive can't be downloaded, or its contents are wrong.
     """
     return _read_archive(fetch(archive.remote, folder, progress), archive)
 
 
 def load_folder(folder: Path, archive: Archive = CANONICAL) -> tuple[Pair, Pair]:
-    """Return the training and the test images of a copy that is there already, as ``load`` does.
+    """Return the training and test images of an existing copy, in the form that ``load`` returns.
 
-    The folder holds one of: the archive, its extracted batches (or the folder of them), or one
+    The folder holds one of these: the archive, its extracted batches (or their folder), or a single
     ``.npz`` with x_train, y_train, x_test and y_test, where images are uint8 (n, 3, 32, 32).
 
     Raises:
-        DataError: the folder holds none of these, or what it holds is damaged.
+        DataError: the folder holds none of these, or its copy is damaged.
     """
-    found = _find(folder, archive)
-    if found[0].suffix == ".npz":
-        return _read_npz(found[0])
-    if found[0].name == archive.remote.name:
-        return _read_archive(found[0], archive)
+    paths = _find(folder, archive)
+    if paths[0].suffix == ".npz":
+        return _read_npz(paths[0])
+    if paths[0].name == archive.remote.name:
+        return _read_archive(paths[0], archive)
     try:
-        batches = {path.name: path.read_bytes() for path in found}
+        batches = {path.name: path.read_bytes() for path in paths}
     except OSError as error:
-        raise _damaged(found[0].parent, error) from error
+        raise _damaged(paths[0].parent, error) from error
     return _assemble(
         {name: batches[Path(name).name] for name in _members(archive)}, archive, folder
     )
 
 
 def fingerprint(folder: Path) -> str:
-    """Return a text that changes when the copy in ``folder`` does: paths, sizes, times.
+    """Return a text that changes with the copy in ``folder``: its paths, sizes and times.
 
     Raises:
         DataError: the folder holds no copy.
@@ -97,17 +97,17 @@ def fingerprint(folder: Path) -> str:
     return "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
 
 
-def split(want: Want) -> Splits:
-    """Share out the training images; holdouts come from the test images.
+def split(request: SplitRequest) -> Splits:
+    """Split the training images, and reserve the test images for holdouts.
 
     Raises:
-        DataError: the data can't be had, or there are too few images.
+        DataError: the data can't be read or downloaded, or there are too few images.
     """
-    if want.source is not None:
-        pool, reserve = load_folder(want.source)
+    if request.source is not None:
+        pool, reserve = load_folder(request.source)
     else:
-        pool, reserve = load(want.archives, want.progress)
-    return deal("cifar10", pool, reserve, want)
+        pool, reserve = load(request.archives, request.progress)
+    return deal("cifar10", pool, reserve, request)
 
 
 def _members(archive: Archive) -> tuple[str, ...]:
@@ -115,10 +115,10 @@ def _members(archive: Archive) -> tuple[str, ...]:
 
 
 def _find(folder: Path, archive: Archive) -> list[Path]:
-    """The archive, or all batches, or one .npz."""
-    whole = folder / archive.remote.name
-    if whole.is_file():
-        return [whole]
+    """Return the path of the archive, of all batches, or of one .npz."""
+    tar = folder / archive.remote.name
+    if tar.is_file():
+        return [tar]
     for base in (folder, folder / _FOLDER):
         batches = [base / Path(name).name for name in _members(archive)]
         if all(path.is_file() for path in batches):
@@ -134,7 +134,7 @@ def _find(folder: Path, archive: Archive) -> list[Path]:
 
 
 def _read_archive(path: Path, archive: Archive) -> tuple[Pair, Pair]:
-    """Read the members in memory; nothing is extracted, so no path in the tar matters."""
+    """Read the members in memory; nothing is extracted, so paths in the tar are harmless."""
     batches: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as tar:
@@ -174,15 +174,15 @@ def _read_npz(path: Path) -> tuple[Pair, Pair]:
 
 
 def _pair(images: Bytes, labels: Bytes, place: Path) -> Pair:
-    """Turn planes (n, 3, 32, 32) into pixels (n, 32, 32, 3), once all is as it must be."""
+    """Check the arrays, then turn planes (n, 3, 32, 32) into pixels (n, 32, 32, 3)."""
     if images.dtype != np.uint8 or images.shape[1:] != (3, SIDE, SIDE):
         raise _damaged(place, f"images are {images.dtype} {images.shape}, not uint8 (n, 3, 32, 32)")
     if labels.shape != (len(images),) or labels.dtype.kind not in "ui":
         raise _damaged(place, f"labels are {labels.dtype} {labels.shape} for {len(images)} images")
     if len(labels) and not 0 <= np.min(labels) <= np.max(labels) < CLASSES:
-        raise _damaged(place, f"a label is not 0 to {CLASSES - 1}")
+        raise _damaged(place, f"a label is outside 0 to {CLASSES - 1}")
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels.astype(np.uint8)
 
 
 def _damaged(place: Path, why: object) -> DataError:
-    return DataError(f"cifar10: {place} isn't CIFAR-10 as it should be ({why}); get a fresh copy.")
+    return DataError(f"cifar10: {place} isn't a valid copy of CIFAR-10 ({why}); get a fresh copy.")

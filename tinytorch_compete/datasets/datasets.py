@@ -1,4 +1,4 @@
-"""The data sets by name, and how one is prepared for students and graders."""
+"""The registry of data sets, and their preparation for students and graders."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,22 +9,22 @@ from platformdirs import user_data_path
 
 from tinytorch_compete.datasets import cache as store
 from tinytorch_compete.datasets import cifar10, digits, shapes32
-from tinytorch_compete.datasets.splits import Pair, Progress, Splits, Want, draw, stream
+from tinytorch_compete.datasets.splits import Pair, Progress, SplitRequest, Splits, draw, stream
 from tinytorch_compete.errors import DataError
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """How one data set is split, and how a holdout of it is had."""
+    """How to split a data set, and how to get a holdout of it."""
 
     version: int  # raise it whenever the splits' bytes change
-    split: Callable[[Want], Splits]
+    split: Callable[[SplitRequest], Splits]
     holdout: Callable[["Dataset", int, int], Pair]
 
 
 class Dataset(msgspec.Struct, frozen=True):
     """A prepared data set: splits to give to students, and holdouts to keep from them.
 
-    A sandbox may be given ``folder`` and nothing above it: what holdouts are drawn from lies
+    Give a sandbox ``folder`` and nothing above it: the reserve from which holdouts are drawn lies
     beside it.
     """
 
@@ -32,19 +32,19 @@ class Dataset(msgspec.Struct, frozen=True):
     folder: Path  # train_images.npy, train_labels.npy, public_images.npy, public_labels.npy
 
     def train(self) -> Pair:
-        """Map the images and labels to train on into memory, read-only."""
+        """Map the training images and labels into memory, read-only."""
         return store.read(self.folder, "train")
 
     def public(self) -> Pair:
-        """Map the images and labels that students may test on into memory, read-only."""
+        """Map the images and labels for students' own tests into memory, read-only."""
         return store.read(self.folder, "public")
 
     def holdout(self, seed: int, n: int) -> Pair:
         """Return ``n`` balanced images and labels that are in neither split, fixed by ``seed``.
 
-        Draw the seed with ``secrets.randbits(128)``: shapes32 is made from it, so a student who
-        guessed it would have the labels. digits and cifar10 are public, and a determined cheat
-        could recognise their images; only those of shapes32 have never been seen.
+        Draw the seed with ``secrets.randbits(128)``: shapes32 is generated from it, so a student
+        who guessed it would have the labels. digits and cifar10 are public, and a determined cheat
+        could recognise their images; only those of shapes32 have never been seen before.
 
         Raises:
             DataError: there are fewer than ``n`` images, or an argument is negative.
@@ -52,7 +52,7 @@ class Dataset(msgspec.Struct, frozen=True):
         return _kind(self.name).holdout(self, seed, n)
 
     def digest(self) -> str:
-        """Return a sha256 of all the files, equal for equal data on any machine; cheap.
+        """Return a sha256 of all files, equal for equal data on any machine; cheap to compute.
 
         Raises:
             DataError: the folder is damaged.
@@ -69,23 +69,23 @@ def prepare(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Return the data set, with ``train`` and ``public`` images, made once and then kept.
+    """Return the data set with ``train`` and ``public`` images, made once and then cached.
 
-    ``source`` is a folder that holds the data already (cifar10 only); ``cache`` is where splits
-    and downloads are kept, the platform's data folder unless told. Several processes may prepare
-    the same data set at once. ``progress`` hears of a download's bytes.
+    ``source`` is a folder that already holds the data (cifar10 only); ``cache`` is the folder for
+    splits and downloads, by default the platform's data folder. Several processes may prepare the
+    same data set at once. ``progress`` is called with a download's bytes.
 
     Raises:
-        DataError: no such data set, not enough images, or the data can't be had.
+        DataError: no such data set, not enough images, or the data can't be read or downloaded.
     """
     kind = _kind(name)
     if train < 0 or public < 0:
-        raise DataError(f"{name}: train={train}, public={public}: neither may be negative.")
+        raise DataError(f"{name}: train={train}, public={public}: both must be 0 or more.")
     root = cache if cache is not None else user_data_path("tinytorch-compete")
-    want = Want(train, public, source, root / "archives", progress)
-    place = root / "splits" / _key(name, kind, want)
+    request = SplitRequest(train, public, source, root / "archives", progress)
+    place = root / "splits" / _key(name, kind, request)
     if not place.is_dir():
-        store.write(place, kind.split(want))
+        store.write(place, kind.split(request))
     store.check(place)
     return Dataset(name, place / store.STUDENT)
 
@@ -98,20 +98,20 @@ def _kind(name: str) -> Kind:
     return DATASETS[name]
 
 
-def _key(name: str, kind: Kind, want: Want) -> str:
-    key = f"{name}-v{kind.version}-{want.train}-{want.public}"
-    if want.source is None:
+def _key(name: str, kind: Kind, request: SplitRequest) -> str:
+    key = f"{name}-v{kind.version}-{request.train}-{request.public}"
+    if request.source is None:
         return key
     if name != "cifar10":
-        raise DataError(f"{name} needs no folder, and {want.source} was given; leave it out.")
-    origin = cifar10.fingerprint(want.source)
+        raise DataError(f"{name} needs no folder, but {request.source} was given; leave it out.")
+    origin = cifar10.fingerprint(request.source)
     return f"{key}-{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 
 
-def _split_shapes32(want: Want) -> Splits:
+def _split_shapes32(request: SplitRequest) -> Splits:
     return Splits(
-        train=shapes32.generate(want.train, stream("train", 0)),
-        public=shapes32.generate(want.public, stream("public", 0)),
+        train=shapes32.generate(request.train, stream("train", 0)),
+        public=shapes32.generate(request.public, stream("public", 0)),
         reserve=None,
     )
 

@@ -1,14 +1,14 @@
-"""Digits: 1,797 handwritten digits of 8 x 8 pixels, which come with the package.
+"""Digits: 1,797 handwritten digits of 8 x 8 pixels, included in the package.
 
 The bytes are those of ``sklearn.datasets.load_digits``, the test half of UCI's "Optical
-Recognition of Handwritten Digits"; ``DIGITS_LICENSE.txt`` beside them has its licence.
+Recognition of Handwritten Digits"; its licence is in ``DIGITS_LICENSE.txt`` beside the data.
 """
 
 from importlib.resources import as_file, files
 
 import numpy as np
 
-from tinytorch_compete.datasets.splits import Pair, Splits, Want, balanced, deal, stream
+from tinytorch_compete.datasets.splits import Pair, SplitRequest, Splits, balanced, deal, stream
 from tinytorch_compete.errors import DataError
 
 COUNT = 1797
@@ -29,18 +29,18 @@ def load() -> Pair:
             return archive["images"], archive["labels"]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"digits: the package's digits.npz can't be read ({error}); install the package again."
+            f"digits: the package's digits.npz can't be read ({error}); reinstall the package."
         ) from error
 
 
-def split(want: Want) -> Splits:
-    """Reserve a fixed, balanced third for holdouts, and share out the other 1,198 images.
+def split(request: SplitRequest) -> Splits:
+    """Reserve a fixed, balanced third for holdouts, and split the other 1,198 images.
 
     Raises:
-        DataError: more images are wanted than there are.
+        DataError: more images are requested than there are.
     """
     images, labels = load()
     order = balanced(labels, stream("reserve", 0))
-    kept, shared = order[:RESERVED], order[RESERVED:]
-    pool, reserve = (images[shared], labels[shared]), (images[kept], labels[kept])
-    return deal("digits", pool, reserve, want)
+    held_out, shared = order[:RESERVED], order[RESERVED:]
+    pool, reserve = (images[shared], labels[shared]), (images[held_out], labels[held_out])
+    return deal("digits", pool, reserve, request)

@@ -1,8 +1,9 @@
 """The outlines of shapes32's ten classes, as signed distances.
 
-Each takes the coordinates of pixels, in radii from the shape's centre with y downward, and returns
-how far outside the shape they are, in radii: negative inside. The ten reach about as far and are
-told apart by form alone. Only operations that round alike everywhere are used; see ``shapes32``.
+Each function takes the coordinates of pixels, in radii from the shape's centre with y downward, and
+returns how far outside the shape they are, in radii: negative inside. The ten shapes have about the
+same extent and differ in form alone. Only operations that round alike everywhere are used; see
+``shapes32``.
 """
 
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def _bowtie(x: Floats, y: Floats) -> Floats:
     return np.maximum(across - 0.9, (np.abs(y) - across) * _HALF_SQRT2)
 
 
-# A class's number is its place here.
+# A class's number is its position in this dict.
 OUTLINES: dict[str, Outline] = {
     "disc": _disc,
     "ring": _ring,

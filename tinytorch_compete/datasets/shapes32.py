@@ -1,9 +1,9 @@
-"""Shapes32: images of CIFAR-10's form that any machine can make, in any number, without a download.
+"""Shapes32: CIFAR-10-sized images that any machine can generate, in any number, without a download.
 
-Each image is 32 x 32 RGB and shows one of ten shapes somewhere, at some size and tilt, darker or
+Each image is 32 x 32 RGB and shows one of ten shapes at a random position, size and tilt, darker or
 lighter than a shaded background, among small discs that mean nothing, under noise. A linear model
-can't do it, because the contrast's sign is a coin toss; a small convolutional network can.
-The measured accuracies stand in ``benchmarks/shapes32.py``.
+can't classify them, because the contrast's sign is a coin toss; a small convolutional network can.
+The measured accuracies are in ``benchmarks/shapes32.py``.
 
 The bytes are the same on every platform and numpy version: random numbers come only from the raw
 64-bit output of PCG64, which numpy guarantees (NEP 19), and arithmetic is float32 with
@@ -23,24 +23,24 @@ from tinytorch_compete.errors import DataError
 
 SIDE = 32
 CLASSES = tuple(OUTLINES)
-# Raise it whenever the bytes change: caches and golden digests are named by it.
+# Increase it whenever the bytes change: names of caches and golden digests contain it.
 VERSION = 1
 
-_CHUNK = 256  # images; 1 MiB a float32 plane; 10 MiB in all (tracemalloc)
+_CHUNK = 256  # images; 1 MiB per float32 plane, 10 MiB in total (by tracemalloc)
 _DISTRACTORS = 4
 
 
 def generate(n: int, seed: int) -> Pair:
     """Return ``n`` images, uint8 (n, 32, 32, 3), and their labels, uint8 (n,), fixed by ``seed``.
 
-    Each class occurs n // 10 times or once more, in an order that tells nothing. Beyond what is
-    returned it needs about 10 MiB, and 24 bytes an image for the order.
+    Each class occurs n // 10 times or once more, in an order that reveals nothing. Besides the
+    result, it needs about 10 MiB, and 24 bytes per image for the order.
 
     Raises:
         DataError: ``n`` or ``seed`` is negative.
     """
     if n < 0 or seed < 0:
-        raise DataError(f"shapes32: n={n}, seed={seed}: neither may be negative; pass 0 or more.")
+        raise DataError(f"shapes32: n={n}, seed={seed}: both must be 0 or more.")
     labels = _labels(n, PCG64(SeedSequence(seed, spawn_key=(0,))))
     images = np.empty((n, SIDE, SIDE, 3), np.uint8)
     for number, start in enumerate(range(0, n, _CHUNK), start=1):
@@ -65,7 +65,7 @@ def _draw(labels: Bytes, bits: PCG64) -> Bytes:
 
 
 def _background_and_ink(n: int, bits: PCG64) -> tuple[Floats, Floats]:
-    """A shaded background (n, 32, 32, 3) and, lighter or darker, the colour of the shape."""
+    """Return a shaded background (n, 32, 32, 3) and a lighter or darker colour for the shape."""
     y, x = _grid()
     base = _uniform(bits, (n, 1, 1, 3), 90, 165)
     along = _uniform(bits, (n, 1, 1), -1, 1) * x + _uniform(bits, (n, 1, 1), -1, 1) * y
@@ -76,19 +76,19 @@ def _background_and_ink(n: int, bits: PCG64) -> tuple[Floats, Floats]:
 
 
 def _coverage(labels: Bytes, bits: PCG64) -> Floats:
-    """How much of each pixel the shape covers, 0 to 1, (n, 32, 32)."""
+    """Return how much of each pixel the shape covers, 0 to 1, (n, 32, 32)."""
     n = len(labels)
     radius = _uniform(bits, (n, 1, 1), 6.5, 9.5)
     u, v = _tilted(n, radius, bits)
     distance = np.empty((n, SIDE, SIDE), np.float32)
     for label, outline in enumerate(OUTLINES.values()):
-        mine = labels == label
-        distance[mine] = outline(u[mine], v[mine])
+        selected = labels == label
+        distance[selected] = outline(u[selected], v[selected])
     return _soft(distance * radius)
 
 
 def _tilted(n: int, radius: Floats, bits: PCG64) -> tuple[Floats, Floats]:
-    """The grid seen from each shape: its centre is 0, its radius 1, its own axes level.
+    """Return the grid in each shape's own coordinates: centre 0, radius 1, its axes level.
 
     Cosine and sine come from t = tan(angle / 2), as (1 - t*t) / (1 + t*t) and 2*t / (1 + t*t),
     because a library's sine differs between platforms. |t| < 0.15 is an angle under 17 degrees.
@@ -102,7 +102,7 @@ def _tilted(n: int, radius: Floats, bits: PCG64) -> tuple[Floats, Floats]:
 
 
 def _speck(n: int, bits: PCG64) -> Floats:
-    """The coverage of one small disc that has nothing to do with the label."""
+    """Return the coverage of one small disc that has nothing to do with the label."""
     y, x = _grid()
     x = x - _uniform(bits, (n, 1, 1), -16, 16)
     y = y - _uniform(bits, (n, 1, 1), -16, 16)
@@ -131,7 +131,7 @@ def _grid() -> tuple[Floats, Floats]:
 
 
 def _uniform(bits: PCG64, shape: tuple[int, ...], low: float, high: float) -> Floats:
-    """Numbers in [low, high), float32, from the top 24 bits of each raw word."""
+    """Return numbers in [low, high), float32, from the top 24 bits of each raw word."""
     unit = (_raw(bits, prod(shape)) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
     return (np.float32(low) + np.float32(high - low) * unit).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""The parts of a data set, and fair draws that come out the same on every machine."""
+"""Splits of a data set, and balanced draws that are the same on every machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +16,19 @@ Pair = tuple[Bytes, Bytes]
 """Images, uint8 (n, ...), and their labels, uint8 (n,)."""
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that are there and the bytes that there will be."""
+"""Called with the bytes received so far and the bytes expected in total."""
 
 Purpose = Literal["train", "public", "holdout", "reserve"]
-# Any distinct numbers do; changing one changes every split that is drawn from it.
+# Any distinct numbers would do; changing one changes every split drawn with it.
 _PURPOSES: dict[Purpose, int] = {"train": 1, "public": 2, "holdout": 3, "reserve": 4}
 
 
-class Want(msgspec.Struct, frozen=True):
-    """What a caller of ``prepare`` asked for."""
+class SplitRequest(msgspec.Struct, frozen=True):
+    """The arguments of ``prepare`` that decide the splits."""
 
     train: int  # images
     public: int  # images
-    source: Path | None  # a folder that holds the data already
+    source: Path | None  # a folder that already holds the data
     archives: Path  # where downloads are kept
     progress: Progress | None
 
@@ -38,11 +38,11 @@ class Splits(msgspec.Struct, frozen=True):
 
     train: Pair
     public: Pair
-    reserve: Pair | None  # what holdouts are drawn from; None if they are generated
+    reserve: Pair | None  # the source of holdouts; None if they are generated
 
 
 def stream(purpose: Purpose, seed: int) -> int:
-    """Return a 128-bit seed that no other purpose and no other ``seed`` leads to.
+    """Return a 128-bit seed that no other purpose and no other ``seed`` gives.
 
     Raises:
         DataError: ``seed`` is negative.
@@ -66,25 +66,25 @@ def balanced(labels: Bytes, seed: int) -> NDArray[np.intp]:
     order = shuffled(len(labels), seed)
     turn = np.empty(len(labels), np.intp)
     for label in np.unique(labels):
-        mine = labels[order] == label
-        turn[mine] = np.arange(np.count_nonzero(mine))
+        selected = labels[order] == label
+        turn[selected] = np.arange(np.count_nonzero(selected))
     return order[np.argsort(turn, kind="stable")]
 
 
-def deal(name: str, pool: Pair, reserve: Pair, want: Want) -> Splits:
+def deal(name: str, pool: Pair, reserve: Pair, request: SplitRequest) -> Splits:
     """Split ``pool`` into disjoint, balanced train and public parts, and keep ``reserve`` aside.
 
     Raises:
-        DataError: the pool holds fewer images than were asked for.
+        DataError: the pool holds fewer images than requested.
     """
     images, labels = pool
-    if want.train + want.public > len(labels):
+    if request.train + request.public > len(labels):
         raise DataError(
-            f"{name}: {want.train} images to train and {want.public} public were asked for, but "
-            f"there are only {len(labels)} to share out; ask for fewer."
+            f"{name}: {request.train} training and {request.public} public images were requested, "
+            f"but only {len(labels)} are available; ask for fewer."
         )
-    order = balanced(labels, stream("train", 0))[: want.train + want.public]
-    train, public = order[: want.train], order[want.train :]
+    order = balanced(labels, stream("train", 0))[: request.train + request.public]
+    train, public = order[: request.train], order[request.train :]
     return Splits((images[train], labels[train]), (images[public], labels[public]), reserve)
 
 
@@ -97,7 +97,7 @@ def draw(name: str, reserve: Pair, seed: int, n: int) -> Pair:
     images, labels = reserve
     if not 0 <= n <= len(labels):
         raise DataError(
-            f"{name}: a holdout of {n} images was asked for, but {len(labels)} are reserved for "
+            f"{name}: a holdout of {n} images was requested, but {len(labels)} are reserved for "
             f"it; ask for 0 to {len(labels)}."
         )
     chosen = balanced(np.asarray(labels), stream("holdout", seed))[:n]
