@@ -1,1 +1,1 @@
-"""Panels, Markdown, and charts, all escaped."""
+"""Panels, Markdown and charts, with all text escaped."""

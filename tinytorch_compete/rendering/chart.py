@@ -1,4 +1,4 @@
-"""A picture that reads well on light and dark pages, aloud, and in a notebook."""
+"""Charts that are legible on light and dark pages, in notebooks, and to screen readers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# The palette. In a page that defines these CSS variables they follow its theme; elsewhere the
-# picture is a light card. All contrasts against the paper are 4.5 or more (WCAG 2.2, 1.4.3), but
-# for the faint lines, which carry nothing that the words don't say.
+# The palette. On a page that defines these CSS variables the colours follow its theme; elsewhere
+# the picture is a light card. All contrasts against the paper are 4.5 or more (WCAG 2.2, 1.4.3),
+# except for the faint lines, which carry no information that the words don't.
 COLOURS = {"ink": "#26282b", "paper": "#fdfdfc", "accent": "#0a5f9e", "second": "#a8480c"}
 COLOURS |= {"faint": "#c9cdd2", "muted": "#62676d"}
-SIZE_INCHES = (4.4, 3.4)  # so small that letters are legible where it is 328 pixels wide
-STYLE: Any = {  # its keys differ between versions of matplotlib
+SIZE_INCHES = (4.4, 3.4)  # small enough for legible letters at a width of 328 pixels
+STYLE: Any = {  # the type of its keys differs between versions of matplotlib
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -46,7 +46,7 @@ STYLE: Any = {  # its keys differ between versions of matplotlib
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A picture as SVG and as PNG (base 64), and the finding in words."""
+    """A picture as SVG and as PNG (base64), and its finding in words."""
 
     svg: str
     png: str
@@ -57,7 +57,7 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 def drawn(draw: Callable[[Axes], str], title: str, across: str, up: str) -> Picture:
-    """A picture with a title and named axes; ``draw`` fills it and returns the finding in words."""
+    """Return a picture with a title and axis labels; ``draw`` fills it and returns its alt text."""
     with rc_context(STYLE):
         figure = Figure(figsize=SIZE_INCHES, layout="constrained")
         axes = figure.subplots()
@@ -78,12 +78,12 @@ def drawn(draw: Callable[[Axes], str], title: str, across: str, up: str) -> Pict
 
 
 def themed(svg: str, alt: str) -> str:
-    """A picture of matplotlib's in which colours are CSS variables and nothing links elsewhere."""
+    """Return matplotlib's SVG with colours as CSS variables and without links to elsewhere."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # several pictures of one page must not share ids
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # ids would collide between pictures on one page
     svg = svg.replace("'DejaVu Sans'", "system-ui, sans-serif")
     for name, colour in COLOURS.items():
         svg = svg.replace(colour, f"var(--{name}, {colour})")
-    said = html.escape(alt)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{said}"', 1).rstrip()
+    label = html.escape(alt)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1).rstrip()

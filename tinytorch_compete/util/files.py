@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files atomically, and decide which files belong to a submission."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from tinytorch_compete.errors import StoreError
 
-# Folders that come about by themselves: no part of a submission, and shown to no kernel.
+# Folders that tools create by themselves: not part of a submission, and not given to any kernel.
 BYPRODUCTS = frozenset({"__pycache__", ".ipynb_checkpoints"})
-DATA = "data"  # the student's copy of the data set: the grader brings its own
+DATA = "data"  # the student's copy of the data set; the grader provides its own
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o644, replace: bool = True) -> None:
-    """Write a text as UTF-8, as ``write_bytes`` does."""
+    """Write a text as UTF-8, in the way of ``write_bytes``."""
     write_bytes(path, text.encode(), mode=mode, replace=replace)
 
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part; makes folders.
+    """Write a file, with its folders, so that readers see the old or the new content, never a part.
 
-    With ``replace=False`` a file that is there already stays, also one that appears meanwhile.
-    Raises ``StoreError`` if the disk is full or the folder can't be written; nothing changes then.
+    With ``replace=False`` an existing file stays, even one that appears in the meantime. Raises
+    ``StoreError``, and changes nothing, if the disk is full or the folder can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,20 +42,21 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = T
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"{path}: can't be written ({error.strerror}). Is the disk full, the folder writable?"
+            f"{path}: can't be written ({error.strerror}). "
+            "Is the disk full, or the folder read-only?"
         ) from None
 
 
 def is_sent(path: Path, folder: Path) -> bool:
-    """Whether a path below a submission's folder is a part of what was submitted."""
+    """Whether a path below a submission's folder is part of the submission."""
     parts = path.relative_to(folder).parts
     return parts[0] != DATA and BYPRODUCTS.isdisjoint(parts)
 
 
 def copy_sent(folder: Path, place: Path) -> None:
-    """Copy what was submitted, as a kernel gets it; no link is followed. Raises ``OSError``."""
+    """Copy the submitted files as a kernel gets them, links as links. Raises ``OSError``."""
 
-    def left_out(where: str, names: list[str]) -> list[str]:
+    def ignored(where: str, names: list[str]) -> list[str]:
         return [name for name in names if not is_sent(Path(where, name), folder)]
 
-    shutil.copytree(folder, place, symlinks=True, dirs_exist_ok=True, ignore=left_out)
+    shutil.copytree(folder, place, symlinks=True, dirs_exist_ok=True, ignore=ignored)

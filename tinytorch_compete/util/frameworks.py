@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# By the names that one imports; a box with walls hides the installed ones.
+# Import names; an isolating sandbox hides those that are installed.
 FRAMEWORKS = tuple(
     "aesara autograd catboost chainer cuml cupy fastai flax functorch haiku jax jaxlib keras "
     "lightgbm lightning mindspore mlx mxnet onnxruntime paddle pytensor pytorch_lightning skl2onnx "

@@ -1,8 +1,8 @@
-"""What a handful of noisy samples can tell: estimates with intervals, and who differs from whom.
+"""Statistics of a few noisy samples: estimates with confidence intervals, and paired tests.
 
 One sample is one run of one submission with one secret seed, in a fresh kernel. Repeats within a
-run are no samples of their own: a process keeps its luck with memory layout for as long as it
-lives, so that they agree with each other better than with the next run's.
+run are not independent samples: a process keeps its memory layout, lucky or not, for as long as it
+lives, so its repeats agree with each other better than with the next run's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_RUNS = 1000
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A figure from ``n`` samples, and its 95 % confidence interval; one sample has none."""
+    """A figure from ``n`` samples and its 95 % confidence interval; a single sample has none."""
 
     value: float
     n: int
@@ -33,10 +33,10 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def estimate(samples: Sequence[float], scale: Scale = "linear", resolution: float = 0) -> Estimate:
-    """The mean of the samples and its two-sided Student t interval; ``n >= 1``.
+    """Return the mean of the samples and its two-sided Student t interval; ``n >= 1``.
 
-    On the ``log`` scale it is the geometric mean, with the interval taken on logarithms.
-    ``resolution`` is the smallest standard deviation that is believed (see ``Metric``): a few
+    On the ``log`` scale, it is the geometric mean, with the interval computed on logarithms.
+    ``resolution`` is the smallest credible standard deviation (see ``Metric``), because a few
     samples can agree by chance. Source: Student, "The probable error of a mean", Biometrika 6
     (1908).
     """
@@ -49,10 +49,10 @@ def estimate(samples: Sequence[float], scale: Scale = "linear", resolution: floa
 
 
 def hodges_lehmann(values: Sequence[float]) -> float:
-    """The median of all pairwise means: as exact as a mean, and a fifth of wild values can't move
-    it far.
+    """Return the median of all pairwise means.
 
-    For differences of two equally noisy figures, which are symmetric about their centre, it is
+    It is about as precise as the mean, and even a fifth of outliers can't move it far. For
+    differences of two equally noisy figures, which are symmetric about their centre, it is
     unbiased. Source: Hodges and Lehmann, "Estimates of location based on rank tests", Annals of
     Mathematical Statistics 34 (1963).
     """
@@ -62,12 +62,12 @@ def hodges_lehmann(values: Sequence[float]) -> float:
 
 
 def leading(across: Sequence[float], up: Sequence[float], degree: int = 1) -> Estimate:
-    """The leading coefficient of the least-squares polynomial and its 95 % confidence interval.
+    """Return the least-squares polynomial's leading coefficient and its 95 % confidence interval.
 
-    With ``degree`` 1 it is the slope of a straight line; more points than ``degree + 1``, at more
-    than ``degree`` places. The interval is Student's with ``n - degree - 1`` degrees of freedom,
-    and right where the errors are independent, normal and equally large. Source: Draper and Smith,
-    "Applied Regression Analysis", 3rd edition (1998), sections 1.4 and 5.1.
+    With ``degree`` 1 it is the slope of a straight line. Pass more than ``degree + 1`` points, at
+    more than ``degree`` places. The interval is Student's with ``n - degree - 1`` degrees of
+    freedom, and valid if the errors are independent, normal and equally large. Source: Draper and
+    Smith, "Applied Regression Analysis", 3rd edition (1998), sections 1.4 and 5.1.
     """
     x, y = np.asarray(across, float), np.asarray(up, float)
     powers = np.vander(x - x.mean(), degree + 1)
@@ -82,10 +82,10 @@ def leading(across: Sequence[float], up: Sequence[float], degree: int = 1) -> Es
 def paired_p(
     one: Sequence[float], other: Sequence[float], scale: Scale = "linear", resolution: float = 0
 ) -> float:
-    """The p-value of a paired two-sided t test: are the two different, seed by seed?
+    """Return the p-value of a paired two-sided t test: do the two differ, seed by seed?
 
-    ``one[k]`` and ``other[k]`` come from the same secret seed. 1.0 where nothing can be said: fewer
-    than two pairs, or sequences of different lengths.
+    ``one[k]`` and ``other[k]`` come from the same secret seed. The p-value is 1.0 if no test is
+    possible: fewer than two pairs, or sequences of different lengths.
     """
     if len(one) != len(other) or len(one) < 2:
         return 1.0
@@ -98,7 +98,9 @@ def paired_p(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values corrected for being many: any of them below 0.05 by chance in 5 % of boards.
+    """Return the p-values corrected for multiple testing.
+
+    Some corrected p-value is below 0.05 by chance in at most 5 % of leaderboards.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal
     of Statistics 6 (1979).
@@ -117,11 +119,11 @@ def apart(
     resolution: float = 0,
     alpha: float = ALPHA,
 ) -> list[set[tuple[int, int]]]:
-    """For each group of rows of samples the pairs ``(i, j)``, ``i < j``, that a paired test tells
-    apart.
+    """Return, for each group of rows of samples, the statistically distinguishable pairs.
 
-    The pairs of all groups are one family, corrected by ``holm``: in it any false separation has
-    the probability ``alpha`` at most.
+    A pair is ``(i, j)``, ``i < j``, whose paired test is significant. The pairs of all groups are
+    one family, corrected by ``holm``: the probability of any false separation in it is at most
+    ``alpha``.
     """
     pairs = [
         (number, i, j)
@@ -129,11 +131,11 @@ def apart(
         for i, j in itertools.combinations(range(len(rows)), 2)
     ]
     tests = [paired_p(groups[k][i], groups[k][j], scale, resolution) for k, i, j in pairs]
-    found: list[set[tuple[int, int]]] = [set() for _ in groups]
+    distinguishable: list[set[tuple[int, int]]] = [set() for _ in groups]
     for (number, i, j), p in zip(pairs, holm(tests), strict=True):
         if p <= alpha:
-            found[number].add((i, j))
-    return found
+            distinguishable[number].add((i, j))
+    return distinguishable
 
 
 def runs_to_tell(
@@ -143,18 +145,18 @@ def runs_to_tell(
     resolution: float = 0,
     alpha: float = ALPHA,
 ) -> int | None:
-    """About how many runs each would tell these two apart in four cases of five, if they go on
-    like this.
+    """Estimate how many runs each would make these two distinguishable in four cases of five.
 
-    The power of a paired t test at the level ``alpha`` (Cohen, "Statistical Power Analysis", 1988).
-    ``None`` if they can't be compared, or if ``MOST_RUNS`` would not do.
+    The estimate assumes that future runs are like these, and uses the power of a paired t test at
+    the level ``alpha`` (Cohen, "Statistical Power Analysis", 1988). It is ``None`` if the two can't
+    be compared, or if ``MOST_RUNS`` would not be enough.
     """
     if len(one) != len(other) or len(one) < 2:
         return None
     differences = _on_scale(one, scale) - _on_scale(other, scale)
     mean, spread = abs(float(differences.mean())), _spread(differences, resolution)
-    enough = (n for n in range(2, MOST_RUNS) if _power(mean, spread, n, alpha) >= 0.8)
-    return next(enough, None) if mean > 0 else None
+    sufficient = (n for n in range(2, MOST_RUNS) if _power(mean, spread, n, alpha) >= 0.8)
+    return next(sufficient, None) if mean > 0 else None
 
 
 def _power(mean: float, spread: float, n: int, alpha: float) -> float:
@@ -164,7 +166,7 @@ def _power(mean: float, spread: float, n: int, alpha: float) -> float:
 
 
 def _critical(n: int, alpha: float = ALPHA) -> float:
-    """Student's t, beyond which either way lies ``alpha`` of ``n`` samples' means."""
+    """Return the two-sided critical value of Student's t for ``n`` samples at level ``alpha``."""
     return float(special.stdtrit(n - 1, 1 - alpha / 2))
 
 

@@ -1,4 +1,4 @@
-"""Text that can be shown and stored safely."""
+"""Make texts safe to show and store."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def clean(text: Any) -> str:
-    """A text that can be written as UTF-8: halves of surrogate pairs become question marks."""
+    """Return a text that can be written as UTF-8: lone surrogates become question marks."""
     return str(text).encode("utf-8", "replace").decode()
