@@ -60,7 +60,7 @@ def test_the_hottest_lines_are_explained_once_the_machine_is_measured(
     slow = Rate(1.0, 1.0, 1.0)  # so that any machine is at its roof
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     fast = Rate(1e15, 1e15, 1e15)
-    roofline.keep(Roof(roofline.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
+    roofline.save(Roof(roofline.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
     page, figures = notebook.with_suffix(".html"), notebook.with_suffix(".json")
     assert run(["profile", str(notebook), "--html", str(page), "--json", str(figures)], "t") == 0
     shown = capsys.readouterr().out

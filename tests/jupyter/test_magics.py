@@ -49,7 +49,7 @@ def test_a_cells_lines_are_explained_once_the_machine_is_measured(
     monkeypatch.setattr(roofline, "user_cache_path", lambda _: tmp_path)
     slow, fast = Rate(1.0, 1.0, 1.0), Rate(1e15, 1e15, 1e15)  # any machine is at this roof
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    roofline.keep(Roof(roofline.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
+    roofline.save(Roof(roofline.machine(), now, fast, fast, slow, slow, 1e-9, 2**25))
     text = "import numpy as np\na = np.ones((300, 300))\nfor _ in range(20):\n    b = a @ a"
     with capture_output() as captured:
         shell.run_cell(f"%%compete_profile\n{text}")

@@ -1,4 +1,4 @@
-"""What every memory backend and every event source promises."""
+"""Every memory backend and every event source measures lines correctly."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MEMRAY = pytest.mark.skipif(
     importlib.util.find_spec("memray") is None, reason="memray has no build for this machine"
 )
 BACKENDS = [pytest.param("memray", marks=MEMRAY), "memory_profiler"]
-# Share of the truth and MiB that a figure may be off: resident memory comes in pages and arenas.
+# Allowed error as a share of the truth and in MiB: resident memory comes in pages and arenas.
 TOLERANCE = {"memray": (0.05, 1.0), "memory_profiler": (0.1, 3.0)}
 
 
-def close(backend: str, true: float | None, found: float) -> bool:
+def close(backend: str, true: float | None, measured: float) -> bool:
     share, mib = TOLERANCE[backend]
-    return true is None or abs(true - found) <= max(mib, share * abs(true))
+    return true is None or abs(true - measured) <= max(mib, share * abs(true))
 
 
 def fresh(case: Case, backend: str, home: Path) -> dict[int, tuple[float, float]]:
-    """The figures in a new process, as a student's kernel is.
+    """Return the figures from a new process, as a student's kernel is.
 
-    In an old one what is allocated is often there already, freed by somebody else.
+    In an old process allocations often reuse memory that other code has freed.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(profile, case, backend, home).result()
@@ -37,18 +37,18 @@ def fresh(case: Case, backend: str, home: Path) -> dict[int, tuple[float, float]
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", [case for case in CASES if case.resident], ids=lambda c: c.name)
 def test_what_a_line_leaves_behind_is_true(backend: str, case: Case, tmp_path: Path) -> None:
-    found = fresh(case, backend, tmp_path)
+    costs = fresh(case, backend, tmp_path)
     for line, (net, _) in case.truth.items():
-        assert close(backend, net, found[line][0]), (line, found[line])
+        assert close(backend, net, costs[line][0]), (line, costs[line])
 
 
 @MEMRAY
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_memray_knows_net_and_peak_of_each_line(case: Case, tmp_path: Path) -> None:
-    found = fresh(case, "memray", tmp_path)
+    costs = fresh(case, "memray", tmp_path)
     for line, (net, peak) in case.truth.items():
-        assert close("memray", net, found[line][0]), (line, found[line])
-        assert close("memray", peak, found[line][1]), (line, found[line])
+        assert close("memray", net, costs[line][0]), (line, costs[line])
+        assert close("memray", peak, costs[line][1]), (line, costs[line])
 
 
 def rows(source: str, home: Path, backend: str = "memory_profiler") -> dict[tuple[str, int], list]:
@@ -66,28 +66,28 @@ def rows(source: str, home: Path, backend: str = "memory_profiler") -> dict[tupl
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_lines_that_take_their_time_are_counted_exactly(backend: str, tmp_path: Path) -> None:
     source = "def work():\n    sum(range(20_000))\nfor _ in range(7):\n    work()\n"
-    found = rows(source, tmp_path, backend)
+    lines = rows(source, tmp_path, backend)
     for line, hits in ((2, 7), (4, 7)):
-        counted, *_, estimated = found["cell:c", line]
+        counted, *_, estimated = lines["cell:c", line]
         assert (counted, estimated) == (hits, False)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_line_holds_the_time_of_what_it_called(backend: str, tmp_path: Path) -> None:
     source = "def work():\n    sum(range(2_000_000))\nwork()\npass\n"
-    found = {line: row[1] for (_, line), row in rows(source, tmp_path, backend).items()}
-    assert min(found[0], found[3]) > 0.9 * found[2] > 10 * found[4]
+    seconds = {line: row[1] for (_, line), row in rows(source, tmp_path, backend).items()}
+    assert min(seconds[0], seconds[3]) > 0.9 * seconds[2] > 10 * seconds[4]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_fast_loop_is_estimated_and_has_most_of_the_time(backend: str, tmp_path: Path) -> None:
     source = "s = 0\nfor i in range(1_000_000):\n    s += i * i\n    s -= i\n"
-    found = rows(source, tmp_path, backend)
-    whole = found["cell:c", 0][1]
-    inner = [found["cell:c", line] for line in (2, 3, 4)]
+    lines = rows(source, tmp_path, backend)
+    total = lines["cell:c", 0][1]
+    inner = [lines["cell:c", line] for line in (2, 3, 4)]
     assert all(row[-1] for row in inner)
-    assert sum(row[1] for row in inner) > 0.5 * whole
-    assert all(row[1] <= 1.5 * whole for row in inner)
+    assert sum(row[1] for row in inner) > 0.5 * total
+    assert all(row[1] <= 1.5 * total for row in inner)
 
 
 def test_modules_beside_the_notebook_are_the_students(
@@ -97,9 +97,9 @@ def test_modules_beside_the_notebook_are_the_students(
     package.mkdir()
     (package / "__init__.py").write_text("def f(n):\n    return [i for i in range(n)]\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = rows("import json\nimport tinytorch_of_ada as t\nt.f(3)\njson.dumps([1])\n", tmp_path)
-    assert found["tinytorch_of_ada/__init__.py", 2][0] >= 1
-    assert {source for source, _ in found} == {"cell:c", "tinytorch_of_ada/__init__.py"}
+    lines = rows("import json\nimport tinytorch_of_ada as t\nt.f(3)\njson.dumps([1])\n", tmp_path)
+    assert lines["tinytorch_of_ada/__init__.py", 2][0] >= 1
+    assert {source for source, _ in lines} == {"cell:c", "tinytorch_of_ada/__init__.py"}
 
 
 def test_a_frame_that_is_over_keeps_nothing_alive(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def _has_memray() -> bool:
 
 
 def moment(source: str, home: Path, cap_mib: int = 0) -> tuple[float, list, dict[int, float]]:
-    """What was held: MiB, the lines that were on with their counts, and MiB by line."""
+    """Return what was held: MiB, the lines that were on with their counts, and MiB by line."""
     profiler = Profiler(str(home), "memray", cap_mib=cap_mib)
     profiler.start()
     try:
@@ -169,6 +169,6 @@ def test_in_a_silence_it_is_told_without_counts(tmp_path: Path) -> None:
     source = "def f(n):\n    out = []\n    for i in range(n):\n        out.append(i * 0.5)\n"
     level, on, held = moment(f"{source}    return out\nkept = f(3_000_000)\n", tmp_path)
     assert level > 90
-    assert held[3] + held[4] > 90  # whichever of the two asks for the room that numbers share
+    assert held[3] + held[4] > 90  # either line may request the arenas that the numbers share
     assert all(not begun for _, begun in on)
     assert on[0][0] == 6

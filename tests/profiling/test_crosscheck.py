@@ -1,5 +1,8 @@
-"""Two tools that share nothing agree on a cell of few, heavy lines: memray's record of allocations,
-from inside, and memory_profiler's readings of resident memory, from another process."""
+"""Two independent tools agree on a cell of few, heavy lines.
+
+They are memray's record of allocations, from inside, and memory_profiler's readings of resident
+memory, from another process.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from support.profile_truth import FILE, MIB
 
 from tinytorch_compete.kernel.compete_profiling.profiler import Profiler
 
-Seen = TypeVar("Seen")
+Result = TypeVar("Result")
 MIB_EACH = 32
-# heapsort is in place and slow, so that the peak lasts for many of the readings
+# Heapsort is in-place and slow, so that the peak lasts for many readings.
 CELL = """\
 a = np.random.default_rng(0).random(4 << 20)
 b = np.sort(a, kind="heapsort")
@@ -33,7 +36,7 @@ SHARE, SLACK_MIB = 0.05, 3.0
 
 
 def ours(home: Path) -> dict[int, tuple[float, float]]:
-    """Net and peak MiB by line, 0 for the cell."""
+    """Return net and peak MiB by line by our profiler; line 0 is the cell."""
     profiler = Profiler(str(home), "memray")
     profiler.start()
     space = {"np": np}
@@ -46,28 +49,28 @@ def ours(home: Path) -> dict[int, tuple[float, float]]:
 
 
 def theirs(home: Path) -> dict[int, tuple[float, float]]:
-    """The same by memory_profiler: each line is a call that is watched from another process."""
-    np.random.default_rng(0).random(8)  # what is imported and built at first use is no line's
+    """Return the same by memory_profiler, which watches each line's call from another process."""
+    np.random.default_rng(0).random(8)  # keep one-time imports and setup out of the lines
     space: dict[str, object] = {"np": np}
-    found, start = {}, held()
+    costs, start = {}, held()
     highest = start
     for number, line in enumerate(LINES, 1):
         before = held()
         code = compile(line, FILE, "exec")
         call = (exec, (code, space))
         top = memory_profiler.memory_usage(call, INTERVAL_S, max_usage=True, max_iterations=1)
-        found[number] = held() - before, max(top, before) - before
+        costs[number] = held() - before, max(top, before) - before
         highest = max(highest, top)
-    found[0] = held() - start, highest - start
-    return found
+    costs[0] = held() - start, highest - start
+    return costs
 
 
 def held() -> float:
     return psutil.Process().memory_info().rss / MIB
 
 
-def apart(run: Callable[[Path], Seen], home: Path) -> Seen:
-    """What a run gives in a new process, whose freed memory is nobody's."""
+def apart(run: Callable[[Path], Result], home: Path) -> Result:
+    """Return the result of a run in a new process, which has no freed memory to reuse."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(run, home).result()
 

@@ -1,4 +1,4 @@
-"""The work of a line is read from its text and the shapes that were seen, or not at all."""
+"""A line's work is inferred from its text and its operands' shapes, or not at all."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def of(text: str):
 def test_operations_and_bytes_are_those_of_the_shapes(
     text: str, flops: float, moved: float, calls: int
 ) -> None:
-    found = of(text)
-    assert found is not None and found.whole
-    assert (found.flops, found.moved_bytes, found.calls) == (flops, moved, calls)
+    line_work = of(text)
+    assert line_work is not None and line_work.whole
+    assert (line_work.flops, line_work.moved_bytes, line_work.calls) == (flops, moved, calls)
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_of_what_cannot_be_read_nothing_is_said(text: str) -> None:
 
 
 def test_a_line_with_a_call_of_the_students_is_known_in_part() -> None:
-    found = of("return record(x @ w, (x, w))")
-    assert found is not None
-    assert (found.flops, found.whole) == (128_000, False)
+    line_work = of("return record(x @ w, (x, w))")
+    assert line_work is not None
+    assert (line_work.flops, line_work.whole) == (128_000, False)
 
 
 @pytest.mark.parametrize(
     ("text", "new"), [("y = x + 1", 4), ("x += 1", 0), ("np.add(x, x, out=x)", 0)]
 )
 def test_a_result_without_a_place_is_new_memory(text: str, new: int) -> None:
-    found = work(ast.parse(text).body[0], {"x": (F4, (2**20,))})
-    assert found is not None
-    assert found.new_bytes == new * 2**20
+    line_work = work(ast.parse(text).body[0], {"x": (F4, (2**20,))})
+    assert line_work is not None
+    assert line_work.new_bytes == new * 2**20
 
 
 def test_shapes_that_no_array_ever_had_are_no_work() -> None:
@@ -93,7 +93,7 @@ def test_only_lines_with_one_statement_are_watched() -> None:
     assert watched({"m.py": text}) == {"m.py": {1: ["y", "x", "self.w.data"], 5: ["z", "x"]}}
 
 
-def seen(source: str, home: Path, watch: dict[int, list[str]]) -> dict[int, list]:
+def operands(source: str, home: Path, watch: dict[int, list[str]]) -> dict[int, list]:
     profiler = Profiler(str(home), watch={"cell:c": watch})
     profiler.start()
     try:
@@ -101,18 +101,21 @@ def seen(source: str, home: Path, watch: dict[int, list[str]]) -> dict[int, list
         exec(compile(source, FILE, "exec"), {})  # noqa: S102
     finally:
         profiler.stop()
-    found: dict[int, list] = {}
+    by_line: dict[int, list] = {}
     for _, line, looks, facts in profiler.report()["operands"]:
-        found.setdefault(line, []).append((looks, facts))
-    return found
+        by_line.setdefault(line, []).append((looks, facts))
+    return by_line
 
 
 def test_a_line_is_seen_with_each_of_its_shapes(tmp_path: Path) -> None:
     source = (
         "import numpy as np\nfor k in (2, 3, 3):\n    a = np.ones((k, 4), 'f4')\n    a = a * k\n"
     )
-    found = seen(source, tmp_path, {4: ["a", "k", "none"]})
-    assert found[4] == [(1, (("<f4", 2, 4), ("int",), None)), (2, (("<f4", 3, 4), ("int",), None))]
+    by_line = operands(source, tmp_path, {4: ["a", "k", "none"]})
+    assert by_line[4] == [
+        (1, (("<f4", 2, 4), ("int",), None)),
+        (2, (("<f4", 3, 4), ("int",), None)),
+    ]
 
 
 def test_attributes_and_slots_are_seen_and_properties_not_called(tmp_path: Path) -> None:
@@ -123,8 +126,8 @@ def test_attributes_and_slots_are_seen_and_properties_not_called(tmp_path: Path)
         "def f(a, b):\n    return a.s + b.d\n"
         "a, b = A(), B()\na.s = b.d = np.ones(3)\nf(a, b)\n"
     )
-    found = seen(source, tmp_path, {9: ["a.s", "b.d", "b.p", "b.q"]})
-    assert found[9] == [(1, (("<f8", 3), ("<f8", 3), None, None))]
+    by_line = operands(source, tmp_path, {9: ["a.s", "b.d", "b.p", "b.q"]})
+    assert by_line[9] == [(1, (("<f8", 3), ("<f8", 3), None, None))]
 
 
 def test_an_array_that_was_looked_at_is_freed_when_the_code_lets_go(tmp_path: Path) -> None:
@@ -133,9 +136,9 @@ def test_an_array_that_was_looked_at_is_freed_when_the_code_lets_go(tmp_path: Pa
         "def f():\n    a = np.ones(3)\n    r = weakref.ref(a)\n    b = a * 2\n    del a\n"
         "    c = b * 2\n    assert r() is None\nf()\n"
     )
-    assert set(seen(source, tmp_path, {5: ["a"], 7: ["b"]})) == {5, 7}
+    assert set(operands(source, tmp_path, {5: ["a"], 7: ["b"]})) == {5, 7}
 
 
 def test_only_the_first_hits_are_looked_at(tmp_path: Path) -> None:
-    found = seen("x = 1.5\nfor _ in range(1000):\n    y = x * 2\n", tmp_path, {3: ["x"]})
-    assert found[3] == [(LOOKS, (("float",),))]
+    by_line = operands("x = 1.5\nfor _ in range(1000):\n    y = x * 2\n", tmp_path, {3: ["x"]})
+    assert by_line[3] == [(LOOKS, (("float",),))]

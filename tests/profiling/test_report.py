@@ -1,4 +1,4 @@
-"""What a kernel says of its own code is read as data, by somebody who expects the worst."""
+"""A kernel's report on its own code is read as hostile data."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ ROW = [0, 1, 1, 0.5, 1.0, 2.0, False]
 
 
 def report(**changes: Any) -> bytes:
-    whole = {"backends": ["memray"], "sources": ["cell:c0"], "lines": [ROW]}
-    return json.dumps(whole | changes).encode()
+    fields = {"backends": ["memray"], "sources": ["cell:c0"], "lines": [ROW]}
+    return json.dumps(fields | changes).encode()
 
 
 def test_operands_are_read_by_the_names_that_were_watched() -> None:
     texts = {"cell:c0": "a = b * c"}
-    seen = [0, 1, 3, [["<f4", 5], ["<f4", 2, 5], None]]
-    (found,) = parse(report(operands=[seen]), texts, []).operands
-    assert (found.looks, found.arrays) == (3, {"a": ("<f4", (5,)), "b": ("<f4", (2, 5))})
+    row = [0, 1, 3, [["<f4", 5], ["<f4", 2, 5], None]]
+    (operands,) = parse(report(operands=[row]), texts, []).operands
+    assert (operands.looks, operands.arrays) == (3, {"a": ("<f4", (5,)), "b": ("<f4", (2, 5))})
     assert parse(report(operands=[[0, 1, 3, [None]], [5, 1, 1, []]]), texts, []).operands == ()
 
 
 def test_a_report_becomes_a_profile() -> None:
-    found = parse(report(lines=[ROW, [0, 0, 1, 0.6, 1.0, 2.5, False]]), TEXTS, ["cell:c0"])
-    assert found.sources == {"cell:c0": TEXTS["cell:c0"]}
-    assert [(line.line, line.seconds, line.peak_mib) for line in found.lines] == [(1, 0.5, 2.0)]
-    assert [(cell.source, cell.seconds) for cell in found.cells] == [("cell:c0", 0.6)]
+    profile = parse(report(lines=[ROW, [0, 0, 1, 0.6, 1.0, 2.5, False]]), TEXTS, ["cell:c0"])
+    assert profile.sources == {"cell:c0": TEXTS["cell:c0"]}
+    assert [(line.line, line.seconds, line.peak_mib) for line in profile.lines] == [(1, 0.5, 2.0)]
+    assert [(cell.source, cell.seconds) for cell in profile.cells] == [("cell:c0", 0.6)]
 
 
 def test_the_moment_has_lines_that_were_handed_in() -> None:
-    moment = [300.0, [[0, 0, 1], [0, 1, 4], [9, 1, 1]], [[0, 2, 200.0], [0, 3, 1.0], [9, 1, 1.0]]]
-    found = parse(report(moment=moment), TEXTS, ["cell:c0"]).moment
-    assert found == MemoryPeak(
+    sent = [300.0, [[0, 0, 1], [0, 1, 4], [9, 1, 1]], [[0, 2, 200.0], [0, 3, 1.0], [9, 1, 1.0]]]
+    moment = parse(report(moment=sent), TEXTS, ["cell:c0"]).moment
+    assert moment == MemoryPeak(
         300.0, (StackFrame("cell:c0", 1, 4),), (LineAllocation("cell:c0", 2, 200.0),)
     )
 
@@ -92,10 +92,10 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
     ],
 )
 def test_lines_that_nobody_handed_in_are_left_out(changes: dict[str, Any]) -> None:
-    found = parse(report(**changes), TEXTS, ["cell:c0"])
-    assert (found.lines, found.sources) == ((), {})
+    profile = parse(report(**changes), TEXTS, ["cell:c0"])
+    assert (profile.lines, profile.sources) == ((), {})
 
 
 def test_a_line_counts_once() -> None:
-    found = parse(report(lines=[ROW, ROW]), TEXTS, [])
-    assert len(found.lines) == 1
+    profile = parse(report(lines=[ROW, ROW]), TEXTS, [])
+    assert len(profile.lines) == 1

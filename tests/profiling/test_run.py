@@ -1,4 +1,4 @@
-"""A profile is taken in the sandbox, of the student's code alone."""
+"""Profiles are taken in the sandbox and cover the student's code alone."""
 
 from __future__ import annotations
 
@@ -35,54 +35,54 @@ def test_lines_that_a_grading_cell_calls_are_profiled_and_its_own_are_not(
     real_sandbox: Sandbox,
 ) -> None:
     inputs = {"c1": Inputs(arrays={"x": np.arange(5.0)})}
-    found = take(real_sandbox, RunRequest(graded(WORK, PROBE, "z = 1"), LIMITS, inputs))
-    assert set(found.sources) == {"cell:c0", "cell:c2"}
-    assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
-    assert line(found, "cell:c0", 3).hits == 1
-    assert line(found, "cell:c0", 3).peak_mib == pytest.approx(64, rel=0.05)
-    assert found.cells[1].peak_mib == pytest.approx(64, rel=0.05)
-    assert len(found.backends) == 2
+    profile = take(real_sandbox, RunRequest(graded(WORK, PROBE, "z = 1"), LIMITS, inputs))
+    assert set(profile.sources) == {"cell:c0", "cell:c2"}
+    assert [cell.source for cell in profile.cells] == ["cell:c0", "cell:c1", "cell:c2"]
+    assert line(profile, "cell:c0", 3).hits == 1
+    assert line(profile, "cell:c0", 3).peak_mib == pytest.approx(64, rel=0.05)
+    assert profile.cells[1].peak_mib == pytest.approx(64, rel=0.05)
+    assert len(profile.backends) == 2
 
 
 def test_the_framework_beside_the_notebook_is_profiled(tmp_path: Path) -> None:
     (tmp_path / "tinytorch").mkdir()
     (tmp_path / "tinytorch" / "__init__.py").write_text(WORK)
     notebook = make_notebook("from tinytorch import work", "work(1)")
-    found = take(
+    profile = take(
         LocalSandbox(),
         RunRequest(notebook, LIMITS, files=tmp_path),
         {"tinytorch/__init__.py": WORK},
     )
-    assert found.sources["tinytorch/__init__.py"] == WORK
-    assert line(found, "tinytorch/__init__.py", 3).net_mib == pytest.approx(64, rel=0.05)
+    assert profile.sources["tinytorch/__init__.py"] == WORK
+    assert line(profile, "tinytorch/__init__.py", 3).net_mib == pytest.approx(64, rel=0.05)
 
 
 def test_the_timeline_shows_what_was_held_for_a_while() -> None:
     hold = "import numpy as np, time\na = np.ones(64 << 17)\ntime.sleep(0.3)\ndel a"
-    found = take(LocalSandbox(), RunRequest(make_notebook(hold), LIMITS, {}))
-    assert max(mib for _, mib in found.timeline) == pytest.approx(64, abs=16)
+    profile = take(LocalSandbox(), RunRequest(make_notebook(hold), LIMITS, {}))
+    assert max(mib for _, mib in profile.timeline) == pytest.approx(64, abs=16)
 
 
 @pytest.mark.parametrize("magic", ["%%time", "%%capture", "%%timeit -n 1", "%%prun -q"])
 def test_lines_below_a_magic_that_runs_them_have_their_own_figures(magic: str) -> None:
     source = f"{magic}\nimport numpy as np\n\na = np.ones(64 << 17)\nb = a[:5]"
-    found = take(LocalSandbox(), RunRequest(make_notebook(source), LIMITS, {}))
-    assert line(found, "cell:c0", 4).hits == 1
-    assert line(found, "cell:c0", 4).net_mib == pytest.approx(64, rel=0.05)
-    assert found.sources["cell:c0"] == source
+    profile = take(LocalSandbox(), RunRequest(make_notebook(source), LIMITS, {}))
+    assert line(profile, "cell:c0", 4).hits == 1
+    assert line(profile, "cell:c0", 4).net_mib == pytest.approx(64, rel=0.05)
+    assert profile.sources["cell:c0"] == source
 
 
 def test_a_cell_that_raises_keeps_its_profile() -> None:
-    found = take(LocalSandbox(), RunRequest(make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {}))
-    assert line(found, "cell:c0", 2).hits == 1
-    assert line(found, "cell:c1", 1).hits == 1
+    profile = take(LocalSandbox(), RunRequest(make_notebook("x = 1\n1 / 0", "y = 2"), LIMITS, {}))
+    assert line(profile, "cell:c0", 2).hits == 1
+    assert line(profile, "cell:c1", 1).hits == 1
 
 
 ENDLESS = "import numpy as np\nkept = []\nwhile True:\n    kept.append(np.ones(8 << 17))"
 
 
 def test_what_needs_more_than_there_is_keeps_its_profile_where_a_cap_is_named() -> None:
-    """One that grows without end is told what it held when it passed the cap."""
+    """Endless growth is reported as of the moment when memory passed the cap."""
     profile, facts = run(
         LocalSandbox(), RunRequest(make_notebook(ENDLESS), LIMITS), {}, cap_mib=100
     )
@@ -102,31 +102,31 @@ def test_what_needs_more_than_there_is_keeps_its_profile_where_a_cap_is_named() 
     ],
 )
 def test_a_cell_that_is_no_python_keeps_its_place_and_says_why(source: str, failure: str) -> None:
-    found = take(LocalSandbox(), RunRequest(make_notebook("x = 1", source, "y = 2"), LIMITS, {}))
+    profile = take(LocalSandbox(), RunRequest(make_notebook("x = 1", source, "y = 2"), LIMITS, {}))
     sources = {"cell:c0": "x = 1", "cell:c1": source, "cell:c2": "y = 2"}
-    assert list(found.sources.items()) == list(sources.items())
-    assert [cell.source for cell in found.cells] == ["cell:c0", "cell:c1", "cell:c2"]
-    assert found.cells[1].failure.startswith(failure)
-    assert not found.cells[0].failure and not found.cells[2].failure
+    assert list(profile.sources.items()) == list(sources.items())
+    assert [cell.source for cell in profile.cells] == ["cell:c0", "cell:c1", "cell:c2"]
+    assert profile.cells[1].failure.startswith(failure)
+    assert not profile.cells[0].failure and not profile.cells[2].failure
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_carriage_returns_end_lines_as_they_do_for_python(end: str) -> None:
     source = end.join(["import numpy as np", "a = np.ones(64 << 17)", "b = 1", ""])
-    found = take(LocalSandbox(), RunRequest(make_notebook(source), LIMITS, {}))
-    assert [(cost.line, cost.hits) for cost in found.lines] == [(1, 1), (2, 1), (3, 1)]
-    assert line(found, "cell:c0", 2).net_mib == pytest.approx(64, rel=0.05)
-    texts = [(row.number, row.text) for _, row in view.rows(found)]
+    profile = take(LocalSandbox(), RunRequest(make_notebook(source), LIMITS, {}))
+    assert [(cost.line, cost.hits) for cost in profile.lines] == [(1, 1), (2, 1), (3, 1)]
+    assert line(profile, "cell:c0", 2).net_mib == pytest.approx(64, rel=0.05)
+    texts = [(row.number, row.text) for _, row in view.rows(profile)]
     assert texts == [(1, "import numpy as np"), (2, "a = np.ones(64 << 17)"), (3, "b = 1")]
 
 
 def test_a_kernel_that_ends_has_no_profile() -> None:
-    with pytest.raises(EvidenceError, match="the run ended before"):
+    with pytest.raises(EvidenceError, match="run ended"):
         take(LocalSandbox(), RunRequest(make_notebook("import os\nos._exit(0)"), LIMITS, {}))
 
 
 def test_a_profiler_that_the_student_replaced_is_no_evidence() -> None:
     forge = "import compete_profiling, numpy\n"
     forge += "compete_profiling.finish = lambda: numpy.frombuffer(b'[1]', 'u1')"
-    with pytest.raises(EvidenceError, match="no profile"):
+    with pytest.raises(EvidenceError, match="invalid profile"):
         take(LocalSandbox(), RunRequest(make_notebook(forge), LIMITS, {}))

@@ -20,12 +20,12 @@ MARKS = {"float32": "●", "float64": "○"}
 
 def show() -> None:
     """Print this machine's roof, measured now if it wasn't before."""
-    found = roofline.kept()
+    found = roofline.load()
     if found is None:
         with Progress(console=errors, transient=True) as progress:
             progress.add_task("measuring one core", total=None)
             found = roofline.measure()
-        roofline.keep(found)
+        roofline.save(found)
     console.print(_figures(found))
     console.print()
     console.print("\n".join(picture(found)), markup=False, highlight=False)
@@ -78,6 +78,6 @@ def _words(found: Roof) -> list[str]:
         f"\nRidge points: {ridges[0]:.1f} flop/byte in float32, {ridges[1]:.1f} in float64. Code "
         "that does less for each byte it moves waits for memory; code that does more, for "
         "arithmetic.",
-        f"{found.machine}; {found.measured_at:%Y-%m-%d %H:%M} UTC, kept in {roofline.place()}. "
+        f"{found.machine}; {found.measured_at:%Y-%m-%d %H:%M} UTC, kept in {roofline.path()}. "
         "Delete that file to measure again.",
     ]

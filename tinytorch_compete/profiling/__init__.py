@@ -1,1 +1,1 @@
-"""The host's side of a profile: run, parse, view, roofline, scaling."""
+"""The host's side of profiling: running, parsing, views, the roofline model, scaling."""

@@ -1,4 +1,4 @@
-"""A profile as HTML: one page without a script, or a fragment for a notebook's output."""
+"""Render a profile as HTML: a page without scripts, or a fragment for a notebook's output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from tinytorch_compete.profiling import view
 from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED
 from tinytorch_compete.profiling.view import Row, Section
 
-HOTTEST = 5  # lines of each list at the top
+HOTTEST = 5  # lines in each list at the top
 FACTS = (
-    "Seconds include what a line called. Peak is the most that was held while the line ran, above "
-    "what was held when it began; net is what it left behind. ~ marks estimates of lines too fast "
-    "to be seen each time. A profiled run is slower than a plain one, and ranks nobody."
+    "Times include the functions that a line called. Peak is the most memory held while the line "
+    "ran, above what was held when it began; net is what it left behind. ~ marks estimates for "
+    "lines too fast to observe every time. A profiled run is slower than a plain one, and never "
+    "counts for a ranking."
 )
 STYLE = """
 .cp { --text: #1d2430; --dim: #5d6778; --line: #d9dee6; --back: #ffffff; --panel: #f5f7fa;
@@ -75,15 +76,15 @@ HEAD = (
 
 
 def page(profile: Profile, title: str, reasons: Sequence[Reason] | None) -> str:
-    """A whole document that needs nothing else: light, dark, narrow and on paper.
+    """Render a self-contained document for light, dark and narrow screens and for paper.
 
-    ``reasons`` are those of the hottest lines, ``None`` if the machine wasn't measured.
+    ``reasons`` explain the hottest lines; ``None`` if the machine wasn't measured.
     """
     return PAGE.format(title=escape(title), style=STYLE, body=_body(profile, reasons))
 
 
 def fragment(profile: Profile, reasons: Sequence[Reason] | None) -> str:
-    """The same for the output of a notebook's cell."""
+    """Render the same content for the output of a notebook's cell."""
     return f'<style>{STYLE}</style><div class="cp">{_body(profile, reasons)}</div>'
 
 
@@ -108,7 +109,7 @@ def _body(profile: Profile, reasons: Sequence[Reason] | None) -> str:
 
 
 def _hottest(profile: Profile) -> str:
-    """The hottest lines in two lists side by side: what each is hot in stands above it."""
+    """Render the hottest lines as two lists side by side, by time and by memory."""
     lists = [
         _list("Most time", view.by_time(profile, HOTTEST), _time),
         _list("Most memory", view.by_memory(profile, HOTTEST), _memory),
@@ -116,29 +117,29 @@ def _hottest(profile: Profile) -> str:
     return f'<div class="pair">{"".join(lists)}</div>'
 
 
-def _list(title: str, found: Sequence[tuple[str, Row]], figures: Callable[[Row], str]) -> str:
+def _list(title: str, rows: Sequence[tuple[str, Row]], figures: Callable[[Row], str]) -> str:
     items = "".join(
         f'<li><code>{escape(row.text.strip())}</code> <span class="dim">'
         f"{escape(view.title(source))}, line {row.number}: {figures(row)}</span></li>"
-        for source, row in found
+        for source, row in rows
     )
     return f"<div><h2>{title}</h2><ol>{items}</ol></div>" if items else ""
 
 
-def _reasons(found: Sequence[Reason] | None) -> str:
-    if found is None:
+def _reasons(reasons: Sequence[Reason] | None) -> str:
+    if reasons is None:
         return f'<p class="dim">{UNMEASURED}</p>'
     items = "".join(
         f"<li><b>{reason.kind}</b>: {escape(view.title(reason.source))}, line {reason.line}. "
         f'<span class="dim">{escape(reason.words)}</span></li>'
-        for reason in found
+        for reason in reasons
     )
     return f"<h2>{TITLE}</h2><ol>{items}</ol>" if items else ""
 
 
 def _time(row: Row) -> str:
     assert row.cost is not None
-    return f"{view.seconds(row.cost.seconds) or '0 s'}, {row.time:.0%} of all"
+    return f"{view.seconds(row.cost.seconds) or '0 s'}, {row.time:.0%} of the total"
 
 
 def _memory(row: Row) -> str:
@@ -158,8 +159,8 @@ def _timeline(profile: Profile) -> str:
     )
     return (
         f"<h2>Memory over the run</h2>"
-        f'<p class="dim">The whole process tree from outside, at up to 50 looks a second: at most '
-        f"{view.mib(top) or '0'} MiB, {view.seconds(end)}.</p>"
+        f'<p class="dim">The whole process tree, sampled from outside up to 50 times a second: '
+        f"at most {view.mib(top) or '0'} MiB, {view.seconds(end)}.</p>"
         f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" '
         f'aria-label="memory over the run"><polygon points="0,98 {points} 1000,98" '
         f'style="fill:var(--mem);fill-opacity:.25;stroke:none"/><polyline points="{points}" '
@@ -169,7 +170,7 @@ def _timeline(profile: Profile) -> str:
 
 
 def _thin(profile: Profile) -> list[tuple[float, float]]:
-    """At most 1000 points, the highest of each stretch."""
+    """Reduce the timeline to at most 1000 points, the highest of each stretch."""
     step = -(-len(profile.timeline) // 1000)
     parts = [profile.timeline[i : i + step] for i in range(0, len(profile.timeline), step)]
     return [max(part, key=lambda point: point[1]) for part in parts]
@@ -183,7 +184,7 @@ def _section(section: Section) -> str:
             head += f'<p class="failed">{escape(section.cell.failure)}</p>'
     else:
         head += "</h2>"
-    if not section.parts:  # a grading cell: of it only the whole is known
+    if not section.parts:  # a grading cell, of which only the total is known
         return head
     body, rows = "", [HEAD]
     for part in section.parts:

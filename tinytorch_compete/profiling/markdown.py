@@ -1,4 +1,4 @@
-"""A profile as Markdown tables of its hottest lines, for pages that allow no style."""
+"""Render a profile's hottest lines as Markdown tables, for pages that allow no styles."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tinytorch_compete.rendering.markdown import row_of
 
 FULL, WIDTH = "█", 8
 LONGEST = 72
-MOST_TIME = "**The lines that took the most time**"
-MOST_MEMORY = "**The lines that held the most memory**"
+MOST_TIME = "**Lines that took the most time**"
+MOST_MEMORY = "**Lines that held the most memory**"
 UNBROKEN = "&nbsp;"
-# All that could end a cell of the table or start anything else in it.
+# Characters that could end a table's cell or start other markup in it.
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()#|~$&<>!+.:@-]")
 
 
 def markdown(profile: Profile, count: int = 6) -> str:
-    """The hottest lines by time and by memory, with bars of characters.
+    """Render the hottest lines by time and by memory, with bars made of characters.
 
-    All that the student wrote is escaped.
+    All text of the student's is escaped.
     """
     longest, largest = view.by_time(profile, count), view.by_memory(profile, count)
     parts = []
@@ -32,45 +32,45 @@ def markdown(profile: Profile, count: int = 6) -> str:
     if largest:
         head = ["where", "line", "peak MiB", "net MiB", ""]
         parts += [MOST_MEMORY, _table(head, "---|---|---:|---:|---", map(_memory, largest))]
-    return "\n\n".join(parts) or "No line took any time or memory worth naming."
+    return "\n\n".join(parts) or "No line took a notable amount of time or memory."
 
 
 def _table(head: Sequence[str], rule: str, rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([row_of(head), f"|{rule}|", *(row_of(row) for row in rows)])
 
 
-def _time(found: tuple[str, Row]) -> list[str]:
-    source, row = found
+def _time(line: tuple[str, Row]) -> list[str]:
+    source, row = line
     assert row.cost is not None
     hits = view.hits(row.cost).replace("~", "\\~")
     seconds = view.seconds(row.cost.seconds).replace(" ", UNBROKEN)
     return [place(source, row.number), code(row.text), hits, seconds, bar(row.time)]
 
 
-def _memory(found: tuple[str, Row]) -> list[str]:
-    source, row = found
+def _memory(line: tuple[str, Row]) -> list[str]:
+    source, row = line
     assert row.cost is not None
     peak, net = view.mib(row.cost.peak_mib), view.mib(row.cost.net_mib, sign=True)
     return [place(source, row.number), code(row.text), peak, net, bar(row.memory)]
 
 
 def place(source: str, line: int) -> str:
-    """Where a line stands, for a table's cell that is never broken."""
+    """Format a line's location, for a table's cell that never wraps."""
     return f"{_escape(view.title(source))}: {line}".replace(" ", UNBROKEN)
 
 
 def code(text: str) -> str:
-    """A line of the student's for a table's cell: without its margin, cut, and escaped."""
+    """Format a line of the student's for a table's cell: stripped, cut and escaped."""
     text = text.strip()
     text = _escape(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
     return f"<code>{text}</code>" if text else ""
 
 
 def bar(share: float) -> str:
-    """A bar of up to ``WIDTH`` characters; empty for less than half of one."""
+    """Draw a bar of up to ``WIDTH`` characters; empty for less than half a character."""
     return FULL * round(share * WIDTH)
 
 
 def _escape(text: str) -> str:
     printable = "".join(char if char.isprintable() else " " for char in text)
-    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", printable)
+    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", printable)

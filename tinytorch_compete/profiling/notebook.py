@@ -1,4 +1,4 @@
-"""A whole notebook profiled in the sandbox for whoever wrote it, in a terminal or in Jupyter."""
+"""Profile a whole notebook in the sandbox, for its author, in a terminal or in Jupyter."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.submissions import notebook
 from tinytorch_compete.util.files import is_sent
 
-# For a notebook of no challenge: more than any of ours, and less than what a laptop has.
+# For a notebook outside any challenge: more than any of ours allows, and less than a laptop has.
 PLAIN = Limits(memory_mib=2048, wall_s=600, processes=64, disk_mib=256)
-# Nothing that is profiled is graded, so any secret does; a fixed one makes two profiles alike.
+# Profiled runs are never graded, so any secret will do; a fixed one makes them repeatable.
 SECRET = b"the secret of profiles only"
 FRAMEWORK = "tinytorch"
-# Our own magics would start a sandbox in the sandbox, and the notebook that is open holds one.
+# Our own magics would start a sandbox in the sandbox, and an open notebook may contain one.
 _MAGIC = re.compile(r"^([ \t]*)(%{1,2}(?:compete\w*|load_ext[ \t]+tinytorch_compete)\b.*)$", re.M)
 
 
 class NotebookProfile(msgspec.Struct, frozen=True):
-    """A profile, and why its hottest lines cost that; ``None`` if this machine wasn't measured.
+    """A profile, and the reasons for its hottest lines; ``None`` if this machine wasn't measured.
 
-    ``failure`` says which cell failed first and why, and is empty if none did.
+    ``failure`` says which cell failed first and why; it is empty if none did.
     """
 
     profile: Profile
@@ -46,7 +46,7 @@ class NotebookProfile(msgspec.Struct, frozen=True):
 def plan(
     challenge: Challenge, dataset: str | None, data: Path | None, progress: Progress | None = None
 ) -> Plan:
-    """The plan of a run that only looks at a notebook, with inputs of no grading.
+    """Return the plan of a run that only profiles a notebook, with inputs that no grading uses.
 
     Raises ``CompeteError``.
     """
@@ -54,19 +54,19 @@ def plan(
 
 
 def take(path: Path, plan: Plan | None, sandbox: Sandbox) -> NotebookProfile:
-    """Run a notebook and look at its lines: as grading does, or all cells of any notebook.
+    """Run and profile a notebook: assembled as for grading or, without a plan, with all its cells.
 
     The run can be interrupted. Raises ``CompeteError``.
     """
-    found = notebook.read(path)
+    source = notebook.read(path)
     with tempfile.TemporaryDirectory() as folder:
         code = code_beside(path, Path(folder))
         if plan is None:
             beside = path.parent / "data"
             where = beside if beside.is_dir() else None
-            request = RunRequest(_own(found), PLAIN, files=code, data=where)
+            request = RunRequest(_own(source), PLAIN, files=code, data=where)
         else:
-            made = notebook.assemble(plan.master, found).notebook
+            made = notebook.assemble(plan.master, source).notebook
             request = plan.request(0, made, code)
         sources = sources_in(code)
         profile, run = interruptible.apart(
@@ -83,9 +83,9 @@ def _failure(profile: Profile, message: str) -> str:
     return f"{view.title(failed[0].source)} failed: {failed[0].failure}"
 
 
-def as_json(portrait: NotebookProfile) -> str:
-    """The figures of a profile, and ``reasons`` beside them, as JSON."""
-    figures = {**msgspec.to_builtins(portrait.profile), "reasons": portrait.reasons}
+def as_json(result: NotebookProfile) -> str:
+    """Encode the figures of a profile, with ``reasons`` beside them, as JSON."""
+    figures = {**msgspec.to_builtins(result.profile), "reasons": result.reasons}
     return msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"
 
 
@@ -100,9 +100,9 @@ def sources_in(folder: Path) -> dict[str, str]:
 
 
 def code_beside(path: Path, folder: Path) -> Path:
-    """Copy the student's modules and framework, and no more of what lies beside the notebook.
+    """Copy the student's modules and framework, and nothing else from beside the notebook.
 
-    Links that lead nowhere, such as an editor's locks, are left out. Raises ``StoreError``.
+    Dangling links, such as an editor's locks, are left out. Raises ``StoreError``.
     """
     framework = path.parent / FRAMEWORK
     skipped = shutil.ignore_patterns("__pycache__")
@@ -114,7 +114,7 @@ def code_beside(path: Path, folder: Path) -> Path:
             shutil.copytree(
                 framework, folder / FRAMEWORK, ignore=skipped, ignore_dangling_symlinks=True
             )
-    except shutil.Error as error:  # one of these for all files of a tree that failed
+    except shutil.Error as error:  # a single error for all files of the tree that failed
         file, _, why = error.args[0][0]
         raise StoreError(f"{file}: can't be copied ({why}).") from None
     except OSError as error:
@@ -122,12 +122,12 @@ def code_beside(path: Path, folder: Path) -> Path:
     return folder
 
 
-def _own(found: NotebookNode) -> NotebookNode:
-    """A copy of a notebook in which each code cell is the student's, named by its number."""
-    found = copy.deepcopy(found)
-    code = [cell for cell in found.cells if cell.cell_type == "code"]
+def _own(source: NotebookNode) -> NotebookNode:
+    """Return a copy in which every code cell is the student's, named by its number."""
+    own = copy.deepcopy(source)
+    code = [cell for cell in own.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, 1):
         cell.outputs = []
         cell.source = _MAGIC.sub(r"\1pass  # \2", cell.source)
         cell.metadata["nbgrader"] = {"grade_id": str(number), "solution": True, "grade": False}
-    return found
+    return own

@@ -1,10 +1,10 @@
-"""How much arithmetic and memory traffic a line is, from its syntax tree and the shapes seen there.
+"""Estimate a line's arithmetic and memory traffic from its syntax tree and its operands' shapes.
 
-Counted as is usual: a product of m x k and k x n matrices is 2mnk operations (Golub and Van Loan,
+We count as is usual: a product of m x k and k x n matrices is 2mnk operations (Golub and Van Loan,
 "Matrix Computations", 4th edition, 2013, section 1.1.15), an elementwise function or a reduction
 one for each element, a copy none. Each operation reads its operands once and writes its result
-once, as each call of numpy does; views move nothing. What can't be read, such as a call of the
-student's own function, is left out, and the line is then not ``whole``.
+once, as each call of numpy does; views move nothing. Expressions that can't be read, such as calls
+of the student's own functions, are left out, and the line is then not ``whole``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinytorch_compete.source.code import Code, read
 from tinytorch_compete.source.syntax import dotted
 
 MOST_PATHS = 12
-LARGE = 2**20  # smaller results are mostly put where others have been
+LARGE = 2**20  # bytes; smaller results mostly reuse memory that others have freed
 SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 HIDDEN = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.IfExp)
 HIDDEN_TOO = (ast.BoolOp, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
@@ -41,10 +41,10 @@ VIEWING = frozenset({"reshape", "swapaxes", "transpose"})
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Operations and bytes of one hit; ``calls`` of numpy; the dtype of the heaviest one's result.
+    """Operations and bytes of one hit; its numpy ``calls``; the ``dtype`` of the heaviest's result.
 
-    ``new_bytes`` are those of results of ``LARGE`` bytes or more that have no place yet.
-    ``whole`` says that nothing else on the line takes any time to speak of.
+    ``new_bytes`` count results of ``LARGE`` bytes or more that need new memory. ``whole`` says that
+    nothing else on the line takes noticeable time.
     """
 
     flops: float
@@ -56,16 +56,16 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def watched(texts: Mapping[str, str]) -> dict[str, dict[int, list[str]]]:
-    """The dotted names by source and line whose shapes say how much work the line is."""
-    found = {}
+    """Return by source and line the dotted names whose shapes determine the line's work."""
+    watch = {}
     for code in read(texts):
         lines = {number: _paths(node) for number, node in statements(code).items()}
-        found[code.name] = {number: paths for number, paths in lines.items() if paths}
-    return {name: lines for name, lines in found.items() if lines}
+        watch[code.name] = {number: paths for number, paths in lines.items() if paths}
+    return {name: lines for name, lines in watch.items() if lines}
 
 
 def statements(code: Code) -> dict[int, ast.stmt]:
-    """The statements that have a line to themselves, by line: a line's cost is theirs alone."""
+    """Return by line the statements that have a line to themselves, and so its whole cost."""
     lines: dict[int, list[ast.stmt]] = {}
     for node in ast.walk(code.tree):
         if isinstance(node, ast.stmt):
@@ -78,11 +78,11 @@ def statements(code: Code) -> dict[int, ast.stmt]:
 
 
 def work(statement: ast.stmt, arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> Work | None:
-    """The work of one hit with these arrays, or ``None`` if no operation on it can be read."""
+    """Return the work of one hit with these arrays; ``None`` if no operation can be read."""
     reader = _Reader({path: _value(*facts) for path, facts in arrays.items()})
     try:
         reader.statement(statement)
-    except OverflowError:  # shapes that no array ever had
+    except OverflowError:  # shapes that no real array can have
         return None
     if not reader.calls:
         return None
@@ -92,7 +92,7 @@ def work(statement: ast.stmt, arrays: Mapping[str, tuple[str, tuple[int, ...]]])
 
 
 def _value(dtype: str, shape: tuple[int, ...]) -> Value:
-    # Of a Python number the value is unknown; ``True`` is no size, and promotes no array.
+    # A Python number's value is unknown; ``True`` is not taken as a size, and promotes no array.
     numbers: dict[str, Value] = {"int": True, "float": 1.0, "bool": True}
     try:
         return numbers.get(dtype) or Array(np.dtype(dtype), shape)
@@ -125,7 +125,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 class _Reader:
-    """Walks one statement and adds up what it meets."""
+    """Walks one statement and adds up its operations."""
 
     def __init__(self, names: Mapping[str, Value]) -> None:
         self._names = names
@@ -136,14 +136,14 @@ class _Reader:
     def statement(self, node: ast.stmt) -> None:
         if isinstance(node, ast.AugAssign):
             self._aug(node)
-        elif (given := getattr(node, "value", None)) is not None:
-            self.value(given)
+        elif (expression := getattr(node, "value", None)) is not None:
+            self.value(expression)
             targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
-            # what is stored into an array moves by rules of its own
+            # Stores into parts of an array move bytes by rules of their own.
             self.whole &= all(t is None or bool(dotted(t)) for t in targets)
 
     def value(self, node: ast.AST) -> Value:
-        """What an expression is, as far as it can be told."""
+        """Return the value of an expression, as far as it is known."""
         if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
             return node.value
         if (path := dotted(node)) in self._names:
@@ -238,8 +238,8 @@ class _Reader:
         if name in ("float32", "float64") and isinstance(first, (int, float)):
             return Array(np.dtype(name), ())
         if name in REDUCTIONS and isinstance(first, Array):
-            made = reduced(first, values[1:], options, name)
-            return self._add(made, [first], first.size) if made else self._unknown()
+            reduction = reduced(first, values[1:], options, name)
+            return self._add(reduction, [first], first.size) if reduction else self._unknown()
         if name == "copy" and isinstance(first, Array) and len(values) == 1:
             return self._add(first, [first], 0)
         if name in VIEWING and isinstance(first, Array):
@@ -254,33 +254,33 @@ class _Reader:
             return self._unknown()
 
     def _each(
-        self, values: list[Value], read_: list[Value], kind: str = "", placed: bool = False
+        self, values: list[Value], operands: list[Value], kind: str = "", placed: bool = False
     ) -> Value:
-        """An elementwise operation; on Python numbers alone it is none of numpy's."""
+        """Add an elementwise operation; on Python numbers alone it is not numpy's."""
         if all(isinstance(value, (int, float)) for value in values):
             return 1.0
-        made = result(values, kind)
-        return self._add(made, read_, made.size, placed) if made else self._unknown()
+        array = result(values, kind)
+        return self._add(array, operands, array.size, placed) if array else self._unknown()
 
     def _product(
-        self, made: tuple[Array, float] | None, values: Sequence[Value], placed: bool = False
+        self, product: tuple[Array, float] | None, values: Sequence[Value], placed: bool = False
     ) -> Value:
-        return self._add(made[0], values, made[1], placed) if made else self._unknown()
+        return self._add(product[0], values, product[1], placed) if product else self._unknown()
 
     def _add(
-        self, made: Array | None, values: Sequence[Value], flops: float, placed: bool = False
+        self, array: Array | None, values: Sequence[Value], flops: float, placed: bool = False
     ) -> Value:
-        if made is None:
+        if array is None:
             return self._unknown()
-        moved = made.nbytes + math.fsum(v.nbytes for v in values if isinstance(v, Array))
+        moved = array.nbytes + math.fsum(v.nbytes for v in values if isinstance(v, Array))
         self.calls += 1
         self.flops += flops
         self.bytes += moved
-        if made.nbytes >= LARGE and not placed:
-            self.new_bytes += made.nbytes
+        if array.nbytes >= LARGE and not placed:
+            self.new_bytes += array.nbytes
         if flops + moved > self._most:  # the heaviest operation's dtype is the line's
-            self._most, self.dtype = flops + moved, made.dtype.name
-        return made
+            self._most, self.dtype = flops + moved, array.dtype.name
+        return array
 
     def _unknown(self, _: ast.AST | None = None) -> Value:
         self.whole = False
@@ -292,7 +292,7 @@ def _kind(operator: ast.operator) -> str:
 
 
 def _reshaped(name: str, array: Array, values: list[Value]) -> Array | None:
-    """A view of an array in another shape; an axis of -1 is what is left."""
+    """Return a view of an array in another shape; an axis of -1 takes the remaining size."""
     parts = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
     sizes = [size for size in parts if type(size) is int]
     if len(sizes) != len(parts):
@@ -307,6 +307,6 @@ def _reshaped(name: str, array: Array, values: list[Value]) -> Array | None:
             return Array(array.dtype, tuple(axes[axis] for axis in order))
     except IndexError:
         return None
-    known = math.prod(size for size in sizes if size >= 0)
-    filled = [array.size // max(known, 1) if size < 0 else size for size in sizes]
-    return Array(array.dtype, tuple(filled)) if math.prod(filled) == array.size else None
+    given = math.prod(size for size in sizes if size >= 0)
+    shape = [array.size // max(given, 1) if size < 0 else size for size in sizes]
+    return Array(array.dtype, tuple(shape)) if math.prod(shape) == array.size else None

@@ -1,10 +1,10 @@
-"""The machine's roof: how fast one core moves memory, multiplies matrices and calls numpy.
+"""Measure a machine's roof: how fast one core moves memory, multiplies matrices, calls numpy.
 
 The roofline model (Williams, Waterman and Patterson, "Roofline: an insightful visual performance
 model for multicore architectures", Communications of the ACM 52(4), 2009): code that does
 ``intensity`` operations for each byte that it moves can't be faster than
 ``min(peak, intensity * bandwidth)``. Below the ridge point, ``peak / bandwidth``, memory is the
-limit; above it arithmetic is. One core, since that is what a graded submission's lane has at least.
+limit; above it, arithmetic is. We measure one core, the least that a graded submission gets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tinytorch_compete.model import MIB
 from tinytorch_compete.util import files
 
 REPEATS = 11
-SIDE = 1024  # of the matrices: large enough that packing and edges cost little
+SIDE = 1024  # of the square matrices; large enough that packing and edges cost little
 CALLS = 20_000
 # STREAM's rule: arrays of at least four times the last cache (McCalpin, "Memory bandwidth and
 # machine balance in current high performance computers", IEEE TCCA newsletter, 1995).
@@ -40,7 +40,7 @@ Precision = Literal["float32", "float64"]
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """The median of several repeats, in units a second, and the lowest and highest of them."""
+    """The median, lowest and highest of several repeats, in units per second."""
 
     median: float
     low: float
@@ -48,17 +48,17 @@ class Rate(msgspec.Struct, frozen=True):
 
     @property
     def spread(self) -> float:
-        """The whole range as a share of the median: how far to trust the figure."""
+        """The range relative to the median, which shows how far to trust the figure."""
         return (self.high - self.low) / self.median
 
 
 class Roof(msgspec.Struct, frozen=True):
     """What one core of a machine can do, measured with numpy.
 
-    ``bandwidth`` is in bytes/s, and so is ``fresh``, at which an array is filled that the system
-    must first find memory for; the peaks are in flop/s; ``call_s`` is what one call of numpy
-    costs on a single number; ``cache_bytes`` is the last cache, in which smaller arrays can beat
-    the bandwidth of memory.
+    ``bandwidth`` is in bytes/s, as is ``fresh``, the rate of filling an array for which the system
+    must first find memory; the peaks are in flop/s; ``call_s`` is the time of one numpy call on a
+    single number; ``cache_bytes`` is the size of the last-level cache, in which smaller arrays can
+    beat the bandwidth of memory.
     """
 
     machine: str
@@ -71,30 +71,30 @@ class Roof(msgspec.Struct, frozen=True):
     cache_bytes: int
 
     def peak(self, precision: Precision) -> Rate:
-        """The fastest matrix product."""
+        """Return the rate of matrix products in flop/s."""
         return self.float32 if precision == "float32" else self.float64
 
     def ridge(self, precision: Precision) -> float:
-        """The intensity in flop/byte from which on arithmetic is the limit."""
+        """Return the intensity in flop/byte above which arithmetic is the limit."""
         return self.peak(precision).median / self.bandwidth.median
 
     def attainable(self, intensity: float, precision: Precision) -> float:
-        """The most flop/s at an intensity in flop/byte."""
+        """Return the highest possible flop/s at an intensity in flop/byte."""
         return min(self.peak(precision).median, intensity * self.bandwidth.median)
 
 
 def measure(
     clock: Callable[[], float] = time.perf_counter, elements: int = 0, side: int = SIDE
 ) -> Roof:
-    """Measure this machine; takes some seconds, one core, and memory for three long arrays.
+    """Measure this machine; takes a few seconds, one core, and memory for three long arrays.
 
-    ``elements`` of each array are by default what STREAM asks for, or less where memory is short.
-    The bandwidth is the better of STREAM's Copy and Add, the two of its loops that numpy runs in
-    one pass; as in STREAM, the bytes that a cache reads before it writes a line don't count.
+    Each array has ``elements``, by default as many as STREAM asks for, or fewer where memory is
+    short. The bandwidth is the better of STREAM's Copy and Add, the two of its loops that numpy
+    runs in one pass; as in STREAM, bytes that a cache reads before it writes a line don't count.
     """
     cache = _cache_bytes()
-    wanted = max(64 * MIB, CACHES * cache)
-    elements = elements or min(wanted, psutil.virtual_memory().available // 6) // 8
+    array_bytes = max(64 * MIB, CACHES * cache)
+    elements = elements or min(array_bytes, psutil.virtual_memory().available // 6) // 8
     with threadpool_limits(1):
         return Roof(
             machine(),
@@ -109,30 +109,30 @@ def measure(
 
 
 def machine() -> str:
-    """This machine's name, processor and numpy: what a measured roof is true of."""
-    found = re.search(r"^model name\s*:\s*(.+)$", _CPU.read_text(), re.M) if _CPU.exists() else None
-    processor = found[1] if found else platform.processor() or platform.machine()
+    """Return this machine's name, processor and numpy version, for which a measured roof holds."""
+    match = re.search(r"^model name\s*:\s*(.+)$", _CPU.read_text(), re.M) if _CPU.exists() else None
+    processor = match[1] if match else platform.processor() or platform.machine()
     return f"{platform.node()}, {processor}, numpy {np.__version__}"
 
 
-def place() -> Path:
-    """Where this machine's roof is kept; a home folder can be that of several machines."""
+def path() -> Path:
+    """Return the file of this machine's roof; several machines may share a home folder."""
     node = re.sub(r"\W", "_", platform.node())
     return user_cache_path("tinytorch-compete") / f"roof-{node}.json"
 
 
-def keep(roof: Roof) -> None:
-    """Keep a roof for later commands. Raises ``StoreError`` if the folder can't be written."""
-    files.write_text(place(), msgspec.json.format(msgspec.json.encode(roof)).decode() + "\n")
+def save(roof: Roof) -> None:
+    """Save a roof for later commands. Raises ``StoreError`` if the folder can't be written."""
+    files.write_text(path(), msgspec.json.format(msgspec.json.encode(roof)).decode() + "\n")
 
 
-def kept() -> Roof | None:
-    """The roof that was measured on this machine with this numpy, if any."""
+def load() -> Roof | None:
+    """Load the roof that was measured on this machine with this numpy, if any."""
     try:
-        found = msgspec.json.decode(place().read_bytes(), type=Roof)
+        roof = msgspec.json.decode(path().read_bytes(), type=Roof)
     except (OSError, msgspec.DecodeError):
         return None
-    return found if found.machine == machine() else None
+    return roof if roof.machine == machine() else None
 
 
 def _bandwidth(clock: Callable[[], float], elements: int) -> Rate:
@@ -160,7 +160,7 @@ def _call_s(clock: Callable[[], float]) -> float:
 
 
 def _rate(clock: Callable[[], float], run: Callable[[], object], units: float) -> Rate:
-    run()  # the first touch of memory and the start of threads are no one's rate
+    run()  # warm up: the first touch of memory and the start of threads don't count
     rates = []
     for _ in range(REPEATS):
         start = clock()
@@ -170,7 +170,7 @@ def _rate(clock: Callable[[], float], run: Callable[[], object], units: float) -
 
 
 def _cache_bytes() -> int:
-    sizes = [path.read_text().strip() for path in _CACHE.glob("index*/size")]
+    sizes = [file.read_text().strip() for file in _CACHE.glob("index*/size")]
     units = {"K": 2**10, "M": MIB}
-    known = [int(size[:-1]) * units[size[-1]] for size in sizes if size[-1:] in units]
-    return max(known, default=USUAL_CACHE_BYTES)
+    bytes_of_caches = [int(size[:-1]) * units[size[-1]] for size in sizes if size[-1:] in units]
+    return max(bytes_of_caches, default=USUAL_CACHE_BYTES)

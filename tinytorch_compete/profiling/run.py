@@ -1,4 +1,4 @@
-"""Take a profile: the same notebook in the same sandbox, in a run of its own."""
+"""Profile a notebook: the same notebook in the same sandbox as for grading, in a separate run."""
 
 from __future__ import annotations
 
@@ -22,63 +22,63 @@ FINISH = f"""\
 with __import__("compete_probe").Probe({PROBE!r}) as probe:
     probe.send(profile=__import__("compete_profiling").finish())
 """
-# What the profiler itself may use on top of the student's limits: its record, and its slowness.
+# Allowances on top of the student's limits, for the profiler's record and its slowdown.
 ALLOWANCE_MIB = 128
 SLOWER = 4
 MAX_SOURCE = 2**20  # characters
-# In a SyntaxError the name of the cell's file, which says nothing to a student.
+# The name of a cell's file in a SyntaxError, which tells a student nothing.
 KERNELS_FILE = re.compile(r"\(\d+\.py, (line \d+)\)$")
-# These run the lines below them as another piece of code, whose lines would have no figures, or
-# those of their neighbours. In a profile the lines run once, as they stand.
+# These magics run the lines below them as separate code, whose lines would have no figures, or
+# their neighbours'. In a profile the lines run once, unwrapped.
 WRAPPING = re.compile(r"\A([ \t]*)(%%(?:capture|prun|time|timeit)\b.*)")
 
 
 def take(sandbox: Sandbox, request: RunRequest, code: Mapping[str, str] | None = None) -> Profile:
-    """The profile of an assembled notebook; see ``run``."""
+    """Return the profile of an assembled notebook; see ``run``."""
     return run(sandbox, request, code or {})[0]
 
 
 def run(
     sandbox: Sandbox, request: RunRequest, code: Mapping[str, str], cap_mib: int = 0
 ) -> tuple[Profile, Run]:
-    """The profile of an assembled notebook and the run that it comes from.
+    """Return the profile of an assembled notebook and the run that it comes from.
 
     ``code`` has the text of each Python file beside the notebook. A timed probe asks one question,
-    and ``reference`` isn't run, but keeps this run off the cores of others that are being timed.
-    Grading cells run too, but only what they call of the student's is in the profile. Memory may go
-    ``ALLOWANCE_MIB`` over the limit, and time ``SLOWER`` times as far. With ``cap_mib``, a lower
-    cap, the profile's moment is when that was passed, and what goes over the limit, too, gets a
-    ``MemoryError`` so that there is a profile. Raises ``EvidenceError`` if the run ended before the
-    profile was sent, and ``Fault`` as the sandbox does.
+    and ``reference`` isn't run, but keeps this run off the cores of other timed runs. Grading cells
+    run too, but the profile has only the student's code that they call. Memory may exceed its limit
+    by ``ALLOWANCE_MIB``, and time by a factor of ``SLOWER``. With ``cap_mib``, a cap below the
+    limit, the profile's moment is when memory passed that cap; allocations beyond the limit itself
+    then raise a ``MemoryError``, so that there is a profile. Raises ``EvidenceError`` if the run
+    ended before the profile was sent, and ``Fault`` as the sandbox does.
     """
     notebook, limits = request.notebook, request.limits
     room = msgspec.structs.replace(
         limits, memory_mib=limits.memory_mib + ALLOWANCE_MIB, wall_s=limits.wall_s * SLOWER
     )
     profiled = with_profiler(notebook, code, cap_mib, limits.memory_mib if cap_mib else 0)
-    asked = {**once(request.inputs), PROBE: Inputs()}
+    questions = {**once(request.inputs), PROBE: Inputs()}
     facts = sandbox.run(
-        msgspec.structs.replace(request, notebook=profiled, limits=room, inputs=asked)
+        msgspec.structs.replace(request, notebook=profiled, limits=room, inputs=questions)
     )
     answer = facts.answers[PROBE]
     if answer.problem or "profile" not in answer.arrays:
         why = facts.message or answer.problem or "the answer holds no profile"
         raise EvidenceError(f"the run ended before its profile was sent: {why}")
     cells = [f"cell:{_name(cell)}" for cell in notebook.cells if cell.cell_type == "code"]
-    found = parse(answer.arrays["profile"].tobytes(), texts(notebook, code), cells)
-    changes = {"cells": _with_failures(found.cells, facts), "timeline": _timeline(facts)}
-    return msgspec.structs.replace(found, **changes), facts
+    profile = parse(answer.arrays["profile"].tobytes(), texts(notebook, code), cells)
+    changes = {"cells": _with_failures(profile.cells, facts), "timeline": _timeline(facts)}
+    return msgspec.structs.replace(profile, **changes), facts
 
 
 def once(inputs: Mapping[str, Inputs | Timed]) -> dict[str, Inputs]:
-    """What probes are handed where nothing is timed: of a timed probe's questions the first."""
-    return {k: asked.make(0) if isinstance(asked, Timed) else asked for k, asked in inputs.items()}
+    """Return the inputs of a run without timing: the first question of each timed probe."""
+    return {k: v.make(0) if isinstance(v, Timed) else v for k, v in inputs.items()}
 
 
 def with_profiler(
     notebook: NotebookNode, code: Mapping[str, str], cap_mib: int = 0, room_mib: int = 0
 ) -> NotebookNode:
-    """A copy whose first cell starts the profiler and whose last one sends what it found."""
+    """Return a copy whose first cell starts the profiler and whose last one sends the profile."""
     run = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     names = [(_name(cell), is_grading(cell)) for cell in run]
     last = v4.new_code_cell(FINISH, metadata={"nbgrader": {"grade_id": PROBE}})
@@ -93,7 +93,7 @@ def with_profiler(
 
 
 def texts(notebook: NotebookNode, code: Mapping[str, str]) -> dict[str, str]:
-    """The student's sources by the names that a profile gives them: cells in order, then files.
+    """Return the student's sources by their names in a profile: cells in order, then files.
 
     ``code`` has the text of each Python file beside the notebook, by its path.
     """
@@ -107,9 +107,11 @@ def texts(notebook: NotebookNode, code: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_failures(cells: Sequence[CellCost], facts: Run) -> tuple[CellCost, ...]:
-    """The cells, each with the error that ended it in the run."""
-    said = {f"cell:{run.grade_id}": KERNELS_FILE.sub(r"(\1)", run.message) for run in facts.cells}
-    return tuple(msgspec.structs.replace(cell, failure=said.get(cell.source, "")) for cell in cells)
+    """Add to each cell the error that ended it in the run."""
+    errors = {f"cell:{run.grade_id}": KERNELS_FILE.sub(r"(\1)", run.message) for run in facts.cells}
+    return tuple(
+        msgspec.structs.replace(cell, failure=errors.get(cell.source, "")) for cell in cells
+    )
 
 
 def _name(cell: NotebookNode) -> str:
@@ -117,7 +119,7 @@ def _name(cell: NotebookNode) -> str:
 
 
 def _timeline(facts: Run) -> tuple[tuple[float, float], ...]:
-    """The run's timeline from the end of the first cell, without what the profiler took there."""
+    """Return the run's timeline after the first cell, less the profiler's memory in that cell."""
     start = facts.cells[0].wall_s
     base = max([mib for at, mib in facts.timeline if at <= start], default=0.0)
     return tuple((at - start, max(0.0, mib - base)) for at, mib in facts.timeline if at > start)

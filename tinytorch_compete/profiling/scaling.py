@@ -1,8 +1,9 @@
-"""How a function's time and memory grow with the size of its work: fitted exponents, a picture.
+"""Fit how a function's time and memory grow with the size of its work, and draw the fit.
 
-``fit(function, [100, 200, 400, 800, 1600])`` calls the function with each size. On logarithms a
-power law is a straight line, whose slope is the exponent (McGeoch, "A Guide to Experimental
-Algorithmics", 2012, section 5.2): 1 doubles the cost when the size doubles, 2 makes it fourfold.
+``fit(function, [100, 200, 400, 800, 1600])`` calls the function with each size. On logarithmic axes
+a power law is a straight line, whose slope is the exponent (McGeoch, "A Guide to Experimental
+Algorithmics", 2012, section 5.2): when the size doubles, an exponent of 1 doubles the
+cost and an exponent of 2 quadruples it.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ from tinytorch_compete.rendering.chart import COLOURS, Picture, drawn
 from tinytorch_compete.util.stats import Estimate, leading
 
 REPEATS = 5
-SHORTEST_S = 0.001  # of what is timed: calls are repeated up to it, for a clock has its own noise
+SHORTEST_S = 0.001  # of a timing: shorter calls are repeated, because clocks are noisy
 MOST_CALLS = 1000
-FEWEST_SIZES = 3  # two are always on a line, and would have no interval
-WIDE = 8.0  # the largest size over the smallest; below it, fixed costs pass for a lower exponent
-BEND = 0.2  # difference of the exponents at both ends from which a bend is worth a warning
-LEAST_BYTES = 1024  # below it, a peak is Python's own objects
+FEWEST_SIZES = 3  # two points are always on a line and would give no interval
+WIDE = 8.0  # ratio of largest to smallest size; below it, fixed costs look like a lower exponent
+BEND = 0.2  # least difference between the exponents at both ends that is worth a warning
+LEAST_BYTES = 1024  # a lower peak comes from Python's own objects
 
 
 class Scaling(msgspec.Struct, frozen=True):
     """Medians by size, and the exponents of time and memory with 95 % confidence intervals.
 
-    ``peak_mib`` is the most that was allocated at a time above what was there before; ``memory``
-    is ``None`` where nothing to speak of was. ``warnings`` say what not to believe.
+    ``peak_mib`` is the peak of allocated memory, above what was allocated before; ``memory`` is
+    ``None`` if that was negligible. ``warnings`` say which results not to trust.
     """
 
     name: str
@@ -50,13 +51,13 @@ class Scaling(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The finding in one sentence, and what is doubtful about it."""
+        """The result in one sentence, followed by the warnings."""
         held = f", memory like {_power(self.memory)}" if self.memory else ""
         first = f"{self.name}: time grows like {_power(self.time)}{held}."
         return " ".join([first, *self.warnings])
 
     def picture(self) -> Picture:
-        """Both on logarithmic axes, with the fitted lines."""
+        """Draw time and memory on logarithmic axes, with the fitted lines."""
         title = f"How {self.name} scales"
         return drawn(self._draw, title, "size", "times that of the smallest size")
 
@@ -83,13 +84,13 @@ def fit(
     make: Callable[[int], Any] = int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Scaling:
-    """The exponents of ``function(make(size))``; making is not measured.
+    """Fit the exponents of ``function(make(size))``; ``make`` is not measured.
 
-    Each of ``REPEATS`` rounds takes all sizes in turn, so that a machine that grows slower bends no
-    line; the median of a size is one point, and the points' scatter about the line gives the
-    interval. Memory is tracemalloc's peak, which numpy's arrays are part of, in a call of its own.
-    Raises ``DataError`` for fewer than three different sizes, or none above 0, or a clock that
-    stands still.
+    Each of ``REPEATS`` rounds takes all sizes in turn, so that a machine that slows down doesn't
+    bend the line. The median of each size is one point, and the scatter of the points about the
+    line gives the interval. Memory is tracemalloc's peak, which includes numpy's arrays, in a
+    separate call. Raises ``DataError`` for fewer than three different sizes, a size of 0 or less,
+    or a clock that stands still.
     """
     sizes = sorted(set(sizes))
     if len(sizes) < FEWEST_SIZES or sizes[0] <= 0:
@@ -105,20 +106,20 @@ def fit(
     if min(seconds) <= 0:
         raise DataError(f"scaling: {name} took no time at size {sizes[0]}; give larger sizes.")
     peaks = [_peak_bytes(function, item) for item in work]
-    held = min(peaks) >= LEAST_BYTES
+    allocates = min(peaks) >= LEAST_BYTES
     return Scaling(
         name,
         tuple(sizes),
         tuple(seconds),
         tuple(peak / MIB for peak in peaks),
         _exponent(sizes, seconds),
-        _exponent(sizes, peaks) if held else None,
-        tuple(_warnings(sizes, {"time": seconds, "memory": peaks if held else None})),
+        _exponent(sizes, peaks) if allocates else None,
+        tuple(_warnings(sizes, {"time": seconds, "memory": peaks if allocates else None})),
     )
 
 
 def _calls(function: Callable[[Any], object], item: Any, clock: Callable[[], float]) -> int:
-    """How many calls to time as one; what a first call does once is out of the way after it."""
+    """Return how many calls to time together, after a first call that does one-time work."""
     function(item)
     once = _seconds(function, item, 1, clock)
     return 1 if once >= SHORTEST_S else min(MOST_CALLS, math.ceil(SHORTEST_S / max(once, 1e-9)))
@@ -143,7 +144,7 @@ def _peak_bytes(function: Callable[[Any], object], item: Any) -> float:
 
 @contextlib.contextmanager
 def _tracing() -> Iterator[None]:
-    """Trace allocations, and leave a trace that somebody else began running."""
+    """Trace allocations; a trace that somebody else started keeps running."""
     ours = not tracemalloc.is_tracing()
     if ours:
         tracemalloc.start()
@@ -161,14 +162,14 @@ def _exponent(sizes: Sequence[int], costs: Sequence[float]) -> Estimate:
 def _warnings(sizes: Sequence[int], costs: dict[str, Sequence[float] | None]) -> Iterator[str]:
     span = sizes[-1] / sizes[0]
     if span < WIDE:
-        yield f"The sizes span a factor of {span:.3g} only; {WIDE:g} or more would tell more."
+        yield f"The sizes span only a factor of {span:.3g}; {WIDE:g} or more would tell more."
     for what, values in costs.items():
         if values is not None and len(sizes) > FEWEST_SIZES:
             yield from _bend(sizes, values, what)
 
 
 def _bend(sizes: Sequence[int], costs: Sequence[float], what: str) -> Iterator[str]:
-    """A warning if a parabola's curvature is surely not 0, and enough to matter."""
+    """Warn if the curvature of a fitted parabola is significant and large enough to matter."""
     x, y = _logs(sizes), _logs(costs)
     curve = leading(x, y, 2)
     assert curve.low is not None and curve.high is not None
@@ -176,13 +177,13 @@ def _bend(sizes: Sequence[int], costs: Sequence[float], what: str) -> Iterator[s
     if abs(change) < BEND or curve.low <= 0 <= curve.high:
         return
     middle = statistics.fmean(x)
-    # The slope of the parabola at an end is that of the line through the moments, plus its bend.
+    # The parabola's slope at an end is that of its linear part, plus the curvature's share there.
     centred = [value - curve.value * (at - middle) ** 2 for at, value in zip(x, y, strict=True)]
     slope = leading(x, centred).value
     ends = [slope + 2 * curve.value * (at - middle) for at in (x[0], x[-1])]
     yield (
         f"The fit of {what} bends: about n^{ends[0]:.1f} at the smallest sizes and n^{ends[1]:.1f} "
-        "at the largest, so no single exponent is true; larger sizes show where it leads."
+        "at the largest, so no single exponent holds; larger sizes show the trend."
     )
 
 
@@ -191,7 +192,7 @@ def _logs(values: Sequence[float]) -> list[float]:
 
 
 def _ticks(sizes: Sequence[int]) -> list[int]:
-    """The sizes that have room for a label: no two within a sixth of the axis."""
+    """Return the sizes that have room for a label: no two within a sixth of the axis."""
     least = (sizes[-1] / sizes[0]) ** (1 / 6)
     ticks = [sizes[0]]
     for size in sizes[1:]:
@@ -212,7 +213,7 @@ def _line(
     what: str,
     style: tuple[str, str, str],
 ) -> None:
-    """Points and the fitted line, both over the first point, so that two units share an axis."""
+    """Draw points and their fit, relative to the first point, so that two units share an axis."""
     colour, marker, dashes = style
     x, y = _logs(sizes), _logs(costs)
     offset = statistics.fmean(y) - exponent.value * statistics.fmean(x)

@@ -1,4 +1,4 @@
-"""Shapes and dtypes of what numpy would return, without any data."""
+"""Infer the shapes and dtypes of numpy's results, without any data."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ class Array(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """How many elements it has."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """The size of all elements in bytes."""
         return self.size * self.dtype.itemsize
 
 
-# A Python number stands for its kind: only of an ``int`` in a shape the value is known.
+# A Python number stands for its type; only an ``int`` from a shape has its actual value.
 Value: TypeAlias = Array | int | float | tuple[int, ...] | None
 
 
 def result(values: Sequence[Value], kind: str = "") -> Array | None:
-    """What an elementwise operation returns; ``kind`` is ``bool``, or ``float`` of integers too."""
-    known = [value for value in values if isinstance(value, (Array, int, float))]
-    arrays = [value for value in known if isinstance(value, Array)]
-    if len(known) != len(values) or not arrays:
+    """Return the result of an elementwise operation.
+
+    With ``kind`` ``bool`` the result is boolean; with ``float`` integers give floats too.
+    """
+    operands = [value for value in values if isinstance(value, (Array, int, float))]
+    arrays = [value for value in operands if isinstance(value, Array)]
+    if len(operands) != len(values) or not arrays:
         return None
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
-        types = [value.dtype if isinstance(value, Array) else value for value in known]
+        types = [value.dtype if isinstance(value, Array) else value for value in operands]
         dtype = np.result_type(*types)
     except (TypeError, ValueError):
         return None
@@ -48,15 +51,15 @@ def result(values: Sequence[Value], kind: str = "") -> Array | None:
         dtype = np.dtype(bool)
     if kind == "float" and dtype.kind in "biu":
         if dtype.itemsize < 4:
-            return None  # it depends on the function
+            return None  # the result's dtype depends on the function
         dtype = np.dtype("f8")
     return Array(dtype, shape)
 
 
 def matmul(left: Value, right: Value, dot: bool = False) -> tuple[Array, float] | None:
-    """A matrix product and its operations, two for each element that is multiplied and added.
+    """Return a matrix product and its operations, two for each multiply-add.
 
-    Batches broadcast as numpy's ``matmul`` does; ``dot`` has none.
+    Batches broadcast as in numpy's ``matmul``; ``dot`` has no batches.
     """
     if not isinstance(left, Array) or not isinstance(right, Array):
         return None
@@ -72,14 +75,14 @@ def matmul(left: Value, right: Value, dot: bool = False) -> tuple[Array, float] 
         return None
     rows = one[-2:-1] if len(left.shape) > 1 else ()
     columns = two[-1:] if len(right.shape) > 1 else ()
-    made = Array(np.result_type(left.dtype, right.dtype), (*batch, *rows, *columns))
-    return made, 2.0 * made.size * one[-1]
+    product = Array(np.result_type(left.dtype, right.dtype), (*batch, *rows, *columns))
+    return product, 2.0 * product.size * one[-1]
 
 
 def einsum(subscripts: ast.expr, values: Sequence[Value]) -> tuple[Array, float] | None:
-    """An einsum of one or two arrays with its axes spelt out, and its operations.
+    """Return an einsum of one or two arrays with explicit axes, and its operations.
 
-    Summed directly, each combination of indices is one product and one sum.
+    It is counted as summed directly, with one operation per array for each combination of indices.
     """
     text = subscripts.value if isinstance(subscripts, ast.Constant) else None
     arrays = [value for value in values if isinstance(value, Array)]
@@ -98,14 +101,14 @@ def einsum(subscripts: ast.expr, values: Sequence[Value]) -> tuple[Array, float]
                 return None
     if not set(out) <= set(sizes):
         return None
-    made = Array(np.result_type(*(a.dtype for a in arrays)), tuple(sizes[axis] for axis in out))
-    return made, float(len(terms) * math.prod(sizes.values()))
+    array = Array(np.result_type(*(a.dtype for a in arrays)), tuple(sizes[axis] for axis in out))
+    return array, float(len(terms) * math.prod(sizes.values()))
 
 
 def reduced(
     array: Array, values: Sequence[Value], options: Mapping[Any, ast.expr], name: str
 ) -> Array | None:
-    """What a reduction returns, if its ``axis`` and ``keepdims`` are written out."""
+    """Return the result of a reduction, if its ``axis`` and ``keepdims`` are literals."""
     given: dict[Any, Any] = {"axis": values[0]} if values else {}
     try:
         given |= {key: ast.literal_eval(node) for key, node in options.items()}
@@ -117,10 +120,10 @@ def reduced(
     axes = range(len(array.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if not all(type(a) is int and -len(array.shape) <= a < len(array.shape) for a in axes):
         return None
-    gone = {a % len(array.shape) for a in axes}
-    kept = given.get("keepdims", False) is True
-    sizes = [(1 if n in gone else size) for n, size in enumerate(array.shape)]
-    shape = tuple(size for n, size in enumerate(sizes) if kept or n not in gone)
+    dropped = {a % len(array.shape) for a in axes}
+    keepdims = given.get("keepdims", False) is True
+    sizes = [(1 if n in dropped else size) for n, size in enumerate(array.shape)]
+    shape = tuple(size for n, size in enumerate(sizes) if keepdims or n not in dropped)
     return Array(_reduced_dtype(array.dtype, name), shape)
 
 
@@ -133,7 +136,7 @@ def _reduced_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
 
 
 def viewed(value: Value, index: ast.expr) -> Value:
-    """What an index that is written out in numbers, slices and ``None`` picks, which moves nothing.
+    """Return the view that a literal index of numbers, slices and ``None`` selects.
 
     Raises ``ValueError``, ``IndexError`` or ``TypeError`` for any other.
     """
@@ -142,7 +145,7 @@ def viewed(value: Value, index: ast.expr) -> Value:
         picked: Value = value[at]
         return picked
     if not isinstance(value, Array):
-        raise ValueError("no array")
+        raise ValueError("not an array")
     dummy = np.broadcast_to(np.empty((), value.dtype), value.shape)[at]
     return Array(value.dtype, dummy.shape)
 
@@ -155,7 +158,7 @@ def _index(node: ast.expr) -> Any:
         return slice(*(None if part is None else ast.literal_eval(part) for part in parts))
     if isinstance(node, ast.Constant) and node.value in (None, Ellipsis):
         return node.value
-    found = ast.literal_eval(node)
-    if type(found) is not int:
-        raise ValueError("no basic index")
-    return found
+    number = ast.literal_eval(node)
+    if type(number) is not int:
+        raise ValueError("not a basic index")
+    return number
