@@ -1,4 +1,4 @@
-"""Puts the reference framework on the path, as a sandbox does, and checks gradients numerically."""
+"""Put the reference framework on the path, as a sandbox does, and check gradients numerically."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def numeric_gradient(
     direction: np.ndarray,
     step: float,
 ) -> np.ndarray:
-    """The slope of sum(function(inputs) * direction) along each element of one input."""
+    """Return the slope of sum(function(inputs) * direction) along each element of one input."""
     slopes = np.zeros(tensor.shape)
     for index in np.ndindex(tensor.shape):
-        kept = tensor.data[index].copy()
+        original = tensor.data[index].copy()
         sides = []
         for sign in (1, -1):
-            tensor.data[index] = kept + sign * step
+            tensor.data[index] = original + sign * step
             sides.append(float((function(*inputs).data.astype(np.float64) * direction).sum()))
-        tensor.data[index] = kept
+        tensor.data[index] = original
         slopes[index] = (sides[0] - sides[1]) / (2 * step)
     return slopes

@@ -85,5 +85,5 @@ def test_a_parameter_without_gradient_stays(make):
 
 @pytest.mark.parametrize("act", [lambda: SGD([], 0.1), lambda: Adam([Tensor(1)], lr=-1)])
 def test_senseless_settings_are_refused(act):
-    with pytest.raises(ValueError, match=r"at least one parameter|negative"):
+    with pytest.raises(ValueError, match=r"parameter|negative"):
         act()

@@ -1,9 +1,9 @@
 """Two-dimensional convolution as matrix products, with a bounded amount of extra memory.
 
 ``im2col`` writes each window of an image as a column; the convolution is then one matrix product.
-The columns are up to kh * kw times as large as the images, so they are made for a few images at a
-time, and made again in the backward pass instead of kept. Measured on one core, training is no
-slower for it: columns made anew in the cache cost no more than columns fetched from memory.
+The columns are up to kh * kw times as large as the images, so they are built for a few images at a
+time, and rebuilt in the backward pass instead of kept. Measured on one core, this doesn't slow down
+training: rebuilding columns in the cache costs no more than fetching them from memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .graph import Array
 from .tensor import Tensor, record
 
 COLUMN_BYTES = 512 * 1024
-"""About how many bytes of columns exist at a time, unless one image has more.
+"""Approximate bytes of columns that exist at a time, unless a single image needs more.
 
 Training a small network on 32 x 32 images, on one core with 1 MiB of second-level cache:
 8,300 images/s with 128 KiB, 10,000 with 512 KiB, 7,300 with 2 MiB, 6,800 with no bound.
@@ -30,7 +30,7 @@ def conv2d(
     """The cross-correlation of each image with each filter, as in every deep-learning framework.
 
     ``x`` is (N, C, H, W), ``weight`` (O, C, kh, kw), ``bias`` (O,), the result (N, O, OH, OW) with
-    OH = (H + 2 * padding - kh) // stride + 1, and OW alike. Padding is with zeros. The input's
+    OH = (H + 2 * padding - kh) // stride + 1, and OW likewise. Padding is with zeros. The input's
     gradient is computed only if the input requires one.
 
     Raises:
@@ -71,7 +71,7 @@ def conv2d(
 def output_size(
     images: tuple[int, ...], weight: tuple[int, ...], stride: int, padding: int
 ) -> tuple[int, int]:
-    """How many windows fit below and beside each other: (OH, OW); ValueError if none does."""
+    """The numbers of windows that fit vertically and horizontally, (OH, OW); ValueError if none."""
     if len(images) != 4 or len(weight) != 4 or images[1] != weight[1]:
         raise ValueError(f"conv2d needs (N, C, H, W) and (O, C, kh, kw), got {images} and {weight}")
     if stride < 1 or padding < 0:
@@ -86,7 +86,7 @@ def output_size(
 
 
 def im2col(images: Array, kernel: tuple[int, int], stride: int, padding: int) -> Array:
-    """Each window of each image as a column: (N, C, H, W) -> (N, C * kh * kw, OH * OW)."""
+    """Write each window of each image as a column: (N, C, H, W) -> (N, C * kh * kw, OH * OW)."""
     windows = sliding_window_view(_pad(images, padding), kernel, axis=(2, 3))
     windows = windows[:, :, ::stride, ::stride].transpose(0, 1, 4, 5, 2, 3)
     count, channels, kernel_height, kernel_width, height, width = windows.shape
@@ -98,7 +98,7 @@ def col2im(
 ) -> Array:
     """The adjoint of ``im2col``: each pixel gets the sum of its entries in all columns.
 
-    One strided addition for each of the kh * kw places in the window, none for each window.
+    It takes one strided addition per position in the window (kh * kw), instead of one per window.
     """
     count, channels, height, width = shape
     rows = (height + 2 * padding - kernel[0]) // stride + 1
@@ -112,7 +112,7 @@ def col2im(
 
 
 def _pad(images: Array, padding: int) -> Array:
-    """Images with a border of zeros; a plain copy takes half of ``np.pad``'s time."""
+    """Add a border of zeros to images; a plain copy takes half the time of ``np.pad``."""
     if padding == 0:
         return images
     count, channels, height, width = images.shape
@@ -122,6 +122,6 @@ def _pad(images: Array, padding: int) -> Array:
 
 
 def _parts(count: int, column_floats: int) -> Iterator[slice]:
-    """Slices of the batch, each with at most ``COLUMN_BYTES`` of columns but at least one image."""
+    """Slice the batch into parts of at most ``COLUMN_BYTES`` of columns, but at least one image."""
     step = max(1, COLUMN_BYTES // (4 * max(column_floats, 1)))
     return (slice(start, start + step) for start in range(0, count, step))

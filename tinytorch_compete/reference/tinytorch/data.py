@@ -1,4 +1,4 @@
-"""Data sets that are larger than memory, in batches that aren't."""
+"""Data sets larger than memory, loaded in batches that fit."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class TensorDataset:
         return len(self.arrays[0])
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        """One tensor for each array: the row, or with a slice or an array of indices, the rows."""
+        """One tensor per array: the row at ``index``, or the rows of a slice or index array."""
         return tuple(Tensor(array[index]) for array in self.arrays)
 
 
 class DataLoader:
     """The rows of a data set in batches: each epoch gives every row once, the last batch the rest.
 
-    Iterating is one epoch, and yields a tuple of tensors for each batch. With ``shuffle`` each
-    epoch has an order of its own; the same ``seed`` gives the same sequence of orders. Beside one
-    batch it holds 8 bytes for each row, the order. Each batch is a fresh copy: changing it does
-    not change the data set.
+    Iterating once is one epoch, and yields a tuple of tensors for each batch. With ``shuffle`` each
+    epoch has its own order; the same ``seed`` gives the same sequence of orders. Besides one batch
+    it holds the order, at 8 bytes per row. Each batch is a fresh copy: changing it doesn't change
+    the data set.
 
     Raises:
         ValueError: ``batch_size`` is not positive.
@@ -55,14 +55,14 @@ class DataLoader:
         seed: int | None = None,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"batch_size is at least 1, got {batch_size}")
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
         self._rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches in an epoch."""
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:

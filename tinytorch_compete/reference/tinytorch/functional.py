@@ -1,4 +1,4 @@
-"""Non-linear functions of one tensor, each with a gradient that needs only its result."""
+"""Non-linear functions of one tensor, each with a gradient that needs only the result."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Reverse-mode differentiation that visits every operation once, however deep or tangled the graph.
 
-The graph is made of ``Operation`` records, one on each tensor that an operation made. Gradients
-flow from the root back to the leaves, the tensors that the user made with ``requires_grad=True``;
-only leaves keep theirs, in ``.grad``.
+The graph consists of ``Operation`` records, one on each tensor that results from an operation.
+Gradients flow from the root back to the leaves, the tensors that the user created with
+``requires_grad=True``; only leaves keep theirs, in ``.grad``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What made a tensor: its inputs, and how a gradient passes back through to them.
+    """The origin of a tensor: its inputs, and how a gradient passes back to them.
 
     ``backward`` takes the gradient of the result and returns one gradient for each parent, of the
-    parent's shape, or None for a parent that needs none. It must not write into what it is given,
-    and returns no array that it keeps or that goes to two parents, unless it is the given one.
+    parent's shape, or None for a parent that needs none. It must not write into its argument, and
+    must not return an array that it keeps or gives to two parents, except its argument itself.
     """
 
     parents: tuple[Tensor, ...]
@@ -43,9 +43,9 @@ RELEASED = Operation((), lambda gradient: ())
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Within this block operations record nothing, so activations are freed as soon as possible.
+    """Record no operations within this block, so that activations are freed as soon as possible.
 
-    It nests, ends with the block even after an exception, and holds for the current thread only.
+    Blocks nest, end even after an exception, and affect the current thread only.
     """
     token = _recording.set(False)
     try:
@@ -60,11 +60,11 @@ def is_recording() -> bool:
 
 
 def backpropagate(root: Tensor, gradient: Array) -> None:
-    """Add to the ``.grad`` of every leaf under ``root`` its gradient, and release the graph.
+    """Add each leaf's gradient to its ``.grad``, for all leaves under ``root``; release the graph.
 
-    ``gradient`` is that of the root and has its shape. Time is linear in the number of operations
-    and their inputs. Each operation is released right after its turn, so activations are freed
-    while the pass goes on.
+    ``gradient`` is the root's gradient and has its shape. The time is linear in the number of
+    operations and their inputs. Each operation is released right after its turn, so that
+    activations are freed during the pass.
 
     Raises:
         RuntimeError: part of the graph was released by an earlier backward pass.
@@ -92,10 +92,10 @@ def backpropagate(root: Tensor, gradient: Array) -> None:
 
 
 def _topological_order(root: Tensor) -> list[Tensor]:
-    """Every recorded tensor under ``root``, each after all of its parents; the root is last.
+    """List every recorded tensor under ``root``, each after all of its parents; the root is last.
 
-    This is the post-order of a depth-first search with a stack of its own: Python's call stack
-    ends at about 1,000 frames, which is a short recurrent network.
+    This is the post-order of a depth-first search with an explicit stack: Python's call stack ends
+    at about 1,000 frames, enough only for a short recurrent network.
     """
     order: list[Tensor] = []
     seen = {id(root)}

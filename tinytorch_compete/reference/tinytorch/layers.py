@@ -13,9 +13,9 @@ from .tensor import Operand, Tensor, as_tensor
 
 
 class Layer:
-    """A function with parameters, of a tensor or of anything that numpy can make an array of.
+    """A function with parameters, of a tensor or of anything that numpy can convert to an array.
 
-    Subclasses write ``forward``, and ``parameters`` if they have any.
+    Subclasses define ``forward``, and ``parameters`` if they have any.
     """
 
     def __call__(self, x: Operand) -> Tensor:
@@ -33,8 +33,8 @@ class Layer:
 class Linear(Layer):
     """x @ weight + bias: (..., in_features) -> (..., out_features).
 
-    ``weight`` is (in_features, out_features) and starts as He's normal values, ``bias`` is
-    (out_features,) and starts at 0. Pass a seeded ``rng`` to get the same start every time.
+    ``weight`` is (in_features, out_features) and starts with He's normal values, ``bias`` is
+    (out_features,) and starts at 0. Pass a seeded ``rng`` for a reproducible start.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Linear(Layer):
 class Conv2d(Layer):
     """A filter bank over images: (N, in_channels, H, W) -> (N, out_channels, OH, OW).
 
-    ``weight`` is (out_channels, in_channels, kh, kw) and starts as He's normal values, ``bias`` is
-    (out_channels,) and starts at 0. See ``convolution.conv2d`` for OH and OW. Pass a seeded ``rng``
-    to get the same start every time.
+    ``weight`` is (out_channels, in_channels, kh, kw) and starts with He's normal values, ``bias``
+    is (out_channels,) and starts at 0. See ``convolution.conv2d`` for OH and OW. Pass a seeded
+    ``rng`` for a reproducible start.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class Conv2d(Layer):
 
 
 class MaxPool2d(Layer):
-    """The maximum of each window: (N, C, H, W) -> (N, C, OH, OW); windows touch unless told.
+    """The maximum of each window: (N, C, H, W) -> (N, C, OH, OW); by default windows touch.
 
-    ``stride`` is ``kernel_size`` when it is None. See ``pooling.max_pool2d`` for ties and borders.
+    A ``stride`` of None means ``kernel_size``. See ``pooling.max_pool2d`` for ties and borders.
     """
 
     def __init__(self, kernel_size: int, stride: int | None = None) -> None:
@@ -114,7 +114,7 @@ class MaxPool2d(Layer):
 
 
 class Flatten(Layer):
-    """All axes but the first in one: (N, ...) -> (N, F)."""
+    """All axes but the first merged into one: (N, ...) -> (N, F)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The flattened batch, still part of the graph."""
@@ -140,7 +140,7 @@ class Sigmoid(Layer):
 class Softmax(Layer):
     """Positive numbers that sum to 1 along an axis.
 
-    ``CrossEntropyLoss`` contains it: train on the logits, not on what this returns.
+    ``CrossEntropyLoss`` includes it, so train on the logits and not on this layer's output.
     """
 
     def __init__(self, axis: int = -1) -> None:
@@ -152,7 +152,7 @@ class Softmax(Layer):
 
 
 class Sequential(Layer):
-    """Layers one after another."""
+    """Layers applied one after another."""
 
     def __init__(self, *layers: Layer) -> None:
         self.layers = list(layers)
@@ -169,7 +169,7 @@ class Sequential(Layer):
 
 
 def _he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator | None) -> Tensor:
-    """Normal values of variance 2 / fan_in, which keeps the scale of activations through ReLUs.
+    """Draw normal values of variance 2 / fan_in, which keep the scale of activations through ReLUs.
 
     He, Zhang, Ren, Sun, "Delving Deep into Rectifiers" (2015), equation 10.
     """

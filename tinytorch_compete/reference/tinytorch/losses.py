@@ -1,4 +1,4 @@
-"""How wrong a batch of predictions is, as one number that can be differentiated."""
+"""Losses: the error of a batch of predictions as one differentiable number."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class MSELoss:
     """The mean of (prediction - target)^2 over all elements."""
 
     def __call__(self, prediction: Tensor, target: Operand) -> Tensor:
-        """A scalar; both have one shape.
+        """The loss as a scalar; both arguments must have the same shape.
 
         Raises:
             ValueError: the shapes differ; (N, 1) and (N,) would otherwise broadcast to (N, N).
         """
         goal = as_tensor(target)
         if prediction.shape != goal.shape:
-            raise ValueError(f"MSELoss needs one shape, got {prediction.shape} and {goal.shape}")
+            raise ValueError(f"MSELoss needs equal shapes, got {prediction.shape} and {goal.shape}")
         difference = prediction - goal
         return (difference * difference).mean()
 
@@ -33,10 +33,10 @@ class CrossEntropyLoss:
     """
 
     def __call__(self, logits: Tensor, labels: Operand) -> Tensor:
-        """A scalar, from logits (N, classes) and labels (N,), whole numbers from 0.
+        """The loss as a scalar, from logits (N, classes) and labels (N,), integers from 0.
 
         Raises:
-            ValueError: the shapes don't fit, the batch is empty, or a label is no class.
+            ValueError: the shapes don't fit, the batch is empty, or a label is not a class.
         """
         classes = _class_indices(labels, logits.shape)
         rows = np.arange(len(classes))
@@ -53,7 +53,7 @@ class CrossEntropyLoss:
 
 
 def _class_indices(labels: Operand, logits: tuple[int, ...]) -> NDArray[np.intp]:
-    """The labels as checked indices; a batch's labels may come as a float32 tensor."""
+    """Check the labels and return them as indices; they may come as a float32 tensor."""
     values = np.asarray(labels)
     if len(logits) != 2 or values.shape != logits[:1] or logits[0] == 0:
         raise ValueError(
@@ -63,7 +63,7 @@ def _class_indices(labels: Operand, logits: tuple[int, ...]) -> NDArray[np.intp]
     indices = values.astype(np.intp)
     if not ((indices == values) & (indices >= 0) & (indices < logits[1])).all():
         raise ValueError(
-            f"labels are whole numbers from 0 to {logits[1] - 1}, "
+            f"labels must be integers from 0 to {logits[1] - 1}, "
             f"got values from {values.min()} to {values.max()}"
         )
     return indices

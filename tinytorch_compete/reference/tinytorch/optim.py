@@ -1,4 +1,4 @@
-"""How parameters follow their gradients: in place, so that each array stays where it is."""
+"""Optimisers, which update parameters in place, so that their arrays stay the same objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Optimizer(ABC):
     """A list of parameters and a rule that moves each of them one step.
 
     ``weight_decay`` adds that multiple of the parameter to its gradient. A parameter whose ``grad``
-    is None is left alone. Settings are read at each step, so ``lr`` may be changed between steps.
+    is None is not changed. Settings are read at each step, so ``lr`` may change between steps.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
@@ -28,12 +28,12 @@ class Optimizer(ABC):
             raise ValueError(f"lr and weight_decay can't be negative: {lr}, {weight_decay}")
 
     def zero_grad(self) -> None:
-        """Forget all gradients, and free their memory; call it before each backward pass."""
+        """Discard all gradients and free their memory; call this before each backward pass."""
         for parameter in self.params:
             parameter.grad = None
 
     def step(self) -> None:
-        """Move every parameter that has a gradient by one step."""
+        """Update every parameter that has a gradient by one step."""
         for index, parameter in enumerate(self.params):
             if parameter.grad is None:
                 continue
@@ -44,13 +44,13 @@ class Optimizer(ABC):
 
     @abstractmethod
     def _move(self, index: int, data: Array, gradient: Array) -> None:
-        """Update ``data`` in place; ``index`` finds the parameter's own state."""
+        """Update ``data`` in place; ``index`` identifies the parameter's own state."""
 
 
 class SGD(Optimizer):
     """Gradient descent with momentum: v = momentum * v + gradient, parameter -= lr * v.
 
-    Without momentum it keeps no state; with it, one array for each parameter. The formula is that
+    Without momentum it keeps no state; with momentum, one array per parameter. The formula is that
     of Sutskever, Martens, Dahl, Hinton (2013) with lr moved out of v.
     """
 
@@ -77,9 +77,9 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of about lr in each coordinate, whatever the scale of its gradient.
 
-    m and v are running means of the gradient and its square, corrected for their start at 0:
+    m and v are running means of the gradient and its square; m' and v' correct their start at 0:
     parameter -= lr * m' / (sqrt(v') + eps). Kingma and Ba, "Adam" (2015), algorithm 1. It keeps two
-    arrays for each parameter.
+    arrays per parameter.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Adam(Optimizer):
 
 
 def _zeros_once(state: dict[int, Array], index: int, data: Array) -> Array:
-    """A parameter's state, which starts as zeros of its shape."""
+    """Return a parameter's state, which starts as zeros of the parameter's shape."""
     if index not in state:
         state[index] = np.zeros_like(data)
     return state[index]

@@ -13,8 +13,8 @@ from .tensor import Tensor, record
 def max_pool2d(x: Tensor, kernel_size: int, stride: int) -> Tensor:
     """The maximum of each square window: (N, C, H, W) -> (N, C, OH, OW).
 
-    OH = (H - kernel_size) // stride + 1, and OW alike: a border that fills no window is left out.
-    Of equal maxima the first one, row by row, gets the whole gradient.
+    OH = (H - kernel_size) // stride + 1, and OW likewise: a border that fills no window is ignored.
+    Of equal maxima, the first one, row by row, gets the whole gradient.
 
     Raises:
         ValueError: ``x`` is not (N, C, H, W), or smaller than a window.
@@ -43,7 +43,7 @@ def max_pool2d(x: Tensor, kernel_size: int, stride: int) -> Tensor:
 
 
 def _places(images: Array, kernel: int, stride: int) -> Iterator[Array]:
-    """For each place in the window, row by row, a view of what all windows hold there."""
+    """Yield, for each position in the window, row by row, a view of all windows' values there."""
     down = ((images.shape[2] - kernel) // stride + 1) * stride
     across = ((images.shape[3] - kernel) // stride + 1) * stride
     for i in range(kernel):

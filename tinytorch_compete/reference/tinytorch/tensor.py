@@ -16,12 +16,12 @@ Operand: TypeAlias = "Tensor | ArrayLike"
 
 
 class Tensor:
-    """An n-dimensional float32 array; operations on it are recorded if a gradient may be wanted.
+    """An n-dimensional float32 array; operations on it are recorded if a gradient may be needed.
 
     ``data`` is the array. A float32 array is shared with the caller, anything else is converted to
     a copy. ``grad`` is an array of the same shape, or None before a backward pass; only tensors
-    made with ``requires_grad=True`` get one. Arithmetic broadcasts as in numpy, and gradients are
-    summed back to the shape of each operand.
+    created with ``requires_grad=True`` get one. Arithmetic broadcasts as in numpy, and gradients
+    are summed back to the shape of each operand.
     """
 
     __array_ufunc__ = None  # so that `ndarray + tensor` is left to Tensor.__radd__
@@ -59,11 +59,11 @@ class Tensor:
         return len(self.data)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """The data, so that ``np.asarray(tensor)`` works; it carries no gradient."""
+        """The data, for ``np.asarray(tensor)``; it carries no gradient."""
         return np.array(self.data, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
 
     def item(self) -> float:
-        """The only element as a Python float; ValueError if there are more."""
+        """The only element as a Python float; ValueError if there are several."""
         return float(self.data.item())
 
     def detach(self) -> Tensor:
@@ -71,12 +71,12 @@ class Tensor:
         return Tensor(self.data)
 
     def backward(self, gradient: ArrayLike | None = None) -> None:
-        """Add to the ``.grad`` of each leaf the gradient of this tensor, and release the graph.
+        """Add this tensor's gradient to the ``.grad`` of each leaf, and release the graph.
 
-        ``gradient`` has this tensor's shape; it may be left out for a single element and is 1 then.
+        ``gradient`` has this tensor's shape; for a single element it is optional and defaults to 1.
 
         Raises:
-            ValueError: the gradient's shape is another, or is needed and missing.
+            ValueError: the gradient has another shape, or is missing and needed.
             RuntimeError: nothing here requires a gradient, or the graph was released before.
         """
         if not self.requires_grad:
@@ -178,7 +178,7 @@ class Tensor:
         return record(np.log(self.data), (self,), lambda g: (g / self.data,))
 
     def relu(self) -> Tensor:
-        """Each element where it is positive, else 0; the slope at 0 is taken as 0."""
+        """Each element if it is positive, else 0; the slope at 0 is taken as 0."""
         result = np.maximum(self.data, np.float32(0))
         return record(result, (self,), lambda g: (g * (result > 0),))
 
@@ -239,10 +239,10 @@ def as_tensor(value: Operand) -> Tensor:
 
 
 def record(data: ArrayLike, parents: Sequence[Tensor], backward: Backward) -> Tensor:
-    """The tensor of an operation's result, linked to its parents if any of them needs a gradient.
+    """Make a tensor of an operation's result, linked to its parents if any needs a gradient.
 
-    This is the one door into the graph: a new operation computes its result with numpy and calls
-    this. See ``Operation`` for what ``backward`` promises.
+    This is the only way into the graph: a new operation computes its result with numpy and calls
+    this function. See ``Operation`` for what ``backward`` must do.
     """
     result = Tensor(data)
     if is_recording() and any(parent.requires_grad for parent in parents):
@@ -262,21 +262,21 @@ def _fit(gradient: Array, operand: Tensor) -> Array:
 
 
 def _restore(gradient: Array, axis: Axis, keepdims: bool) -> Array:
-    """Put back, with length 1, the axes that a reduction removed."""
+    """Restore, with length 1, the axes that a reduction removed."""
     if keepdims or axis is None:
         return gradient
     return np.expand_dims(gradient, axis)
 
 
 def _right_gradient(a: Tensor, b: Tensor, g: Array) -> Array:
-    """The gradient of ``b`` in ``a @ b``; for a plain matrix, one product over all leading axes."""
+    """The gradient of ``b`` in ``a @ b``; for a matrix ``b``, one product over all leading axes."""
     if b.ndim == 2:
         return a.data.reshape(-1, a.shape[-1]).T @ g.reshape(-1, g.shape[-1])
     return _fit(a.data.swapaxes(-1, -2) @ g, b)
 
 
 def _is_basic(index: Any) -> bool:
-    """True if an index selects no element twice: integers, slices, ``...`` and None."""
+    """True if an index can't select an element twice: integers, slices, ``...`` and None."""
     parts = index if isinstance(index, tuple) else (index,)
     basic = (int, np.integer, slice, EllipsisType, type(None))
     return all(isinstance(part, basic) and not isinstance(part, bool) for part in parts)

@@ -1,4 +1,4 @@
-"""The training loop, and prediction that needs the memory of one batch."""
+"""The training loop, and prediction in the memory of one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tensor import Tensor
 
 
 class Trainer:
-    """A model, the optimiser of its parameters, and the loss that they are to lower."""
+    """A model, the optimiser of its parameters, and the loss to minimise."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Trainer:
         self.loss = loss
 
     def fit_epoch(self, batches: Iterable[tuple[Tensor, ...]]) -> float:
-        """Take one step for each batch of (inputs, targets), and return the mean loss of a row.
+        """Take one step per batch of (inputs, targets), and return the mean loss per row.
 
         Raises:
             ValueError: there is no batch.
