@@ -1,13 +1,13 @@
 """Every error that this package raises on purpose.
 
     CompeteError                one clear message: what went wrong, where, and what to do
-    |-- PackError               a challenge, its files or its grader are not as they must be
+    |-- PackError               a challenge, its files or its grader are invalid
     |-- NotebookError           a notebook can't be read, or isn't of this challenge
-    |-- DataError               a data set can't be had, or isn't what it should be
+    |-- DataError               a data set can't be obtained, or has the wrong content
     |-- EvidenceError           what came out of a kernel isn't what the probe promised
-    |-- IsolationError          this machine can't hold a limit that was asked for
+    |-- IsolationError          this machine can't enforce a requested limit
     |-- StoreError              the results can't be read or written
-    `-- Fault                   our side broke, through no doing of the student's
+    `-- Fault                   our side failed, through no fault of the student
 
 The command line shows the message alone and ends with a non-zero status. ``Fault`` becomes the
 verdict ``FAULT``, which is retried and never scored.
@@ -15,11 +15,11 @@ verdict ``FAULT``, which is retried and never scored.
 
 
 class CompeteError(Exception):
-    """Something that the reader can mend; the message says what, where, and how."""
+    """An error that the reader can fix; the message says what went wrong, where, and what to do."""
 
 
 class PackError(CompeteError):
-    """A challenge folder is missing something or says something that it can't."""
+    """A challenge folder lacks a file or contains something invalid."""
 
 
 class NotebookError(CompeteError):
@@ -27,7 +27,7 @@ class NotebookError(CompeteError):
 
 
 class DataError(CompeteError):
-    """A data set could not be had or is not what it should be."""
+    """A data set can't be obtained or has the wrong content."""
 
 
 class EvidenceError(CompeteError):
@@ -43,4 +43,4 @@ class StoreError(CompeteError):
 
 
 class Fault(CompeteError):
-    """Our side failed, through no doing of the student's; the run counts for nothing."""
+    """Our side failed, through no fault of the student; the run doesn't count."""
