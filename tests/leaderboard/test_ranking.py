@@ -1,4 +1,4 @@
-"""Orders, tie groups, divisions, fronts, records and handles."""
+"""Ranks, tie groups, divisions, Pareto fronts, records and handles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_division_is_ranked_by_accuracy_then_memory() -> None:
     ]
 
 
-def test_what_overlaps_shares_a_rank_and_what_is_clearly_apart_does_not() -> None:
+def test_overlapping_results_share_a_rank_and_clearly_different_ones_do_not() -> None:
     rows = ranked(
         scored("a", 0.90, 100, noise=shuffled(1)),
         scored("b", 0.895, 100, noise=shuffled(2)),
@@ -68,13 +68,13 @@ def test_equal_figures_share_a_rank() -> None:
 
 def test_a_withdrawn_result_leaves_a_gap_and_nobody_else_moves() -> None:
     one, two, three = scored("a", 0.9, 100), scored("b", 0.8, 100), scored("c", 0.7, 100)
-    finding = Withdrawal(two.identity, "aa", "why", two.graded_at)
-    rows = board(one, msgspec.structs.replace(two, withdrawal=finding), three)
+    withdrawal = Withdrawal(two.identity, "aa", "why", two.graded_at)
+    rows = board(one, msgspec.structs.replace(two, withdrawal=withdrawal), three)
     assert [(row.rank, row.withdrawn) for row in rows] == [(1, False), (2, True), (3, False)]
     assert (rows[1].handle, rows[1].tier, rows[1].estimates, rows[1].samples) == ("", "", {}, {})
 
 
-def test_the_same_luck_with_each_seed_is_taken_out() -> None:
+def test_the_luck_of_a_seed_cancels_between_submissions() -> None:
     lucky = (0.05, -0.05, 0.04, -0.04, 0.0)
     rows = ranked(
         scored("a", 0.80, 100, noise=lucky),
@@ -83,7 +83,7 @@ def test_the_same_luck_with_each_seed_is_taken_out() -> None:
     assert [(rank, name) for _, rank, name in rows] == [(1, "a"), (2, "b")]
 
 
-def test_one_run_each_tells_nobody_apart() -> None:
+def test_single_runs_are_never_distinguishable() -> None:
     rows = ranked(scored("a", 0.5, 90, noise=(0.0,)), scored("b", 0.9, 100, noise=(0.0,)))
     assert [(rank, name) for _, rank, name in rows] == [(1, "b"), (1, "a")]
 
@@ -96,10 +96,10 @@ def test_a_missed_requirement_is_ranked_after_all_that_meet_it() -> None:
     assert ranking.separating(challenge, *rows) == ""
 
 
-def test_the_front_holds_what_nobody_betters_in_everything() -> None:
+def test_the_front_holds_the_rows_that_no_row_dominates() -> None:
     rows = board(scored("a", 0.9, 200), scored("b", 0.8, 100), scored("c", 0.7, 150))
-    on = {row.handle for row in rows if row.front}
-    assert on == {pseudonyms.handle(name, SECRET) for name in "ab"}
+    front = {row.handle for row in rows if row.front}
+    assert front == {pseudonyms.handle(name, SECRET) for name in "ab"}
 
 
 def test_equal_rows_are_both_on_the_front() -> None:
@@ -107,7 +107,7 @@ def test_equal_rows_are_both_on_the_front() -> None:
     assert ranking.front(CHALLENGE, [same, same], ("accuracy", "peak_mib")) == [True, True]
 
 
-def test_a_row_without_a_figure_betters_nobody_in_it() -> None:
+def test_a_row_without_a_figure_beats_no_row_in_it() -> None:
     one, other = {"accuracy": (0.5,), "peak_mib": ()}, {"accuracy": (0.4,), "peak_mib": (9.0,)}
     assert ranking.front(CHALLENGE, [one, other], ("accuracy", "peak_mib")) == [True, True]
 
@@ -123,10 +123,10 @@ def test_the_first_day_at_a_tier_is_a_record_and_the_order_of_grading_is_none() 
         scored("zoe", 0.6, 100, at=MONDAY + dt.timedelta(hours=3)),
         scored("ben", 0.95, 100, at=later),
     ]
-    found = ranking.records(CHALLENGE, ranking.published(CHALLENGE, history, SECRET))
+    firsts = ranking.records(CHALLENGE, ranking.published(CHALLENGE, history, SECRET))
     both = tuple(sorted(pseudonyms.handle(name, SECRET) for name in ("ada", "zoe")))
     ben = (pseudonyms.handle("ben", SECRET),)
-    assert [(r.tier, r.day.day, r.handles) for r in found] == [
+    assert [(r.tier, r.day.day, r.handles) for r in firsts] == [
         ("beginner", 2, both),
         ("intermediate", 2, both),
         ("advanced", 3, ben),
@@ -134,7 +134,7 @@ def test_the_first_day_at_a_tier_is_a_record_and_the_order_of_grading_is_none() 
     ]
 
 
-def test_only_results_of_the_newest_ones_conditions_are_comparable() -> None:
+def test_only_results_under_the_newest_results_conditions_are_comparable() -> None:
     old, new = scored("a", 0.9, 100), scored("b", 0.9, 100, at=MONDAY + dt.timedelta(days=9))
     regraded = msgspec.structs.replace(new.identity, seed_sha="another")
     new = msgspec.structs.replace(new, identity=regraded)
@@ -151,12 +151,12 @@ def test_a_fault_under_a_new_grader_leaves_the_board_as_it_is() -> None:
     assert conditions.comparable([old, fault]) == ([old], 1)
 
 
-def test_memory_that_a_watcher_saw_is_not_ranked_beside_what_a_control_group_counted() -> None:
+def test_memory_seen_by_a_watcher_is_not_ranked_beside_memory_counted_by_a_control_group() -> None:
     counted = msgspec.structs.replace(scored("a", 0.9, 100), layers=("bubblewrap", "cgroup v2"))
-    seen = msgspec.structs.replace(
+    watched = msgspec.structs.replace(
         scored("b", 0.9, 1, at=MONDAY + dt.timedelta(days=9)), layers=("bubblewrap", "watcher")
     )
-    assert conditions.comparable([counted, seen]) == ([seen], 1)
+    assert conditions.comparable([counted, watched]) == ([watched], 1)
 
 
 def test_pairs_that_are_equal_in_all_metrics_are_tied_in_19_of_20_boards() -> None:
@@ -196,19 +196,19 @@ def test_the_next_group_is_the_one_above_in_the_same_division() -> None:
     assert ranking.next_group(rows, other) is None
 
 
-def test_the_metric_that_separates_is_the_first_that_tells_two_apart() -> None:
+def test_the_separating_metric_is_the_first_that_distinguishes_two_rows() -> None:
     a, b, c = board(scored("a", 0.9, 100), scored("b", 0.8, 100), scored("c", 0.8, 200))
     assert ranking.separating(CHALLENGE, a, b) == "accuracy"
     assert ranking.separating(CHALLENGE, b, c) == "peak_mib"
     assert ranking.separating(CHALLENGE, a, a) == ""
 
 
-def test_a_withdrawn_one_keeps_its_rank_and_nothing_else() -> None:
+def test_a_withdrawn_attempt_keeps_its_rank_and_nothing_else() -> None:
     results = [scored("a", 0.9, 100), scored("b", 0.8, 100), scored("c", 0.7, 100)]
     attempts = ranking.published(CHALLENGE, results, SECRET)
-    gone = pseudonyms.handle("b", SECRET)
+    withdrawn = pseudonyms.handle("b", SECRET)
     attempts = [
-        msgspec.structs.replace(a, handle="", withdrawn=True) if a.handle == gone else a
+        msgspec.structs.replace(a, handle="", withdrawn=True) if a.handle == withdrawn else a
         for a in attempts
     ]
     rows = ranking.board(CHALLENGE, attempts)
@@ -217,7 +217,7 @@ def test_a_withdrawn_one_keeps_its_rank_and_nothing_else() -> None:
     assert ranking.next_group(rows, rows[2]) == rows[0]
 
 
-def test_a_withdrawn_one_keeps_nobody_off_the_front() -> None:
+def test_a_withdrawn_attempt_keeps_nobody_off_the_front() -> None:
     attempts = ranking.published(CHALLENGE, [scored("a", 0.9, 100), scored("b", 0.8, 150)], SECRET)
     best = pseudonyms.handle("a", SECRET)
     attempts = [
@@ -234,7 +234,7 @@ def test_handles_are_stable_secret_and_nobodys_name() -> None:
     assert len(handles) == 300
 
 
-def test_what_is_published_tells_no_name_and_not_the_order_of_names() -> None:
+def test_published_attempts_reveal_neither_names_nor_their_order() -> None:
     names = [f"student{n:02}" for n in range(20)]
     results = [
         scored(name, 0.9, 100, at=MONDAY + dt.timedelta(minutes=n)) for n, name in enumerate(names)
@@ -249,8 +249,8 @@ def test_what_is_published_tells_no_name_and_not_the_order_of_names() -> None:
 
 def test_a_ratio_is_shown_with_its_interval() -> None:
     metric = FAST.metric("speedup")
-    made = stats.estimate((2.0, 2.1, 1.9, 2.0, 2.0), "log", metric.resolution)
-    assert figures.format_estimate(metric, made) == "2 x reference (1.91 to 2.09)"
+    estimate = stats.estimate((2.0, 2.1, 1.9, 2.0, 2.0), "log", metric.resolution)
+    assert figures.format_estimate(metric, estimate) == "2 x reference (1.91 to 2.09)"
 
 
 def test_tiers_and_divisions_start_exactly_at_their_figures() -> None:

@@ -13,7 +13,7 @@ from tinytorch_compete.model import Result, Verdict
 
 CHALLENGE = packs.find()["efficient-training"].spec
 SECRET = b"secret"
-NEAR = (-0.01, 0.01, 0.0, 0.005, -0.005)  # how five seeds differ
+NEAR = (-0.01, 0.01, 0.0, 0.005, -0.005)  # by how much five seeds differ
 MONDAY = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 
 
@@ -26,7 +26,7 @@ def scored(
     noise: tuple[float, ...] = NEAR,
     at: dt.datetime = MONDAY,
 ) -> Result:
-    """A scored of five runs; ``noise`` is added to the accuracy, a little to the peak."""
+    """A result of five runs; ``noise`` is added to the accuracy and to the peak."""
     tier = tiers.tier(CHALLENGE, accuracy)
     return msgspec.structs.replace(
         stored(student, verdict),

@@ -1,1 +1,1 @@
-"""Leaderboards as notebooks: data with handles, code that anyone can run again, and pictures."""
+"""Leaderboards as notebooks: data under handles, code that anyone can rerun, and charts."""

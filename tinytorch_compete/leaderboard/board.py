@@ -1,4 +1,4 @@
-"""What a leaderboard is computed from: handles and raw samples, as one JSON file for everybody."""
+"""The data behind a leaderboard: handles and raw samples, published as one JSON file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from tinytorch_compete.results.figures import FEWEST
 
 
 class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the code of a tier's submissions wastes: how many were looked at, and had each kind.
+    """How common each kind of finding is among the submissions of a tier.
 
-    ``tier`` is empty for those that reached none.
+    ``looked`` submissions were inspected; ``kinds`` maps a kind to the number of submissions that
+    had it. ``tier`` is empty for the submissions that reached none.
     """
 
     tier: str
@@ -33,14 +34,15 @@ class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The published data of one board; nothing in it leads from a handle to a name.
+    """The published data of one board; nothing in it links a handle to a name.
 
-    ``newest`` has each competitor's newest attempt, without its day; ``history`` all attempts of
-    those who share them, and none if these or all are fewer than ``FEWEST``. ``unranked`` counts
-    those whose newest result reached no tier, ``elsewhere`` those graded under other conditions
-    than the newest, ``unshown`` those who asked not to be shown. ``noise`` has each figure of the
-    runs' noise certificates in rising order, one value a submission. ``findings`` are of tiers in
-    which ``FEWEST`` or more were looked at, the highest first.
+    ``newest`` has each competitor's newest attempt, without its day. ``history`` has all attempts
+    of the competitors who share them; it is empty if fewer than ``FEWEST`` share them or fewer than
+    ``FEWEST`` are ranked. ``unranked`` counts the competitors whose newest result reached no tier,
+    ``elsewhere`` those graded under other conditions than the newest result, ``unshown`` those who
+    asked not to be shown. ``noise`` has each figure of the runs' noise certificates in ascending
+    order, one value per submission. ``findings`` covers the tiers in which ``FEWEST`` or more
+    submissions were inspected, the highest first.
     """
 
     slug: str
@@ -58,7 +60,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """What its files are called; the final board stands beside the public one."""
+        """The stem of its file names, which differs between the final and the public board."""
         return f"{self.slug}-final" if self.final else self.slug
 
 
@@ -72,47 +74,49 @@ def collect(
     *,
     final: bool = False,
 ) -> Board:
-    """The data of a board from each student's newest results, and from all of them.
+    """Collect the data of a board from each student's newest result and from all results.
 
-    Nothing is in it that the roster says its student doesn't share.
+    It contains nothing that, according to the roster, its student doesn't share.
     """
     competing = _owned(slug, roster, rosters.competing(roster, latest))
-    shown = [(one, result) for one, result in competing if one.show != "nothing"]
-    alike, elsewhere = results_conditions.comparable(
-        [rosters.named(result, one) for one, result in shown]
+    shown = [(owner, result) for owner, result in competing if owner.show != "nothing"]
+    comparable, elsewhere = results_conditions.comparable(
+        [rosters.named(result, owner) for owner, result in shown]
     )
-    newest = ranking.published(spec, alike, secret)
-    conditions = {results_conditions.conditions(result.identity) for result in alike}
+    newest = ranking.published(spec, comparable, secret)
+    conditions = {results_conditions.conditions(result.identity) for result in comparable}
     shared = [
-        rosters.named(result, one)
-        for one, result in _owned(slug, roster, history)
-        if one.progress and results_conditions.conditions(result.identity) in conditions
+        rosters.named(result, owner)
+        for owner, result in _owned(slug, roster, history)
+        if owner.progress and results_conditions.conditions(result.identity) in conditions
     ]
-    gone = {result.identity.student for result in alike if result.withdrawal}
-    shared = [result for result in shared if result.identity.student not in gone]
-    before = ranking.published(spec, shared, secret)
-    sharing = {attempt.handle for attempt in before if not attempt.withdrawn}
+    withdrawn = {result.identity.student for result in comparable if result.withdrawal}
+    shared = [result for result in shared if result.identity.student not in withdrawn]
+    past = ranking.published(spec, shared, secret)
+    sharing = {attempt.handle for attempt in past if not attempt.withdrawn}
     ranked = sum(not attempt.withdrawn for attempt in newest)
     large = min(ranked, len(sharing)) >= FEWEST
-    nameless = {pseudonyms.handle(one.id, secret) for one, _ in shown if one.show == "anonymous"}
+    nameless = {
+        pseudonyms.handle(owner.id, secret) for owner, _ in shown if owner.show == "anonymous"
+    }
     return Board(
         slug=slug,
         challenge=spec,
         final=final,
         newest=tuple(_anonymous(newest, nameless)),
-        history=tuple(before) if large else (),
-        unranked=len(alike) - len(newest),
+        history=tuple(past) if large else (),
+        unranked=len(comparable) - len(newest),
         elsewhere=elsewhere,
-        noise=_noise(alike),
-        machines=tuple(sorted({result.machine for result in alike if result.machine})),
+        noise=_noise(comparable),
+        machines=tuple(sorted({result.machine for result in comparable if result.machine})),
         day=dt.datetime.now(dt.UTC).date(),
-        findings=tuple(_findings(spec, alike)),
+        findings=tuple(_findings(spec, comparable)),
         unshown=len(competing) - len(shown),
     )
 
 
 def _owned(slug: str, roster: Roster, results: Iterable[Result]) -> list[tuple[Competitor, Result]]:
-    """The results with whose they are on this board; none of before a change of team."""
+    """Pair each result with its owner on this board; drop results from before a change of team."""
     return [
         (rosters.competitor(roster, slug, result.identity.student, result.handle), result)
         for result in results
@@ -121,12 +125,13 @@ def _owned(slug: str, roster: Roster, results: Iterable[Result]) -> list[tuple[C
 
 
 def _anonymous(attempts: Iterable[Attempt], nameless: Collection[str]) -> list[Attempt]:
-    """Attempts without their days, numbered where they are to have no name.
+    """Drop the days of attempts, and number those that must stay anonymous.
 
-    The numbers follow pseudonyms of this one board, and so tell nothing of the names' order.
+    The numbers follow pseudonyms of this board alone, so they reveal nothing about the order of
+    the names.
     """
     numbers = itertools.count(1)
-    found = [
+    dayless = [
         msgspec.structs.replace(
             attempt,
             day=None,
@@ -134,46 +139,46 @@ def _anonymous(attempts: Iterable[Attempt], nameless: Collection[str]) -> list[A
         )
         for attempt in attempts
     ]
-    return sorted(found, key=lambda attempt: attempt.handle)
+    return sorted(dayless, key=lambda attempt: attempt.handle)
 
 
 def _noise(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:
-    found: dict[str, list[float]] = defaultdict(list)
+    figures: dict[str, list[float]] = defaultdict(list)
     for result in results:
         for name, value in result.noise.items():
-            found[name].append(value)
-    return {name: tuple(sorted(values)) for name, values in found.items()}
+            figures[name].append(value)
+    return {name: tuple(sorted(values)) for name, values in figures.items()}
 
 
 def _findings(spec: ChallengeSpec, results: Sequence[Result]) -> Iterator[Findings]:
     for name in [*(tier.name for tier in reversed(spec.tiers)), ""]:
         own = [r for r in results if r.tier == name and not r.withdrawal]
-        kinds = [result.findings for result in own if result.findings is not None]
-        if len(kinds) >= FEWEST:
-            counts = Counter(kind for found in kinds for kind in found)
-            yield Findings(name, len(kinds), dict(sorted(counts.items())))
+        inspected = [result.findings for result in own if result.findings is not None]
+        if len(inspected) >= FEWEST:
+            counts = Counter(kind for kinds in inspected for kind in kinds)
+            yield Findings(name, len(inspected), dict(sorted(counts.items())))
 
 
 def encode(board: Board) -> str:
-    """The data as JSON."""
+    """Encode the data as JSON."""
     return msgspec.json.format(msgspec.json.encode(board), indent=1).decode() + "\n"
 
 
 def read(path: Path | str) -> Board:
-    """The data in a file; raises ``StoreError`` if it isn't there or is anything else."""
+    """Read a board's data from a file; raises ``StoreError`` if it is missing or invalid."""
     try:
         return msgspec.json.decode(Path(path).read_bytes(), type=Board)
     except OSError as error:
         raise StoreError(
-            f"{path}: the board's data can't be read ({error.strerror}); it must lie beside the "
-            "notebook."
+            f"{path}: the board's data can't be read ({error.strerror}); it must be in the "
+            "notebook's folder."
         ) from None
     except (msgspec.MsgspecError, ValueError) as error:
-        raise StoreError(f"{path}: not the data of a leaderboard ({error}).") from None
+        raise StoreError(f"{path}: not a leaderboard's data ({error}).") from None
 
 
 def find(rows: Sequence[Row], handle: str) -> Row | None:
-    """The row of a handle, ``None`` for no handle; raises ``StoreError`` for one that has none."""
+    """Find the row of a handle, ``None`` for an empty one; raises ``StoreError`` if it has none."""
     if not handle:
         return None
     for row in rows:

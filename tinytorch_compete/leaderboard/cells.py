@@ -1,4 +1,4 @@
-"""The cells of a leaderboard notebook; their code is for readers, who may run and change it."""
+"""The cells of a leaderboard notebook, whose code readers may run and change."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ ME = {me!r}  # your handle, such as "swift-heron-042", to see where you are
 
 BOARD = board.read("{name}.json")
 CHALLENGE = BOARD.challenge
-rows = ranking.board(CHALLENGE, BOARD.newest)  # order, tie groups, intervals: from raw samples
+rows = ranking.board(CHALLENGE, BOARD.newest)  # all computed here, from the raw samples
 me = board.find(rows, ME)
 ranked = [row for row in rows if not row.withdrawn]
 large = len(ranked) >= FEWEST\
 """
 
 SUMMARY = """\
-print(f"{len(ranked)} submissions are ranked; data of {BOARD.day:%Y-%m-%d}.")
+print(f"{len(ranked)} submissions are ranked; data as of {BOARD.day:%Y-%m-%d}.")
 if len(ranked) < len(rows):
-    print(f"{len(rows) - len(ranked)} withdrawn: the place stays empty.")
+    print(f"{len(rows) - len(ranked)} withdrawn: a withdrawn submission leaves its place empty.")
 if BOARD.unshown:
-    print(f"{BOARD.unshown} asked not to be shown: the ranks are without them.")
+    print(f"{BOARD.unshown} asked not to be shown; the ranking leaves them out.")
 if BOARD.elsewhere:
-    print(f"{BOARD.elsewhere} graded under other conditions (an older version of the challenge, "
-          "other seeds, data or limits) are not shown: their figures can't be compared.")
+    print(f"Not shown: {BOARD.elsewhere} graded under other conditions (an older version of the "
+          "challenge, other seeds, data or limits), whose figures aren't comparable.")
 if ranked and max(len(values) for row in ranked for values in row.samples.values()) < 2:
-    print("Each was run once, so that no figure has an interval and nobody can be told apart.")
+    print("Each submission was run only once, so no figure has a confidence interval and no two "
+          "submissions are statistically distinguishable.")
 if tables.too_noisy(BOARD):
-    print("TOO NOISY TO RANK: the machine was so busy that a run says more of it than of the code. "
-          "Take the order below as unknown, and grade again on a quieter machine.")\
+    print("TOO NOISY TO RANK: the machine was so busy that a run says more about it than about the "
+          "code. Treat the order below as unknown, and grade again on a quieter machine.")\
 """
 
 RANKED = """\
@@ -58,7 +59,7 @@ DISTRIBUTION = """\
 if large:
     display(charts.distribution(CHALLENGE, ranked, me))
 else:
-    print(f"Fewer than {FEWEST} submissions are ranked: a picture would show who is who.")
+    print(f"Fewer than {FEWEST} submissions are ranked: a chart would reveal who is who.")
 display(tables.tiers(BOARD, rows))\
 """
 
@@ -66,11 +67,11 @@ PROGRESS = """\
 if len({attempt.day for attempt in BOARD.history}) > 1:
     display(charts.progress(CHALLENGE, BOARD.history))
 elif BOARD.history:
-    print("All were graded on one day: there is no progress to show yet.")
+    print("All submissions were graded on one day: there is no progress to show yet.")
 if BOARD.history:
     display(tables.records(BOARD))
 else:
-    print(f"Who was when where is not shown for fewer than {FEWEST} who share it.")\
+    print(f"Progress over time is shown once {FEWEST} ranked competitors share it.")\
 """
 
 GROUPS = """\
@@ -78,11 +79,11 @@ groups = list(tables.differences(CHALLENGE, rows))
 for table in groups:
     display(table)
 if not groups:
-    print("There is no second group anywhere: nothing separates them.")
+    print("There is no second group anywhere: no figure separates the submissions.")
 if BOARD.findings:
     display(tables.findings(BOARD))
 else:
-    print(f"What code wastes is told of tiers with {FEWEST} or more that were looked at.")\
+    print(f"Findings are listed for tiers with at least {FEWEST} inspected submissions.")\
 """
 
 NOISE = """\
@@ -93,8 +94,8 @@ for machine in BOARD.machines:
 
 
 def cells(board: Board, me: str = "") -> list[NotebookNode]:
-    """The notebook's cells, not yet executed; the data is read from ``NAME.json`` beside it."""
-    made = [
+    """Build the notebook's cells, unexecuted; they read the data from ``NAME.json`` beside it."""
+    nodes = [
         v4.new_markdown_cell(_heading(board)),
         v4.new_code_cell(LOAD.format(name=board.name, me=me)),
         v4.new_code_cell(SUMMARY),
@@ -104,26 +105,27 @@ def cells(board: Board, me: str = "") -> list[NotebookNode]:
     ]
     for title, code in (
         ("What it costs", PARETO),
-        ("Where everybody is", DISTRIBUTION),
+        ("Where everybody stands", DISTRIBUTION),
         ("Over time", PROGRESS),
         ("What separated the groups", GROUPS),
-        ("How sure is this?", NOISE),
+        ("How reliable is this?", NOISE),
     ):
-        made += [v4.new_markdown_cell(f"## {title}"), v4.new_code_cell(code)]
-    made.append(v4.new_markdown_cell(_about(board)))
-    for number, cell in enumerate(made):
+        nodes += [v4.new_markdown_cell(f"## {title}"), v4.new_code_cell(code)]
+    nodes.append(v4.new_markdown_cell(_about(board)))
+    for number, cell in enumerate(nodes):
         cell.id = f"cell-{number}"
-    return made
+    return nodes
 
 
 def _heading(board: Board) -> str:
-    which = (
-        "**Final board**: graded after closing, with secret seeds that were used for nothing else."
+    stage = (
+        "**Final board**: graded after the challenge closed, with secret seeds that were used for "
+        "nothing else."
         if board.final
-        else "**Public board**: graded while the challenge is open. The final board is graded with "
-        "other secret seeds after closing, and may look different."
+        else "**Public board**: graded while the challenge is open. After that the final board is "
+        "graded with other secret seeds, and may differ."
     )
-    return f"# Leaderboard: {board.challenge.title}\n\n{board.challenge.summary}\n\n{which}"
+    return f"# Leaderboard: {board.challenge.title}\n\n{board.challenge.summary}\n\n{stage}"
 
 
 def _method(spec: ChallengeSpec) -> str:
@@ -131,14 +133,14 @@ def _method(spec: ChallengeSpec) -> str:
     first = spec.metric(spec.rank[0])
     tiers = ", ".join(f"{t.name} from {format_figure(first, t.at)}" for t in spec.tiers)
     return (
-        f"Decided by {order}. **Submissions of one rank (marked `=`) are tied**: a paired t test "
-        "over the secret seeds, with Holm's correction for all pairs and an equal part of 5 % for "
-        "each of these figures, can't tell them from the first of their group, and within a group "
-        "the order says nothing. "
-        f"In brackets stand {CONFIDENCE:.0%} confidence intervals of the mean over the runs, each "
-        "with another secret seed. Memory is the operating system's figure for the whole process "
-        f"tree above an idle kernel. Tiers: {tiers}. Only submissions that reached a tier are "
-        "ranked, each handle by its newest result."
+        f"Ranked by {order}. **Submissions that share a rank (marked `=`) are tied**: a paired t "
+        "test over the secret seeds, with Holm's correction for all pairs and an equal share of a "
+        "5 % error rate for each of these figures, can't distinguish them from the first of their "
+        "group, and within a group the order means nothing. "
+        f"Brackets give the {CONFIDENCE:.0%} confidence interval of the mean over the runs, each "
+        "with a different secret seed. Memory is the operating system's figure for the whole "
+        f"process tree above an idle kernel. Tiers: {tiers}. Only submissions that reached a tier "
+        "are ranked, each handle by its newest result."
     )
 
 
@@ -148,8 +150,8 @@ def _about(board: Board) -> str:
         f"Everything here is computed from `{board.name}.json`, which has handles and the raw "
         f"samples of each run. Open `{board.name}.ipynb` beside it, with `tinytorch_compete` "
         "installed, set `ME` to your handle and run all cells. Handles are pseudonyms, or "
-        "names and teams that students chose; who is anonymous here is so on this board alone. "
-        "Days are all that is told of time, since a class is graded in the order of its names, and "
-        "only of those who share them; if these are fewer than "
-        f"{FEWEST}, not even days."
+        "names and teams that students chose; the number of an anonymous competitor is valid on "
+        "this board alone. Times are published as days, since a class is graded in the order of "
+        "its names, and only for competitors who share them; if fewer than "
+        f"{FEWEST} do, not even days are."
     )

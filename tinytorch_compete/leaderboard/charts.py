@@ -1,4 +1,4 @@
-"""The pictures of a leaderboard; each says its finding in words, too."""
+"""The charts of a leaderboard; each also states its finding in words."""
 
 from __future__ import annotations
 
@@ -21,44 +21,43 @@ from tinytorch_compete.results.figures import declared, format_figure
 from tinytorch_compete.util import stats
 
 MEMORY = "peak_mib"
-NAMED = 6  # more handles in one sentence are no finding
-LETTER_POINTS = 18  # places closer than this share a label
+MOST_HANDLES = 6  # a sentence with more is unreadable
+LETTER_POINTS = 18  # points closer than this share a label
 INK, PAPER, MUTED, FAINT = (COLOURS[name] for name in ("ink", "paper", "muted", "faint"))
 ACCENT, SECOND = COLOURS["accent"], COLOURS["second"]
 
 
 def trade(spec: ChallengeSpec) -> tuple[str, ...]:
-    """The two figures of the Pareto picture, memory and the first rank metric beside it.
+    """Return the figures on the axes of the Pareto chart: memory, and the first other rank metric.
 
-    Memory alone in a challenge that asks for nothing else: there is nothing to trade it for.
+    Only memory for a challenge that measures nothing else: there is nothing to trade it for.
     """
-    known = [*spec.rank, *(metric.name for metric in spec.metrics)]
-    return (MEMORY, *[name for name in known if name != MEMORY][:1])
+    names = [*spec.rank, *(metric.name for metric in spec.metrics)]
+    return (MEMORY, *[name for name in names if name != MEMORY][:1])
 
 
 def pareto(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None) -> Picture:
-    """Each submission by memory and the first figure beside it, with the front drawn."""
+    """Draw each submission by memory and the figure it is traded for, with the Pareto front."""
     across, up = (declared(spec, name) for name in trade(spec))
     shown = [row for row in rows if {across.name, up.name} <= row.estimates.keys()]
     best = ranking.front(spec, [row.samples for row in shown], (across.name, up.name))
     places = [(row.estimates[across.name].value, row.estimates[up.name].value) for row in shown]
 
     def draw(axes: Axes) -> str:
-        on = sorted((*at, row.handle) for at, row, leads in _zip(places, shown, best) if leads)
-        off = [at for at, leads in zip(places, best, strict=True) if not leads]
+        leading = sorted((*at, row.handle) for at, row, leads in _zip(places, shown, best) if leads)
+        others = [at for at, leads in zip(places, best, strict=True) if not leads]
         _divisions(axes, spec)
-        axes.plot([x for x, _, _ in on], [y for _, y, _ in on], drawstyle="steps-post", c=ACCENT)
-        axes.scatter(*_columns(off), s=34, facecolors=PAPER, edgecolors=MUTED, label="others")
-        axes.scatter(
-            *_columns([(x, y) for x, y, _ in on]), s=44, marker="D", color=ACCENT, label="the front"
-        )
+        front = [(x, y) for x, y, _ in leading]
+        axes.plot(*_columns(front), drawstyle="steps-post", c=ACCENT)
+        axes.scatter(*_columns(others), s=34, facecolors=PAPER, edgecolors=MUTED, label="others")
+        axes.scatter(*_columns(front), s=44, marker="D", color=ACCENT, label="the front")
         if me is not None and me in shown:
-            _here(axes, *places[shown.index(me)])
+            _mark_reader(axes, *places[shown.index(me)])
         axes.margins(x=0.1, y=0.12)
         _scaled(axes, "y", up)
-        _lettered(axes, [(x, y) for x, y, _ in on])
+        _letter_points(axes, front)
         axes.legend(loc="best")
-        return _front_in_words(across, up, on, len(shown))
+        return _front_in_words(across, up, leading, len(shown))
 
     title = f"{up.name} against memory: up and left is better"
     return drawn(draw, title, "peak memory above the idle kernel (MiB)", _label(up))
@@ -75,19 +74,21 @@ def _columns(places: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 
 
 def _front_in_words(
-    across: Metric, up: Metric, on: Sequence[tuple[float, float, str]], n: int
+    across: Metric, up: Metric, leading: Sequence[tuple[float, float, str]], n: int
 ) -> str:
-    figures = format_figure
-    named = [f"{name} ({figures(up, y)}, {figures(across, x)})" for x, y, name in on[:NAMED]]
-    more = f" and {len(on) - NAMED} more" if len(on) > NAMED else ""
+    handles = [
+        f"{handle} ({format_figure(up, y)}, {format_figure(across, x)})"
+        for x, y, handle in leading[:MOST_HANDLES]
+    ]
+    more = f" and {len(leading) - MOST_HANDLES} more" if len(leading) > MOST_HANDLES else ""
     return (
-        f"{len(on)} of {n} submissions are on the front, where nobody is better in both "
-        f"{up.name} and memory: {', '.join(named)}{more}."
+        f"{len(leading)} of {n} submissions are on the front, where no other is better in both "
+        f"{up.name} and memory: {', '.join(handles)}{more}."
     )
 
 
-def _lettered(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
-    """Letters beside the places, as in ``tables.front``; those that lie close share a label."""
+def _letter_points(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
+    """Write letters beside the points, as in ``tables.front``; points close together share one."""
     axes.autoscale_view()
     at = axes.transData.transform(places) * 72 / axes.figure.dpi
     groups: list[list[int]] = []
@@ -108,7 +109,7 @@ def _divisions(axes: Axes, spec: ChallengeSpec) -> None:
         axes.axvline(division.peak_mib, color=MUTED, linestyle=":", linewidth=1, label=label)
 
 
-def _here(axes: Axes, x: float, y: float) -> None:
+def _mark_reader(axes: Axes, x: float, y: float) -> None:
     axes.scatter([x], [y], s=170, marker="*", color=SECOND, edgecolors=PAPER, zorder=5, label="you")
     axes.annotate(
         "you",
@@ -122,14 +123,14 @@ def _here(axes: Axes, x: float, y: float) -> None:
 
 
 def progress(spec: ChallengeSpec, history: Sequence[Attempt]) -> Picture:
-    """The best value of the first rank metric so far, by day, over each handle's own history."""
+    """Draw the best value of the first rank metric by day, over each handle's own history."""
     metric = spec.metric(spec.rank[0])
-    own = _by_handle(metric, history)
-    days = sorted({day for values in own.values() for day in values})
-    best = [_best(metric, own, day) for day in days]
+    by_handle = _by_handle(metric, history)
+    days = sorted({day for values in by_handle.values() for day in values})
+    best = [_best(metric, by_handle, day) for day in days]
 
     def draw(axes: Axes) -> str:
-        for values in own.values():
+        for values in by_handle.values():
             line = sorted(values.items())
             axes.plot(
                 *zip(*line, strict=True), c=FAINT, lw=1, marker=".", ms=5, mfc=MUTED, mec=MUTED
@@ -145,13 +146,13 @@ def progress(spec: ChallengeSpec, history: Sequence[Attempt]) -> Picture:
             "best so far", (days[-1], best[-1]), (-2, 6), textcoords="offset points", ha="right",
             color=ACCENT, weight="bold",
         )  # fmt: skip
-        _tiers(axes, "y", spec, (min(_all(own)), max(_all(own))))
+        _tiers(axes, "y", spec, (min(_all(by_handle)), max(_all(by_handle))))
         axes.margins(y=0.12)
         _scaled(axes, "y", metric)
         first, last = (format_figure(metric, value) for value in (best[0], best[-1]))
         return (
             f"The best {metric.name} went from {first} on {days[0]:%Y-%m-%d} to {last} by "
-            f"{days[-1]:%Y-%m-%d}; {len(own)} handles, {len(history)} graded submissions."
+            f"{days[-1]:%Y-%m-%d}; {len(by_handle)} handles, {len(history)} graded submissions."
         )
 
     title = f"{metric.name} over time, each line a handle"
@@ -159,24 +160,24 @@ def progress(spec: ChallengeSpec, history: Sequence[Attempt]) -> Picture:
 
 
 def _by_handle(metric: Metric, history: Sequence[Attempt]) -> dict[str, dict[dt.date, float]]:
-    """Each handle's best value of each day."""
-    found: dict[str, dict[dt.date, float]] = defaultdict(dict)
+    """Map each handle to its best value on each day."""
+    best: dict[str, dict[dt.date, float]] = defaultdict(dict)
     for attempt in history:
         if attempt.day is None or attempt.withdrawn or not attempt.samples.get(metric.name):
             continue
         value = stats.estimate(attempt.samples[metric.name], metric.scale).value
-        before = found[attempt.handle].get(attempt.day, value)
-        found[attempt.handle][attempt.day] = _better(metric)(before, value)
-    return found
+        before = best[attempt.handle].get(attempt.day, value)
+        best[attempt.handle][attempt.day] = _better(metric)(before, value)
+    return best
 
 
-def _all(own: dict[str, dict[dt.date, float]]) -> list[float]:
-    return [value for values in own.values() for value in values.values()]
+def _all(by_handle: dict[str, dict[dt.date, float]]) -> list[float]:
+    return [value for values in by_handle.values() for value in values.values()]
 
 
-def _best(metric: Metric, own: dict[str, dict[dt.date, float]], until: dt.date) -> float:
-    there = [v for values in own.values() for day, v in values.items() if day <= until]
-    return _better(metric)(there)
+def _best(metric: Metric, by_handle: dict[str, dict[dt.date, float]], until: dt.date) -> float:
+    reached = [v for values in by_handle.values() for day, v in values.items() if day <= until]
+    return _better(metric)(reached)
 
 
 def _better(metric: Metric) -> Callable[..., float]:
@@ -184,7 +185,7 @@ def _better(metric: Metric) -> Callable[..., float]:
 
 
 def distribution(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None) -> Picture:
-    """How many reached which value of the first rank metric, and where the reader is."""
+    """Draw how many submissions reached which value of the first rank metric, and the reader's."""
     metric = spec.metric(spec.rank[0])
     values = [row.estimates[metric.name].value for row in rows if metric.name in row.estimates]
     counts, edges = _bins(metric, values)
@@ -201,21 +202,21 @@ def distribution(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None
         _scaled(axes, "x", metric)
         _tiers(axes, "x", spec, (edges[0], edges[-1]))
         middle = format_figure(metric, float(np.median(values)))
-        said = f"The median {metric.name} of {len(values)} submissions is {middle}."
+        finding = f"The median {metric.name} of {len(values)} submissions is {middle}."
         if me is None or metric.name not in me.estimates:
-            return said
+            return finding
         mine = me.estimates[metric.name].value
         _pointer(axes, mine)
         behind = sum(metric.sign * value > metric.sign * mine for value in values)
         yours = format_figure(metric, mine)
-        return f"{said} Yours is {yours}, better than that of {behind}."
+        return f"{finding} Yours is {yours}, better than that of {behind}."
 
-    title = f"How many reached which {metric.name}"
+    title = f"Submissions by {metric.name}"
     return drawn(draw, title, _label(metric), "submissions")
 
 
 def _bins(metric: Metric, values: Sequence[float]) -> tuple[list[int], list[float]]:
-    """Counts and edges of about twice the root of n bins, even on the metric's scale."""
+    """Return counts and edges of about 2 * sqrt(n) bins, equally wide on the metric's scale."""
     number = max(4, math.ceil(2 * math.sqrt(len(values))))
     on_scale = np.log(values) if metric.scale == "log" else np.asarray(values)
     counts, edges = np.histogram(on_scale, bins=number)
@@ -241,7 +242,7 @@ def _pointer(axes: Axes, x: float) -> None:
 def _tiers(
     axes: Axes, which: Literal["x", "y"], spec: ChallengeSpec, span: tuple[float, float]
 ) -> None:
-    """A dotted line where each tier begins that lies within the span, with its name."""
+    """Draw a dotted line with its name where each tier within the span begins."""
     for tier in spec.tiers:
         if not span[0] <= tier.at <= span[1]:
             continue
@@ -267,7 +268,7 @@ def _label(metric: Metric) -> str:
 
 
 def _scaled(axes: Axes, which: Literal["x", "y"], metric: Metric) -> None:
-    """Set an axis to the metric's scale; further up, and further right, is better."""
+    """Set an axis to the metric's scale, so that further up or right is better."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)(metric.scale)
     if metric.direction == "lower":

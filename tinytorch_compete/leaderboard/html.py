@@ -1,4 +1,4 @@
-"""A leaderboard notebook as one page: no code, no script, nothing from elsewhere."""
+"""Render a leaderboard notebook as one page: no code, no scripts, no external resources."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def _variables(colours: Mapping[str, str]) -> str:
 
 
 def page(notebook: NotebookNode, title: str) -> str:
-    """The text, tables and pictures of an executed notebook as one HTML page.
+    """Render the text, tables and charts of an executed notebook as one HTML page.
 
-    It needs no network and no script, follows the reader's light or dark theme, and is printable.
+    It needs no network and no scripts, follows the reader's light or dark theme, and is printable.
     """
     body = "\n".join(piece for cell in notebook.cells for piece in _pieces(cell))
     dark = f"@media screen and (prefers-color-scheme: dark) {{ {_variables(DARK)} }}"
@@ -96,13 +96,13 @@ def _pieces(cell: NotebookNode) -> Iterator[str]:
 
 
 def _figure(svg: str, finding: str) -> str:
-    """A picture with its finding below; the picture says it aloud, so the caption needn't."""
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # known to HTML
+    """Caption a chart with its finding, hidden from screen readers: the chart's label says it."""
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # HTML implies them
     return (
         f'<figure>{svg}<figcaption aria-hidden="true">{html.escape(finding)}</figcaption></figure>'
     )
 
 
 def _scrolling(table: str) -> str:
-    """A table that scrolls by itself, with a finger or by the keyboard, where it is too wide."""
+    """Wrap a table so that it scrolls on its own, by touch or keyboard, where it is too wide."""
     return f'<div class="scroll" role="region" aria-label="table" tabindex="0">{table}</div>'

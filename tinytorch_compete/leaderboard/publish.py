@@ -1,4 +1,4 @@
-"""Write a leaderboard: its data as JSON, and a notebook that is computed from it."""
+"""Publish a leaderboard: its data as JSON, and a notebook computed from it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ EXECUTION_S = 300
 
 
 def publish(board: Board, folder: Path, *, html: bool = False, me: str = "") -> list[Path]:
-    """Write ``NAME.json`` and the executed ``NAME.ipynb`` into a folder, and the page if asked for.
+    """Write ``NAME.json`` and the executed ``NAME.ipynb``, and the page if ``html`` is set.
 
-    ``me`` is the handle for which "you are here" is marked. Returns the files that were written,
-    the notebook first. Raises ``StoreError`` if they can't be written or nobody has that handle,
-    and ``Fault`` if the notebook can't be executed.
+    ``me`` is the handle that is marked "you are here". Returns the files written, the notebook
+    first. Raises ``StoreError`` if they can't be written or no row has that handle, and ``Fault``
+    if the notebook can't be executed.
     """
     boards.find(ranking.board(board.challenge, board.newest), me)
-    table = folder / f"{board.name}.json"
-    files.write_text(table, boards.encode(board))
+    data = folder / f"{board.name}.json"
+    files.write_text(data, boards.encode(board))
     notebook = v4.new_notebook(
         cells=cells.cells(board, me),
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -42,7 +42,7 @@ def publish(board: Board, folder: Path, *, html: bool = False, me: str = "") -> 
     asyncio.run(_execute(notebook, folder))
     path = folder / f"{board.name}.ipynb"
     files.write_text(path, nbformat.writes(notebook) + "\n")
-    written = [path, table]
+    written = [path, data]
     if html:
         written.append(folder / f"{board.name}.html")
         title = f"{board.challenge.title}: {'final' if board.final else 'public'} leaderboard"
@@ -51,7 +51,7 @@ def publish(board: Board, folder: Path, *, html: bool = False, me: str = "") -> 
 
 
 class _ThisPython(KernelSpecManager):  # type: ignore[misc]
-    """Knows one kernel, this interpreter's: no kernelspec needs to be installed."""
+    """Offer one kernel, this interpreter's, so that no kernelspec needs to be installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -59,11 +59,11 @@ class _ThisPython(KernelSpecManager):  # type: ignore[misc]
 
 
 async def _execute(notebook: NotebookNode, folder: Path) -> None:
-    """Run a notebook of ours, in a plain kernel, in the folder that holds its data."""
+    """Run our own notebook in an unsandboxed kernel, in the folder that holds its data."""
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=_ThisPython())
     client = NotebookClient(notebook, km=manager, timeout=EXECUTION_S, record_timing=False)
     with tempfile.TemporaryDirectory(prefix="ttc-") as channels:
-        if os.name == "posix":  # no port that others on this machine could connect to
+        if os.name == "posix":  # no port that other users could connect to
             manager.transport, manager.ip = "ipc", f"{channels}/k"
         try:
             await client.async_start_new_kernel(cwd=str(folder))

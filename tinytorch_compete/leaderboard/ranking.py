@@ -1,4 +1,4 @@
-"""Who stands where: order, tie groups and intervals by a challenge's rank rule."""
+"""Rank submissions by a challenge's rank rule: order, tie groups, confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Place = tuple[int, ...]
 
 
 class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One graded submission that reached a tier, as it may be published: a handle, never a name.
+    """One graded submission that reached a tier, as published: under a handle, never a name.
 
-    ``samples`` has each figure's raw values, one a run. ``day`` is when it was graded (UTC), where
-    that is told at all, and nothing finer: a class is graded in the order of its names, so that the
-    order of the handles would tell them. A ``withdrawn`` one keeps its place on the board and has
-    no handle.
+    ``samples`` has each figure's raw values, one per run. ``day`` is the day of grading (UTC), or
+    ``None`` where it isn't published, and nothing finer: a class is graded in the order of its
+    names, so times would reveal whose handle is whose. A ``withdrawn`` attempt keeps its place on
+    the board and has no handle.
     """
 
     handle: str
@@ -34,12 +34,12 @@ class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line of a leaderboard.
+    """One row of a leaderboard.
 
-    Rows of equal ``rank`` are tied: no test tells them from the first of their group. ``group``
-    says how they came there: 0 or 1 for meeting all requirements or not, then the place of the tie
-    group in each rank metric in turn. ``front`` says whether no other row is better in one
-    figure and as good in all others. A ``withdrawn`` row has its rank alone.
+    Rows of equal ``rank`` are tied: no test distinguishes them from the first of their group.
+    ``group`` is the path to the tie group: 0 or 1 for meeting all requirements or not, then the
+    place of the tie group in each rank metric in turn. ``front`` is true if no other row is better
+    in one figure and as good in all others. A ``withdrawn`` row has only its rank.
     """
 
     division: str
@@ -63,10 +63,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def published(spec: ChallengeSpec, results: Sequence[Result], secret: bytes) -> list[Attempt]:
-    """What may be published of results: those that reached a tier, in the order of handles."""
+    """Return the attempts to publish: the results that reached a tier, sorted by handle."""
     counted = [r for r in results if r.tier and r.verdict != Verdict.FAULT]
-    chosen = {r.identity.student: r.handle for r in counted}  # the newest one's, for all
-    found = [
+    chosen = {r.identity.student: r.handle for r in counted}  # the newest result's name, for all
+    attempts = [
         Attempt(
             handle=""
             if result.withdrawal
@@ -79,17 +79,18 @@ def published(spec: ChallengeSpec, results: Sequence[Result], secret: bytes) -> 
         )
         for result in counted
     ]
-    return sorted(found, key=lambda attempt: attempt.handle)
+    return sorted(attempts, key=lambda attempt: attempt.handle)
 
 
 def board(spec: ChallengeSpec, attempts: Sequence[Attempt]) -> list[Row]:
-    """The leaderboard: divisions in their order, the best first in each.
+    """Return the leaderboard: divisions in their order, the best row of each first.
 
-    ``attempts`` has each handle's newest one. In a challenge with divisions only those are ranked
-    that fit one; what meets all requirements stands before what doesn't. The metrics named in
-    ``rank`` decide in turn: a tie group ends at the first row that one of them tells from the
-    group's own first row, by a paired t test over the secret seeds, with Holm's correction for all
-    pairs of a metric and an equal part of the error rate for each metric (see ``inference``).
+    ``attempts`` has each handle's newest attempt. In a challenge with divisions only attempts that
+    fit one are ranked; those that meet all requirements come before those that don't. The metrics
+    in ``rank`` decide in turn: a tie group ends at the first row that one of them distinguishes
+    from the group's own first row, by a paired t test over the secret seeds, with Holm's correction
+    for all pairs of a metric and an equal share of the error rate for each metric (see
+    ``util.stats``).
     """
     rows = []
     for name in [division.name for division in spec.divisions] or [""]:
@@ -105,28 +106,29 @@ def board(spec: ChallengeSpec, attempts: Sequence[Attempt]) -> list[Row]:
 
 
 def records(spec: ChallengeSpec, history: Sequence[Attempt]) -> list[Record]:
-    """Who reached each tier on the first day that anybody did, the easiest tier first.
+    """List who reached each tier on the first day that anybody did, the easiest tier first.
 
     Attempts without a day set no record.
     """
     names = [tier.name for tier in spec.tiers]
-    found = []
+    firsts = []
     for place, name in enumerate(names):
         live = [a for a in history if not a.withdrawn and names.index(a.tier) >= place]
-        there = [(a.day, a.handle) for a in live if a.day is not None]
-        if there:
-            day = min(there)[0]
-            first = sorted({handle for when, handle in there if when == day})
-            found.append(Record(name, day, tuple(first)))
-    return found
+        dated = [(a.day, a.handle) for a in live if a.day is not None]
+        if dated:
+            day = min(dated)[0]
+            handles = sorted({handle for when, handle in dated if when == day})
+            firsts.append(Record(name, day, tuple(handles)))
+    return firsts
 
 
 def front(
     spec: ChallengeSpec, rows: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str]
 ) -> list[bool]:
-    """Which rows of samples are on the Pareto front of the figures ``names``.
+    """Say for each row of samples whether it is on the Pareto front of the figures ``names``.
 
-    On it is what no other row equals in all of them and betters in one, by the estimates alone.
+    A row is on it if no other row is as good in all of them and better in one, by the estimates
+    alone.
     """
     metrics = [declared(spec, name) for name in names]
     keys = [tuple(_sort_key(row, metric) for metric in metrics) for row in rows]
@@ -134,7 +136,7 @@ def front(
 
 
 def next_group(rows: Sequence[Row], mine: Row) -> Row | None:
-    """The last row of the tie group before ``mine`` in its division; ``None`` if it leads."""
+    """Return the last row of the tie group before ``mine`` in its division, if there is one."""
     before = [
         row
         for row in rows
@@ -143,28 +145,28 @@ def next_group(rows: Sequence[Row], mine: Row) -> Row | None:
     return before[-1] if before else None
 
 
-def separating(spec: ChallengeSpec, one: Row, other: Row) -> str:
-    """The rank metric that put two rows of a division into different groups.
+def separating(spec: ChallengeSpec, row: Row, other: Row) -> str:
+    """Return the rank metric that put two rows of a division into different groups.
 
     Empty if they are tied, or if only one of them meets all requirements.
     """
-    pairs = enumerate(zip(one.group, other.group, strict=False))
+    pairs = enumerate(zip(row.group, other.group, strict=False))
     depth = next((place for place, (a, b) in pairs if a != b), 0)
     return spec.rank[depth - 1] if depth else ""
 
 
 def error_rate(spec: ChallengeSpec) -> float:
-    """Each rank metric's equal part of ``inference.ALPHA`` (Bonferroni): a board keeps to it."""
+    """Return each rank metric's equal share of ``stats.ALPHA``, the board's rate (Bonferroni)."""
     return stats.ALPHA / len(spec.rank)
 
 
 def _in_order(
     spec: ChallengeSpec, attempts: Sequence[Attempt]
 ) -> Iterator[tuple[Place, list[Attempt]]]:
-    """The tie groups, the best first; those that miss a requirement after all others."""
+    """Yield the tie groups, the best first; groups that miss a requirement come last."""
     groups: list[tuple[Place, list[Attempt]]] = [
-        ((place,), [attempt for attempt in attempts if _meets(spec, attempt) == wanted])
-        for place, wanted in enumerate((True, False))
+        ((place,), [attempt for attempt in attempts if _meets(spec, attempt) == meets])
+        for place, meets in enumerate((True, False))
     ]
     for name in spec.rank:
         groups = _split(spec, groups, spec.metric(name))
@@ -176,55 +178,55 @@ def _split(
 ) -> list[tuple[Place, list[Attempt]]]:
     """Split each group by one metric; the pairs of all groups are one family of tests.
 
-    A group reaches down to the first row that is apart from the group's own first row.
+    A group extends down to the first row that is distinguishable from its own first row.
     """
     ordered = [
         sorted(group, key=lambda attempt: _sort_key(attempt.samples, metric)) for _, group in groups
     ]
     rows = [[attempt.samples.get(metric.name, ()) for attempt in group] for group in ordered]
-    found = []
+    parts = []
     apart = stats.apart(rows, metric.scale, metric.resolution, error_rate(spec))
-    for (path, _), group, told in zip(groups, ordered, apart, strict=True):
+    for (path, _), group, pairs in zip(groups, ordered, apart, strict=True):
         starts = [0]
         for place in range(1, len(group)):
-            if (starts[-1], place) in told:
+            if (starts[-1], place) in pairs:
                 starts.append(place)
         ends = [*starts[1:], len(group)]
         for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            found.append(((*path, number), group[start:end]))
-    return found
+            parts.append(((*path, number), group[start:end]))
+    return parts
 
 
 def _by_estimates(spec: ChallengeSpec, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """A tie group in the order that a reader looks for, which decides nothing."""
+    """Sort a tie group by its estimates, for the reader's sake: the order decides nothing."""
     metrics = [spec.metric(name) for name in spec.rank]
     return sorted(attempts, key=lambda a: [_sort_key(a.samples, metric) for metric in metrics])
 
 
 def _sort_key(samples: Mapping[str, Sequence[float]], metric: Metric) -> tuple[bool, float]:
-    """Where samples stand in one metric; without a value, last."""
-    found = estimate_samples(samples, metric)
-    return (found is None, metric.sign * found.value if found else 0.0)
+    """Return the sort key of samples in one metric; samples without a value sort last."""
+    estimate = estimate_samples(samples, metric)
+    return (estimate is None, metric.sign * estimate.value if estimate else 0.0)
 
 
-def _dominates(one: Sequence[tuple[bool, float]], other: Sequence[tuple[bool, float]]) -> bool:
-    """Whether one row of sort keys is as good in all and better in one (Pareto)."""
-    pairs = list(zip(one, other, strict=True))
+def _dominates(keys: Sequence[tuple[bool, float]], others: Sequence[tuple[bool, float]]) -> bool:
+    """Whether a row's sort keys are as good as another row's in all and better in one (Pareto)."""
+    pairs = list(zip(keys, others, strict=True))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _meets(spec: ChallengeSpec, attempt: Attempt) -> bool:
-    for needed in spec.requires:
-        metric = spec.metric(needed.metric)
-        found = estimate_samples(attempt.samples, metric)
-        if found is None or metric.sign * found.value > metric.sign * needed.at:
+    for requirement in spec.requires:
+        metric = spec.metric(requirement.metric)
+        estimate = estimate_samples(attempt.samples, metric)
+        if estimate is None or metric.sign * estimate.value > metric.sign * requirement.at:
             return False
     return True
 
 
 def _row(spec: ChallengeSpec, attempt: Attempt, rank: int, path: Place, leads: bool) -> Row:
-    figures = {n: estimate_samples(attempt.samples, declared(spec, n)) for n in columns(spec)}
-    made = Row(
+    estimates = {n: estimate_samples(attempt.samples, declared(spec, n)) for n in columns(spec)}
+    row = Row(
         division=attempt.division,
         rank=rank,
         group=path,
@@ -232,10 +234,10 @@ def _row(spec: ChallengeSpec, attempt: Attempt, rank: int, path: Place, leads: b
         tier=attempt.tier,
         meets=_meets(spec, attempt),
         front=leads,
-        estimates={name: found for name, found in figures.items() if found},
+        estimates={name: estimate for name, estimate in estimates.items() if estimate},
         samples=attempt.samples,
     )
     if not attempt.withdrawn:
-        return made
-    gone = {"handle": "", "tier": "", "front": False, "estimates": {}, "samples": {}}
-    return msgspec.structs.replace(made, withdrawn=True, **gone)
+        return row
+    blank = {"handle": "", "tier": "", "front": False, "estimates": {}, "samples": {}}
+    return msgspec.structs.replace(row, withdrawn=True, **blank)

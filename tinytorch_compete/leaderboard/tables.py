@@ -1,4 +1,4 @@
-"""The tables of a leaderboard, as HTML that a screen reader can walk through and as plain text."""
+"""The tables of a leaderboard, as HTML that screen readers can navigate and as plain text."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tinytorch_compete.results import figures
 from tinytorch_compete.sandbox.timing import noise
 from tinytorch_compete.util import stats
 
-# What each figure of a noise certificate means (see ``sandbox.noise``), and how it is shown.
+# The label and the format of each figure of a noise certificate (see ``sandbox.timing.noise``).
 SIGNS = {
     "reference_spread": ("spread of the reference's CPU time", "{:.1%}"),
-    "waiting": ("time in which the reference had no core", "{:.1%}"),
+    "waiting": ("time the reference spent without a core", "{:.1%}"),
     "load": ("runnable processes", "{:.1f}"),
-    "steal": ("CPU time that a hypervisor gave to others", "{:.1%}"),
+    "steal": ("CPU time given to others by the hypervisor", "{:.1%}"),
     "swapped_mib": ("swapped (MiB)", "{:.0f}"),
     "slowed": ("below the highest frequency", "{:.0%}"),
-    "smt": ("cores share a physical one", "{:.0f}"),
-    "powersave": ("frequency may be lowered to save power", "{:.0f}"),
+    "smt": ("cores share a physical core", "{:.0f}"),
+    "powersave": ("frequency governor may save power", "{:.0f}"),
 }
 MOST_HOLDERS = 3
 Cells = Sequence[str]
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table with a caption; ``groups`` are its rows in blocks, the column ``label`` names a row.
+    """A table with a caption; ``groups`` are blocks of rows, the column ``label`` names a row.
 
-    Jupyter shows it as HTML: headings say what they head, and a line stands between the blocks.
+    Jupyter shows it as HTML: header cells state their scope, and a line separates the blocks.
     """
 
     caption: str
@@ -68,7 +68,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def _label(text: str) -> str:
-    """A row's name; a page may break it into lines if it is a phrase."""
+    """Return a row's header cell; a page may wrap it if it is a phrase."""
     phrase = ' class="phrase"' if len(text.split()) > 3 else ""
     return f'<th scope="row"{phrase}>{_shown(text)}</th>'
 
@@ -78,14 +78,14 @@ def _shown(text: str) -> str:
 
 
 def table(caption: str, head: Iterable[str], rows: Iterable[Cells], label: int = 0) -> Table:
-    """A table in one block."""
+    """Return a table with a single block of rows."""
     return Table(caption, tuple(head), (tuple(tuple(row) for row in rows),), label)
 
 
 def ranked(spec: ChallengeSpec, rows: Sequence[Row], me: Row | None = None) -> Iterator[Table]:
-    """A table for each division that has rows, with a block for each tie group.
+    """Yield a table for each division that has rows, with a block for each tie group.
 
-    A figure that no row has, such as one that the machine can't count, has no column.
+    A figure that no row has, such as one that the machine can't count, gets no column.
     """
     names = [n for n in figures.columns(spec) if any(n in row.estimates for row in rows)]
     head = ["rank", "handle", "tier", *(heading(spec, name) for name in names), "runs"]
@@ -119,83 +119,81 @@ def _ranked_row(
 
 
 def shown_handle(row: Row, me: Row | None) -> str:
-    """A handle, with a word at the reader's own."""
+    """Return a row's handle, marked if it is the reader's own."""
     return f"{row.handle} (you)" if me is not None and row.handle == me.handle else row.handle
 
 
 def heading(spec: ChallengeSpec, name: str) -> str:
-    """A figure's name with its unit."""
+    """Return a figure's name with its unit."""
     unit = figures.declared(spec, name).unit
     return name if unit.startswith("share") else f"{name} ({unit})"
 
 
 def figure(spec: ChallengeSpec, row: Row, name: str) -> str:
-    """A row's estimate with its interval, without the unit, which is in the heading."""
-    metric, found = figures.declared(spec, name), row.estimates.get(name)
-    shown = figures.format_estimate(metric, found) if found else ""
+    """Format a row's estimate with its confidence interval; the unit is in the heading."""
+    metric, estimate = figures.declared(spec, name), row.estimates.get(name)
+    shown = figures.format_estimate(metric, estimate) if estimate else ""
     return shown.replace(f" {metric.unit}", "")
 
 
 def front(spec: ChallengeSpec, rows: Sequence[Row], names: Sequence[str]) -> Table:
-    """Those that no other row betters in all the figures ``names``: the picture in words."""
+    """List the rows on the Pareto front of the figures ``names``: the chart in words."""
     live = [row for row in rows if row.estimates.keys() >= set(names)]
     best = ranking.front(spec, [row.samples for row in live], names)
-    on = [row for row, leads in zip(live, best, strict=True) if leads]
-    on.sort(key=lambda row: tuple(row.estimates[name].value for name in names))
+    leading = [row for row, leads in zip(live, best, strict=True) if leads]
+    leading.sort(key=lambda row: tuple(row.estimates[name].value for name in names))
     return table(
-        f"The front: nobody is better in {' and '.join(names)} than these",
+        f"The front: no submission is better in {' and '.join(names)} than these",
         ["", "handle", *(heading(spec, name) for name in names)],
         (
             [letter(number), row.handle, *(figure(spec, row, name) for name in names)]
-            for number, row in enumerate(on)
+            for number, row in enumerate(leading)
         ),
         label=1,
     )
 
 
 def letter(number: int) -> str:
-    """A, B, C and so on, then AA, AB: what a place on the front is called in its picture."""
+    """Return a label for a point on the front: A, B, C and so on, then AA, AB."""
     return (letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
 
 
 def tiers(board: Board, rows: Sequence[Row]) -> Table:
-    """How many reached each tier."""
+    """Count the submissions that reached each tier."""
     spec = board.challenge
     first = spec.metric(spec.rank[0])
     live = [row for row in rows if not row.withdrawn]
     counts = [(t.name, t.at, sum(row.tier == t.name for row in live)) for t in spec.tiers]
     total = len(live) + board.unranked
-    found = [
+    lines = [
         [name, f"{first.name} {figures.format_figure(first, at)}", f"{n}", f"{n / total:.0%}"]
         for name, at, n in reversed(counts)
         if total
     ]
     if board.unranked:
         none = ["none, or not graded", "", f"{board.unranked}", f"{board.unranked / total:.0%}"]
-        found.append(none)
-    return table(
-        "The tier that each submission reached", ["tier", "from", "how many", "of all"], found
-    )
+        lines.append(none)
+    return table("Submissions by tier reached", ["tier", "from", "submissions", "share"], lines)
 
 
 def records(board: Board) -> Table:
-    """Who reached each tier on the first day that anybody did."""
-    found = ranking.records(board.challenge, board.history)
+    """List who reached each tier on the first day that anybody did."""
+    firsts = ranking.records(board.challenge, board.history)
     return table(
         "First to reach each tier, by the day of grading (UTC)",
         ["tier", "day", "by"],
-        ([r.tier, f"{r.day:%Y-%m-%d}", _holders(r)] for r in reversed(found)),
+        ([r.tier, f"{r.day:%Y-%m-%d}", _holders(r)] for r in reversed(firsts)),
     )
 
 
 def _holders(record: ranking.Record) -> str:
-    """Who holds a record; many who reached it on one day share it as a number."""
+    """Name the holders of a record, or count them if many reached it on one day."""
     many = len(record.handles) > MOST_HOLDERS
     return _counted(len(record.handles), "handle") if many else ", ".join(record.handles)
 
 
 def differences(spec: ChallengeSpec, rows: Sequence[Row]) -> Iterator[Table]:
-    """For each division of several groups: the first group's figures against the last one's."""
+    """Compare the first and last groups' figures in each division with several groups."""
     for division in dict.fromkeys(row.division for row in rows):
         own = [row for row in rows if row.division == division and not row.withdrawn]
         first, last = ([r for r in own if own and r.rank == own[end].rank] for end in (0, -1))
@@ -213,11 +211,10 @@ def differences(spec: ChallengeSpec, rows: Sequence[Row]) -> Iterator[Table]:
 def _differences(spec: ChallengeSpec, first: Sequence[Row], last: Sequence[Row]) -> Iterator[Cells]:
     for name in figures.columns(spec):
         metric = figures.declared(spec, name)
-        means = [_mean(metric, group) for group in (first, last)]
-        one, other = means
-        if one is not None and other is not None:
-            shown = [figures.format_figure(metric, value) for value in (one, other)]
-            yield [name, *shown, difference(metric, one, other)]
+        best, worst = (_mean(metric, group) for group in (first, last))
+        if best is not None and worst is not None:
+            shown = [figures.format_figure(metric, value) for value in (best, worst)]
+            yield [name, *shown, difference(metric, best, worst)]
 
 
 def _mean(metric: Metric, group: Sequence[Row]) -> float | None:
@@ -225,37 +222,37 @@ def _mean(metric: Metric, group: Sequence[Row]) -> float | None:
     return stats.estimate(values, metric.scale).value if values else None
 
 
-def difference(metric: Metric, one: float, other: float) -> str:
-    """How far two values of a metric are apart: points for shares, per cent or times for ratios."""
+def difference(metric: Metric, value: float, other: float) -> str:
+    """Format the gap between two values: points for shares, per cent or a factor for ratios."""
     if metric.scale == "log":
-        ratio = max(one, other) / min(one, other)
+        ratio = max(value, other) / min(value, other)
         return f"{ratio - 1:.1%}" if ratio < 2 else f"{ratio:.3g} times"
     if metric.unit.startswith("share"):
-        return f"{abs(one - other) * 100:.1f} points"
-    return figures.format_figure(metric, abs(one - other))
+        return f"{abs(value - other) * 100:.1f} points"
+    return figures.format_figure(metric, abs(value - other))
 
 
 def findings(board: Board) -> Table:
-    """How many in each tier had code of each wasteful kind, the most frequent kind first."""
-    total = sum((Counter(found.kinds) for found in board.findings), Counter[str]())
+    """Count the submissions with each kind of finding by tier, the most frequent kind first."""
+    total = sum((Counter(tier.kinds) for tier in board.findings), Counter[str]())
     return table(
-        "How many submissions had which finding, by tier; the guide to insights explains each",
+        "Submissions with each finding, by tier; the guide to insights explains each finding",
         ["finding", *(f"{f.tier or 'no tier'} (of {f.looked})" for f in board.findings)],
         (
-            [kind, *(str(found.kinds.get(kind, 0)) for found in board.findings)]
+            [kind, *(str(tier.kinds.get(kind, 0)) for tier in board.findings)]
             for kind in sorted(total, key=lambda kind: (-total[kind], kind))
         ),
     )
 
 
 def certificate(board: Board) -> Table:
-    """How quiet the machine was: the median and the worst submission, by each sign of noise."""
+    """Tabulate the machine's noise: each sign's value for the median and the worst submission."""
     return table(
-        "How quiet the machine was; of each submission's runs the noisiest",
+        "Noise of the machine, by the noisiest run of each submission",
         ["sign", "median", "worst"],
         (
-            [what, form.format(statistics.median(values)), form.format(max(values))]
-            for name, (what, form) in SIGNS.items()
+            [label, form.format(statistics.median(values)), form.format(max(values))]
+            for name, (label, form) in SIGNS.items()
             if (values := board.noise.get(name))
         ),
     )
@@ -267,5 +264,5 @@ def too_noisy(board: Board) -> bool:
     return bool(spreads) and statistics.median(spreads) > noise.LOUDEST
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
