@@ -1,4 +1,4 @@
-"""What judges read from answers to timed probes."""
+"""Speedups and instructions, computed from the answers to timed probes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_few_wild_rounds_hardly_move_the_ratio() -> None:
 
 
 def test_without_rounds_there_is_a_reason_and_no_ratio() -> None:
-    assert metrics.speedup(Answer(problem="the cell sent no answer")) == "the cell sent no answer"
+    assert metrics.speedup(Answer(problem="no answer")) == "no answer"
     assert metrics.speedup(Answer()) == metrics.UNASKED
 
 

@@ -1,1 +1,1 @@
-"""What a ``grader.py`` is handed and may use; public for authors of packs."""
+"""The objects that a ``grader.py`` receives and may use; public for authors of packs."""

@@ -1,4 +1,4 @@
-"""A challenge's ``grader.py``: loaded, checked, and asked."""
+"""Load, check and call a challenge's ``grader.py``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinytorch_compete.model import Evidence, Inputs, Judgement, Timed
 
 
 class Grader:
-    """The two functions of a ``grader.py``: what a probe is handed, and what its answers are worth.
+    """The two functions of a ``grader.py``: one makes probes' inputs, the other judges the answers.
 
     ``inputs(exam)`` maps a grading cell's id to its ``Inputs``; ``judge(evidence, exam)`` is a pure
     function of its arguments.
@@ -26,17 +26,17 @@ class Grader:
             self._inputs, self._judge = module.inputs, module.judge
         except AttributeError as error:
             raise PackError(
-                f"{path}: {error.name} is missing; a grader defines inputs(exam) and "
+                f"{path}: {error.name} is missing; a grader must define inputs(exam) and "
                 "judge(evidence, exam)."
             ) from None
 
     def inputs(self, exam: Exam) -> Mapping[str, Inputs | Timed]:
-        """What each probe is handed."""
-        found: Mapping[str, Inputs | Timed] = self._inputs(exam)
-        return found
+        """Make the inputs of each probe, by the grading cell's id."""
+        by_cell: Mapping[str, Inputs | Timed] = self._inputs(exam)
+        return by_cell
 
     def judge(self, evidence: Evidence, exam: Exam) -> Judgement:
-        """What the answers are worth."""
+        """Judge the answers."""
         judgement: Judgement = self._judge(evidence, exam)
         return judgement
 

@@ -1,4 +1,4 @@
-"""Metrics that judges use, from raw answers and labels that never were in a kernel."""
+"""Metrics for judges, from raw answers and from labels that never entered a kernel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UNASKED = "the run ended before this was asked"
 
 
 def labels_of(answer: Answer, name: str, n: int, classes: int) -> Array:
-    """The answer's array ``name`` as class numbers: shape (n,), integers in [0, classes).
+    """Return the answer's array ``name`` as class numbers: shape (n,), integers in [0, classes).
 
-    Raises ``EvidenceError``, with a sentence for the student, if it is missing or anything else.
+    Raises ``EvidenceError``, with a sentence for the student, if it is missing or invalid.
     """
     if answer.problem:
         raise EvidenceError(answer.problem)
@@ -39,12 +39,12 @@ def labels_of(answer: Answer, name: str, n: int, classes: int) -> Array:
 
 
 def accuracy(predicted: Array, truth: Array) -> float:
-    """The share of equal class numbers in two arrays of shape (n,), n > 0."""
+    """Return the share of equal class numbers in two arrays of shape (n,), n > 0."""
     return float(np.mean(predicted == truth))
 
 
 def answered_labels(evidence: Evidence, probe: str, n: int, classes: int) -> Array | str:
-    """A probe's class numbers as ``labels_of`` gives them, or the sentence why there are none."""
+    """Return a probe's class numbers as ``labels_of`` does, or the reason why there are none."""
     answer = evidence.answers.get(probe, Answer(problem=UNASKED))
     try:
         return labels_of(answer, "labels", n, classes)
@@ -53,18 +53,18 @@ def answered_labels(evidence: Evidence, probe: str, n: int, classes: int) -> Arr
 
 
 def answered_accuracy(evidence: Evidence, probe: str, truth: Array, classes: int) -> float | str:
-    """The accuracy of a probe's class numbers, or the sentence why there is none."""
+    """Return the accuracy of a probe's class numbers, or the reason why there is none."""
     predicted = answered_labels(evidence, probe, len(truth), classes)
     return predicted if isinstance(predicted, str) else accuracy(predicted, truth)
 
 
 def speedup(answer: Answer) -> float | str:
-    """How many times faster than the reference a timed probe was answered, or why it can't be told.
+    """Return how many times as fast as the reference a timed probe was, or why that is unknown.
 
-    The ratio of CPU seconds of the two process trees for equal questions. Rounds come in pairs of
-    opposite order (A B B A), which cancels a drift of the machine; the pairs' mean logarithmic
-    ratios are put together by ``inference.hodges_lehmann``. Wall time isn't used: it also counts
-    who else wanted the core.
+    It is the ratio of the CPU seconds of the two process trees for equal questions. Rounds come in
+    pairs of opposite order (A B B A), which cancels a drift of the machine; the pairs' mean
+    logarithmic ratios are combined by ``stats.hodges_lehmann``. Wall time isn't used: it also
+    counts the time in which others had the core.
     """
     if not answer.rounds:
         return answer.problem or UNASKED
@@ -73,35 +73,35 @@ def speedup(answer: Answer) -> float | str:
 
 
 def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
-    """The first and second value, the third and fourth, and so on."""
+    """Pair the first value with the second, the third with the fourth, and so on."""
     return list(zip(values[::2], values[1::2], strict=True))
 
 
 def instructions(answer: Answer) -> float | None:
-    """Millions of user-mode instructions for a question, the median; ``None`` where not counted."""
+    """Return the median of user-mode instructions per question, in millions, if counted."""
     counted = [r.own.instructions for r in answer.rounds if r.own.instructions is not None]
-    whole = counted and len(counted) == len(answer.rounds)
-    return statistics.median(counted) / 1e6 if whole else None
+    complete = counted and len(counted) == len(answer.rounds)
+    return statistics.median(counted) / 1e6 if complete else None
 
 
 def judge_learning(value: float | str, floor: float, n: int) -> CellJudgement:
-    """The full score for an accuracy of ``floor`` or more on ``n`` images, else none."""
+    """Give the full score for an accuracy of ``floor`` or more on ``n`` images, none below it."""
     if isinstance(value, str):
         return CellJudgement(0.0, value)
     if value < floor:
         return CellJudgement(
             0.0,
             f"{value:.1%} of {n} images are right, which is about what guessing gives. "
-            "Does the loss fall while you train? Are the labels in the images' order?",
+            "Does the loss fall while you train? Are the labels in the same order as the images?",
         )
     return CellJudgement(1.0, f"{value:.1%} of {n} images are right: it learns.")
 
 
 def judge_ladder(value: float | str, ladder: Sequence[tuple[float, float]]) -> CellJudgement:
-    """A score that grows with a holdout accuracy, in straight lines between the ladder's rungs.
+    """Score a holdout accuracy, with linear interpolation between the ladder's rungs.
 
-    Each rung is an accuracy and the score there, both rising; below the first there is nothing, so
-    that luck earns nothing either.
+    Each rung is an accuracy and the score there, both rising. Below the first rung the score is 0,
+    so that luck earns nothing.
     """
     if isinstance(value, str):
         return CellJudgement(0.0, value)

@@ -1,4 +1,4 @@
-"""Which tier and division a figure reaches."""
+"""Find the tier and the division that a figure reaches."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from tinytorch_compete.model import ChallengeSpec
 
 
 def tier(spec: ChallengeSpec, value: float) -> str:
-    """The hardest tier that a value of the first rank metric reaches; empty below the first."""
+    """Return the hardest tier that a value of the first rank metric reaches; empty if none."""
     sign = 1 if spec.metric(spec.rank[0]).direction == "higher" else -1
     reached = [tier.name for tier in spec.tiers if sign * value >= sign * tier.at]
     return reached[-1] if reached else ""
 
 
 def division(spec: ChallengeSpec, peak_mib: float) -> str:
-    """The smallest division that a measured peak fits; empty where there is none."""
+    """Return the smallest division that a measured peak fits; empty if none."""
     fitting = [d.name for d in spec.divisions if peak_mib <= d.peak_mib]
     return fitting[0] if fitting else ""
