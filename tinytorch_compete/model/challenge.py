@@ -12,12 +12,12 @@ MIB = 1024 * 1024
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run may use; the network is always off.
+    """The resources that a run may use; the network is always off.
 
     ``memory_mib`` is counted for the whole process tree on top of the idle kernel with numpy
-    imported, ``processes`` are processes and threads on top of its own. ``disk_mib`` bounds each of
-    the scratch folders and each file; ``wall_s`` is for all cells together, without the kernel's
-    start.
+    imported, ``processes`` counts processes and threads on top of its own. ``disk_mib`` bounds each
+    of the scratch folders and each file; ``wall_s`` is for all cells together, without the start of
+    the kernel.
     """
 
     memory_mib: int
@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
-            if not 0 < getattr(self, name) < math.inf:  # not a number is neither
+            if not 0 < getattr(self, name) < math.inf:  # NaN fails both comparisons
                 raise ValueError(f"{name} must be positive and finite")
 
 
@@ -36,7 +36,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A declared figure: its name, its unit and which direction is better.
 
     Ratios live on the ``log`` scale. ``resolution`` is the smallest standard deviation between runs
-    that is believed: in the metric's unit, or relative on the ``log`` scale.
+    that is taken as real: in the metric's unit, or relative on the ``log`` scale.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def sign(self) -> int:
-        """What to multiply a value by so that less is better."""
+        """The factor for values that makes less better."""
         return -1 if self.direction == "higher" else 1
 
 
 class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a result must reach to be ranked before all that don't: a metric ``at`` or better."""
+    """A metric that must be ``at`` or better; results that miss it rank after all others."""
 
     metric: str
     at: float
@@ -61,8 +61,8 @@ class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A level of the ladder, reached when the first rank metric is ``at`` or better.
 
-    A run that reaches it with less than ``least_cpu_s`` is flagged for a person to look at; 0 where
-    nothing has to be trained.
+    A run that reaches it with less than ``least_cpu_s`` of CPU time is flagged for manual review; 0
+    where nothing has to be trained.
     """
 
     name: str
@@ -87,10 +87,10 @@ class DatasetChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When submissions are taken, as TOML date-times; each end may be left open.
+    """When submissions are accepted, as TOML date-times; each end may be left open.
 
-    A date-time without a zone is in UTC. ``per_day`` is how many of a student's or team's works are
-    graded that were sent on one day, in UTC; ``None`` sets no bound.
+    A date-time without a zone is in UTC. ``per_day`` is how many of the submissions that a student
+    or team sends on one day, in UTC, are graded; ``None`` sets no limit.
     """
 
     opens: dt.datetime | None = None
@@ -107,8 +107,9 @@ class ChallengeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``datasets`` is in order of preference: the first is the default. ``rank`` names the metrics in
     the order in which they decide. ``tiers`` go from the easiest to the hardest. Each submission is
-    run ``seeds`` times, each time with another secret seed: two at least for an interval, five for
-    ranks that say something. ``team_size`` students may compete as one; 1 allows no teams.
+    run ``seeds`` times, each time with another secret seed: at least two for a confidence interval,
+    five for meaningful ranks. ``team_size`` is how many students a team may have; 1 allows no
+    teams.
     """
 
     title: str
@@ -131,13 +132,13 @@ class ChallengeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = [metric.name for metric in self.metrics]
         if not (self.datasets and self.rank and self.tiers):
             raise ValueError("datasets, rank and tiers need at least one entry each")
-        named = {"rank": self.rank, "requires": [needed.metric for needed in self.requires]}
-        for key, wanted in named.items():
-            if unknown := [name for name in wanted if name not in names]:
+        references = {"rank": self.rank, "requires": [needed.metric for needed in self.requires]}
+        for key, metrics in references.items():
+            if unknown := [name for name in metrics if name not in names]:
                 raise ValueError(f"{key} names {', '.join(unknown)}, which metrics doesn't declare")
-        if raw := [name for name in self.rank if self.metric(name).unit == "s"]:
+        if times := [name for name in self.rank if self.metric(name).unit == "s"]:
             raise ValueError(
-                f"rank names {raw[0]}, but seconds differ from machine to machine: "
+                f"rank names {times[0]}, but seconds differ from machine to machine: "
                 "rank by a ratio to the reference"
             )
         if self.seeds < 1:
@@ -145,7 +146,7 @@ class ChallengeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.team_size < 1:
             raise ValueError("team_size must be positive")
         if not all(math.isfinite(tier.at) for tier in self.tiers):
-            raise ValueError("tiers must be reached at a finite figure")
+            raise ValueError("tiers must begin at a finite figure")
         falling = self.metric(self.rank[0]).direction == "lower"
         if [t.at for t in self.tiers] != sorted((t.at for t in self.tiers), reverse=falling):
             raise ValueError("tiers must go from the easiest to the hardest")
@@ -154,5 +155,5 @@ class ChallengeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("divisions must grow, and end at or below limits.memory_mib")
 
     def metric(self, name: str) -> Metric:
-        """The declared metric of that name; raises ``KeyError`` for an undeclared one."""
+        """Return the declared metric of that name; raises ``KeyError`` if there is none."""
         return {metric.name: metric for metric in self.metrics}[name]

@@ -1,6 +1,6 @@
-"""What code costs, line by line, as frozen data.
+"""The costs of code, line by line, as frozen data.
 
-Units are in the names, as in ``model``; none of this ranks anybody.
+Units are in the names, as in ``model``; none of these figures is ever ranked.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import msgspec
 
 
 class LineCost(msgspec.Struct, frozen=True):
-    """What one line of the student's code cost in a profiled run.
+    """The cost of one line of the student's code in a profiled run.
 
     ``source`` is a key of ``Profile.sources``, ``line`` counts from 1. ``seconds`` includes what
-    the line called; ``net_mib`` is what was still held after it, summed over its hits; ``peak_mib``
-    is the highest use above that at its start while it ran, of any hit. ``estimated`` marks a line
-    too fast to be seen each time: its ``hits`` (good to a factor of about 2) and ``seconds``.
+    the line called; ``net_mib`` is the memory still held after it, summed over its hits;
+    ``peak_mib`` is the highest use during any hit above the use at its start. ``estimated`` marks a
+    line that is too fast to be seen each time, whose ``hits`` (good to a factor of about 2) and
+    ``seconds`` are estimates.
     """
 
     source: str
@@ -29,10 +30,10 @@ class LineCost(msgspec.Struct, frozen=True):
 
 
 class CellCost(msgspec.Struct, frozen=True):
-    """What one cell cost in a profiled run, in the units of ``LineCost``.
+    """The cost of one cell in a profiled run, in the units of ``LineCost``.
 
-    Grading cells have a cost too, of all that they called, but no source. ``failure`` is the error
-    that ended the cell, in one line, and empty if nothing did.
+    Grading cells have a cost, too, including everything they called, but no source. ``failure`` is
+    the error that ended the cell, in one line, and empty if none did.
     """
 
     source: str
@@ -43,11 +44,11 @@ class CellCost(msgspec.Struct, frozen=True):
 
 
 class Operands(msgspec.Struct, frozen=True):
-    """The arrays that a line was seen to work on, at ``looks`` of its first hits.
+    """The arrays that a line worked on, sampled at ``looks`` of its first hits.
 
     ``arrays`` maps a dotted name on the line to numpy's dtype string and the shape; a Python
-    number's dtype is ``int``, ``float`` or ``bool``. A line with several shapes has several of
-    these.
+    number's dtype is ``int``, ``float`` or ``bool``. A line that saw several shapes has several
+    ``Operands``.
     """
 
     source: str
@@ -57,7 +58,7 @@ class Operands(msgspec.Struct, frozen=True):
 
 
 class LineAllocation(msgspec.Struct, frozen=True):
-    """What a line had made and was still held, in MiB."""
+    """The memory that a line allocated and that was still held, in MiB."""
 
     source: str
     line: int
@@ -65,7 +66,7 @@ class LineAllocation(msgspec.Struct, frozen=True):
 
 
 class StackFrame(msgspec.Struct, frozen=True):
-    """A line that was on, and how many times it had begun; 0 where that wasn't counted."""
+    """A line on the call stack, and how often it had begun; 0 where that wasn't counted."""
 
     source: str
     line: int
@@ -73,10 +74,10 @@ class StackFrame(msgspec.Struct, frozen=True):
 
 
 class MemoryPeak(msgspec.Struct, frozen=True):
-    """When the cap was first passed or, where it never was, the highest point of the run.
+    """The moment when the cap was first exceeded or, if it never was, the peak of the run.
 
-    ``mib`` were held then, ``held`` by line, largest first; ``steps`` are the lines that were on,
-    outermost first.
+    ``mib`` was held then, ``held`` by line, the largest first; ``steps`` is the call stack, the
+    outermost frame first.
     """
 
     mib: float
@@ -85,12 +86,12 @@ class MemoryPeak(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """Where time and memory went, line by line; for learning, it ranks nobody.
+    """Time and memory by line; for learning, never for ranking.
 
     ``sources`` maps a source's name (``cell:GRADE_ID`` for an answer cell, else a path below the
     submission's folder) to its text. ``timeline`` is seconds since the start and MiB of the whole
     process tree above the idle kernel, seen from outside. ``backends`` names what measured time and
-    what memory; one of memory that sees no blocks has no ``moment``.
+    memory; a memory backend that sees no single blocks leaves ``moment`` empty.
     """
 
     backends: tuple[str, ...]

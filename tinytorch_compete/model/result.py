@@ -1,4 +1,4 @@
-"""Judgements and results, and what makes two results the same work, as frozen data."""
+"""Judgements, results, and the identity of graded work, as frozen data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tinytorch_compete.model.run import Verdict
 
 
 class CellJudgement(msgspec.Struct, frozen=True):
-    """What a judge says of one grading cell: a score from 0 to 1 and a sentence for the student."""
+    """The judgement of one grading cell: a score from 0 to 1 and a sentence for the student."""
 
     score: float
     message: str
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """A judge's word on one run: a judgement per grading cell, and the metrics."""
+    """The judgement of one run: a judgement per grading cell, and the metrics."""
 
     cells: Mapping[str, CellJudgement]
     metrics: Mapping[str, float] = {}
@@ -35,7 +35,7 @@ class CellResult(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What was graded under what: two results with equal identities are the same work.
+    """The work and the conditions of a grading: equal identities mean the same work.
 
     Each ``*_sha`` is a sha256 in hexadecimal; ``seed_sha`` stands for the secret seeds. ``final``
     work is graded with seeds that were used for nothing else before.
@@ -53,7 +53,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Withdrawal(msgspec.Struct, frozen=True):
-    """A later finding that a result doesn't count: whose it was, why, and when that was said.
+    """A later decision that a result doesn't count: whose it was, why, and when that was decided.
 
     ``digest`` is that of the result's row in the store.
     """
@@ -68,15 +68,14 @@ class Result(msgspec.Struct, frozen=True):
     """One graded submission: a row of the results table. ``points`` is ``None`` for a fault.
 
     A submission was run ``runs`` times, with another secret seed each time. ``samples`` has each
-    figure's raw values, one a run that gave it; ``metrics`` their means, geometric ones for ratios.
-    Times are sums over the runs, the peak is the highest.
+    figure's raw values, one per run that gave it; ``metrics`` has their means, geometric for
+    ratios. Times are sums over the runs, the peak is the highest.
 
-    ``flags`` are sentences on what a person should look at. They are for staff alone and change
-    nothing else. ``submitted_at`` and ``handle``, a name that was chosen for the
-    leaderboard, are what the submission says of itself, if it does.
-    ``withdrawal`` is what was found later; it is a row of its own in the store, never
-    part of this. ``findings`` are the kinds of insight that the code gave, in the order of their
-    names, ``None`` if nobody looked; they change nothing else.
+    ``flags`` are sentences that ask for manual review. They are for staff alone and change nothing
+    else. ``submitted_at`` and ``handle``, the name chosen for the leaderboard, are the submission's
+    own statements, if it makes them. ``withdrawal`` was decided later; it is a row of its own in
+    the store, never part of this row. ``findings`` are the kinds of insight found in the code,
+    sorted by name, ``None`` if it wasn't inspected; they change nothing else.
     """
 
     identity: Identity

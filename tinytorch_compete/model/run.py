@@ -1,4 +1,4 @@
-"""One execution of a notebook: its verdict, what probes were asked and answered, what it cost."""
+"""One execution of a notebook: its verdict, the probes' inputs and answers, and its costs."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ class Verdict(enum.StrEnum):
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """What a probe is handed: arrays as read-only memory-mapped files, and small JSON values."""
+    """The inputs of a probe: arrays as read-only memory-mapped files, and small JSON values."""
 
     arrays: Mapping[str, Any] = {}
     values: Mapping[str, Any] = {}
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """What a timed probe is handed: ``make(i)`` gives the inputs of question ``i``, each new.
+    """The inputs of a timed probe: ``make(i)`` gives those of question ``i``, each time new ones.
 
-    Question ``i`` is the same for the student and for the reference, and takes the reference some
-    20 ms or more. The grader asks as many questions as its own measurements call for.
+    Question ``i`` is the same for the student and the reference, and takes the reference about
+    20 ms or more. The grader asks as many questions as its own measurements require.
     """
 
     make: Callable[[int], Inputs]
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What one question cost, from the release of its inputs to the last byte of the answer.
+    """The cost of one question, from the release of its inputs to the last byte of the answer.
 
-    ``cpu_s`` is that of the whole process tree since its previous answer; ``instructions`` are
-    those that it retired in user mode, ``None`` where they can't be counted. ``whole`` says that no
-    process can have ended with CPU seconds that nobody saw.
+    ``cpu_s`` is the CPU time of the whole process tree since its previous answer; ``instructions``
+    are those that it retired in user mode, ``None`` where they can't be counted. ``whole`` says
+    that no process can have ended with CPU seconds that nobody saw.
     """
 
     wall_s: float
@@ -52,7 +52,7 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One question to both: the student's arrays, what they cost, and what the reference's did."""
+    """One question to both sides: the student's arrays, their cost, and the reference's cost."""
 
     question: int
     arrays: Mapping[str, Any]
@@ -61,11 +61,11 @@ class Round(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What one probe sent back: raw arrays, and how long they took by the grader's clock.
+    """The answer of one probe: raw arrays, and how long they took by the grader's clock.
 
     ``wall_s`` runs from the release of the inputs to the last byte of the answer. ``problem`` says
-    why there is no answer, and is empty if it came whole. A timed probe's answers are in
-    ``rounds``, and ``flags`` say of them what a person should look at.
+    why there is no answer, and is empty if it arrived complete. A timed probe's answers are in
+    ``rounds``, and ``flags`` ask for manual review of them.
     """
 
     arrays: Mapping[str, Any] = {}
@@ -76,7 +76,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """All that left the box and that a judge may look at."""
+    """Everything that left the sandbox for a judge to use."""
 
     answers: Mapping[str, Answer]
     peak_mib: float
@@ -92,14 +92,14 @@ class CellRun(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The facts of one execution, as seen from outside the box.
+    """The facts of one execution, as measured from outside the sandbox.
 
     ``peak_mib`` is the tree's highest use above ``baseline_mib``, the idle kernel's.
-    ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names what
-    held the limits. ``noise`` is how quiet the machine was, see ``sandbox.noise``.
-    ``flags`` say what a person should look at, for staff alone.
-    ``timeline`` is seconds since the first cell and the tree's MiB above the
-    baseline, at up to 50 looks a second.
+    ``notebook`` is the executed copy (a notebook as nested dictionaries). ``layers`` names the
+    mechanisms that enforced the limits. ``noise`` says how quiet the machine was, see
+    ``sandbox.timing.noise``. ``flags`` ask for manual review, for staff alone. ``timeline`` is
+    seconds since the first cell and the tree's MiB above the baseline, at up to 50 samples a
+    second.
     """
 
     verdict: Verdict

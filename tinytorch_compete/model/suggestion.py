@@ -1,4 +1,4 @@
-"""What to do about costs: findings, tried fixes, and advice on one submission, as frozen data."""
+"""Findings, fixes that were tried, and advice on one submission, as frozen data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tinytorch_compete.model.profile import Profile
 
 
 class Autopsy(msgspec.Struct, frozen=True):
-    """What a run that the memory cap stopped would have needed.
+    """The memory that a run needed which the cap stopped.
 
     ``reached`` is the id of the cell in which it was stopped, empty if that isn't known.
-    ``need_mib`` is the peak of the same code with more room; with ``more`` that room was too small
-    as well, and the need is above it; 0 where the machine had no more room. ``fits`` is the
-    smallest change under which the code was run to its end within ``cap_mib``; ``helped`` is how
-    many changes were tried and helped.
+    ``need_mib`` is the peak of the same code with more memory; with ``more`` that was too little
+    as well, and the need is above it; 0 where the machine had no more. ``fits`` is the smallest
+    change with which the code ran to its end within ``cap_mib``; ``helped`` is how many of the
+    changes that were tried helped.
     """
 
     reached: str
@@ -28,10 +28,10 @@ class Autopsy(msgspec.Struct, frozen=True):
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """A profile of the submission, and suggestions: those that were tried and helped come first.
+    """A profile of the submission, and suggestions: those that helped when tried come first.
 
     ``reasons`` say why the hottest lines cost what they cost, where the machine was measured.
-    ``note`` says in one line why there is less than there could be, and is empty otherwise.
+    ``note`` says in one line why the advice is incomplete, and is empty otherwise.
     """
 
     profile: Profile | None = None
@@ -42,7 +42,7 @@ class Advice(msgspec.Struct, frozen=True):
 
 
 class FixTrial(msgspec.Struct, frozen=True):
-    """A change that was applied to a copy and run: what it cost before and after.
+    """A change that was applied to a copy and run, with the costs before and after.
 
     ``same`` says whether the answers were equal within tolerance.
     """
@@ -55,11 +55,11 @@ class FixTrial(msgspec.Struct, frozen=True):
 
 
 class Insight(msgspec.Struct, frozen=True):
-    """A finding about lines of one source: mildest word first, the answer last.
+    """A finding about lines of one source, from a mild hint to the answer.
 
     ``look`` says what to look at, ``why`` what happens there and why it costs, ``change`` what to
-    do. ``guide`` names the section of the guide on it. ``diff`` is the change as a unified diff
-    where it can be made mechanically, and ``trial`` what it gained; ``None`` means not tried.
+    do. ``guide`` names the guide's section about it. ``diff`` is the change as a unified diff where
+    it can be made mechanically, and ``trial`` what it gained; ``None`` means not tried.
     """
 
     name: str
