@@ -1,4 +1,4 @@
-"""Challenges are data; what is wrong is one error that names file, key and expectation."""
+"""Challenges are data; a mistake is one error that names the file, the key and the fault."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def rewrite(folder: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_promised_words_lead_to_the_sprint() -> None:
+def test_the_promised_aliases_lead_to_the_sprint() -> None:
     challenges = packs.find()
     for word in ("cifar10-sprint", "accuracy-sprint", "cifar10"):
         assert packs.resolve(challenges, word).slug == "cifar10-sprint"
 
 
 def test_an_unknown_challenge_names_the_known_ones() -> None:
-    with pytest.raises(PackError, match=r"no challenge 'x'; known are: .*efficient-training"):
+    with pytest.raises(PackError, match=r"'x'.*efficient-training"):
         packs.resolve(packs.find(), "x")
 
 
@@ -49,12 +49,12 @@ def test_a_courses_own_pack_joins_the_built_in_one(folder: Path) -> None:
     [
         ("version = 1 ", "versoin = 1 ", "versoin"),
         ("version = 1 ", 'version = "one" ', r"Expected `int`, got `str` - at `\$.version`"),
-        ('title = "Mine"\n', "", "missing required field `title`"),
-        ('category = "accuracy"', 'category = "speed"', r"Invalid enum value 'speed' - at"),
-        ("memory_mib = 256", "memory_mib = -1", "memory_mib must be positive"),
+        ('title = "Mine"\n', "", "`title`"),
+        ('category = "accuracy"', 'category = "speed"', r"'speed' - at `\$.category`"),
+        ("memory_mib = 256", "memory_mib = -1", "memory_mib"),
         ("memory_mib = 256", "memory_mb = 256", "memory_mb"),
-        ('rank = ["accuracy"]', 'rank = ["speed"]', "rank names speed"),
-        ("at = 0.20", "at = 0.95", "easiest to the hardest"),
+        ('rank = ["accuracy"]', 'rank = ["speed"]', "rank .*speed.* metrics"),
+        ("at = 0.20", "at = 0.95", "tiers"),
         ("[limits]", "[limits", "challenge.toml"),
     ],
 )
@@ -76,27 +76,27 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 def test_a_grader_without_its_functions_is_named(folder: Path) -> None:
     path = folder / "graders" / "mine" / "grader.py"
     path.write_text("def inputs(exam): return {}\n")
-    with pytest.raises(PackError, match="judge is missing"):
+    with pytest.raises(PackError, match=r"grader\.py: judge"):
         grader.Grader(path)
     path.write_text("def inputs(exam:\n")
-    with pytest.raises(PackError, match="can't be loaded"):
+    with pytest.raises(PackError, match=r"grader\.py: .*line 1"):
         grader.Grader(path)
 
 
 def test_two_packs_with_one_slug_are_refused(folder: Path, tmp_path: Path) -> None:
     scaffold("mine", tmp_path / "other")
-    with pytest.raises(PackError, match="two packs have a challenge 'mine'"):
+    with pytest.raises(PackError, match=r"'mine'.*/other/"):
         packs.find([folder, tmp_path / "other"])
 
 
 def test_an_alias_belongs_to_one_challenge(folder: Path) -> None:
     rewrite(folder, "version = 1 ", 'aliases = ["cifar10"]\nversion = 1 ')
-    with pytest.raises(PackError, match="the alias 'cifar10' is cifar10-sprint's"):
+    with pytest.raises(PackError, match=r"challenge\.toml: .*'cifar10'.*cifar10-sprint"):
         packs.find([folder])
 
 
 def test_a_folder_that_is_no_pack_says_what_a_pack_is(tmp_path: Path) -> None:
-    with pytest.raises(PackError, match="not a challenge pack"):
+    with pytest.raises(PackError, match="challenge_notebooks/ and graders/"):
         packs.find([tmp_path])
 
 
@@ -106,8 +106,8 @@ def test_scaffolding_never_overwrites(folder: Path) -> None:
     for slug in ("Mine", "a_b", "../x", "", "-a"):
         with pytest.raises(PackError, match="no slug"):
             scaffold(slug, folder)
-    made = folder / "challenge_notebooks" / "mine" / "challenge.toml"
-    assert made.read_text() == CHALLENGE.format(title="Mine")
+    path = folder / "challenge_notebooks" / "mine" / "challenge.toml"
+    assert path.read_text() == CHALLENGE.format(title="Mine")
 
 
 def test_a_third_partys_pack_comes_by_its_entry_point(

@@ -1,1 +1,1 @@
-"""Challenge packs on disk and their release."""
+"""Challenge packs on disk, and the release of their challenges to students."""

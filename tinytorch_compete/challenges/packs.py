@@ -1,4 +1,4 @@
-"""Challenge packs on disk: where they are, what is in them, and their graders as code."""
+"""Find and read the challenge packs on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTEBOOKS, GRADERS = "challenge_notebooks", "graders"
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """One challenge as found in a pack: its facts and the places of its two halves."""
+    """One challenge of a pack: its facts, and the folders of its two halves."""
 
     slug: str
     spec: ChallengeSpec
@@ -34,22 +34,22 @@ class Challenge(msgspec.Struct, frozen=True):
         return self.folder / f"{self.slug}.ipynb"
 
     def master(self) -> NotebookNode:
-        """The master notebook; raises ``NotebookError``."""
+        """Read the master notebook; raises ``NotebookError``."""
         return notebook.read(self.master_path)
 
     @property
     def reference_path(self) -> Path:
-        """The submission that timed probes compare with, if the challenge has one."""
+        """The path of the submission that timed probes compare with, which may not exist."""
         return self.grader_folder / "reference.ipynb"
 
     def reference(self) -> NotebookNode | None:
-        """The reference submission, assembled; ``None`` if there is none."""
+        """Assemble the reference submission; ``None`` if there is none."""
         if not self.reference_path.exists():
             return None
         return notebook.assemble(self.master(), notebook.read(self.reference_path)).notebook
 
     def choice(self, dataset: str | None) -> DatasetChoice:
-        """The data set of that name, or the first; raises ``PackError`` if it isn't one of ours."""
+        """Return the data set of that name, or the default; raises ``PackError`` if unknown."""
         by_name = {choice.name: choice for choice in self.spec.datasets}
         if dataset is not None and dataset not in by_name:
             raise PackError(
@@ -59,20 +59,20 @@ class Challenge(msgspec.Struct, frozen=True):
         return by_name[dataset] if dataset else self.spec.datasets[0]
 
     def challenge_sha(self) -> str:
-        """A sha256 over what students are given and asked: the toml and the master."""
+        """Return a sha256 of the student's half: ``challenge.toml`` and the master notebook."""
         return _digest([self.folder / "challenge.toml", self.master_path])
 
     def grader_sha(self) -> str:
-        """A sha256 over the grader's code and its reference submission."""
+        """Return a sha256 of the grader's code and its reference submission."""
         paths = [self.grader_folder / "grader.py", self.reference_path]
         return _digest(path for path in paths if path.exists())
 
 
 def find(extra: Iterable[Path] = ()) -> dict[str, Challenge]:
-    """All challenges by slug: of the built-in pack, installed packs and the ``extra`` folders.
+    """Find all challenges of the built-in pack, installed packs and ``extra`` folders, by slug.
 
-    Raises ``PackError`` for a folder that isn't a pack, a file that is missing or says what it
-    can't, and a slug or alias that two challenges claim.
+    Raises ``PackError`` for a folder that isn't a pack, a file that is missing or invalid, and a
+    slug or alias that two challenges claim.
     """
     challenges: dict[str, Challenge] = {}
     for pack in dict.fromkeys(path.resolve() for path in [*_installed(), *extra]):
@@ -84,34 +84,34 @@ def find(extra: Iterable[Path] = ()) -> dict[str, Challenge]:
                     "Rename one of them, or use one pack at a time."
                 )
             challenges[challenge.slug] = challenge
-    _names(challenges)  # raises for an alias that two challenges claim
+    _names(challenges)  # fails for an alias that two challenges claim
     return challenges
 
 
 def load(pack: Path) -> list[Challenge]:
-    """The challenges of one pack folder, by slug; raises ``PackError``."""
+    """Read the challenges of one pack folder, sorted by slug; raises ``PackError``."""
     folder = pack / NOTEBOOKS
     if not folder.is_dir():
         raise PackError(
             f"{pack}: not a challenge pack: it needs the folders {NOTEBOOKS}/ and {GRADERS}/."
         )
-    found = sorted(path.parent for path in folder.glob("*/challenge.toml"))
-    return [_entry(pack, path) for path in found]
+    folders = sorted(path.parent for path in folder.glob("*/challenge.toml"))
+    return [_read(pack, path) for path in folders]
 
 
 def resolve(challenges: Mapping[str, Challenge], word: str) -> Challenge:
-    """The challenge of that slug or alias; raises ``PackError`` that names the known ones."""
+    """Return the challenge of a slug or alias; raises ``PackError`` that lists the slugs."""
     names = _names(challenges)
     if word not in names:
         raise PackError(
-            f"there is no challenge {word!r}; known are: {', '.join(challenges) or 'none'}. "
+            f"there is no challenge {word!r}; available: {', '.join(challenges) or 'none'}. "
             "See: tito compete list"
         )
     return challenges[names[word]]
 
 
 def built_in() -> Path | None:
-    """The folder of the pack that comes with this package: in the wheel, or in the checkout."""
+    """Return the folder of the built-in pack, in the wheel or in the checkout."""
     for candidate in (PACKAGE / "_pack", PACKAGE.parent):
         if (candidate / NOTEBOOKS).is_dir():
             return candidate
@@ -119,33 +119,35 @@ def built_in() -> Path | None:
 
 
 def _installed() -> list[Path]:
-    """The built-in pack and those of installed packages, whose entry points name a module or path.
+    """List the folders of the built-in pack and of the packs of installed packages.
 
-    The entry point is an importable package whose folder is the pack.
+    An entry point of the group ``ENTRY_POINTS`` names an importable package whose folder is a pack.
     """
     packs = [path for path in [built_in()] if path]
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         spec = importlib.util.find_spec(point.value)
         if spec is None or not spec.submodule_search_locations:
-            raise PackError(f"the installed pack {point.name!r} names no package: {point.value}.")
+            raise PackError(
+                f"the installed pack {point.name!r} names {point.value}, which is no package."
+            )
         packs.append(Path(next(iter(spec.submodule_search_locations))))
     return packs
 
 
-def _entry(pack: Path, folder: Path) -> Challenge:
+def _read(pack: Path, folder: Path) -> Challenge:
     slug = folder.name
     challenge = Challenge(
         slug, read_challenge(folder / "challenge.toml"), folder, pack / GRADERS / slug
     )
-    wanted = [challenge.master_path, folder / "hints.md", folder / "guide.md"]
-    for path in [*wanted, challenge.grader_folder / "grader.py"]:
+    required = [challenge.master_path, folder / "hints.md", folder / "guide.md"]
+    for path in [*required, challenge.grader_folder / "grader.py"]:
         if not path.is_file():
             raise PackError(f"{path}: missing; the challenge {slug!r} needs this file.")
     return challenge
 
 
 def read_challenge(path: Path) -> ChallengeSpec:
-    """The facts in a ``challenge.toml``; raises ``PackError`` naming file, key and expectation."""
+    """Read a ``challenge.toml``; raises ``PackError`` that names file, key and mistake."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=ChallengeSpec)
     except OSError as error:
@@ -155,14 +157,14 @@ def read_challenge(path: Path) -> ChallengeSpec:
 
 
 def _names(challenges: Mapping[str, Challenge]) -> dict[str, str]:
-    """Slugs and aliases to slugs; raises ``PackError`` for a name that two challenges claim."""
+    """Map slugs and aliases to slugs; raises ``PackError`` for a name that two challenges claim."""
     names = {slug: slug for slug in challenges}
     for slug, challenge in challenges.items():
         for alias in challenge.spec.aliases:
             if names.setdefault(alias, slug) != slug:
                 raise PackError(
-                    f"{challenge.folder / 'challenge.toml'}: the alias {alias!r} is "
-                    f"{names[alias]}'s already; choose another."
+                    f"{challenge.folder / 'challenge.toml'}: the alias {alias!r} already "
+                    f"belongs to {names[alias]}; choose another."
                 )
     return names
 

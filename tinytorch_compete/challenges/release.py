@@ -1,4 +1,4 @@
-"""The student's version of a challenge, made by nbgrader's own preprocessors."""
+"""Release the student's version of a challenge, made by nbgrader's own preprocessors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ STARTER = PACKAGE / "reference" / "tinytorch"
 
 
 def student_version(master: NotebookNode) -> NotebookNode:
-    """A master without solutions, hidden tests and outputs, its fixed cells locked.
+    """Return a master without solutions, hidden tests and outputs, with its fixed cells locked.
 
     Raises ``PackError`` if anything hidden would remain.
     """
-    # A second to import, which every other command would pay too.
+    # Importing it takes a second, which every other command would pay, too.
     from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions, LockCells
 
     notebook = copy.deepcopy(master)
@@ -44,17 +44,17 @@ def release(challenge: Challenge, data: Path, folder: Path) -> None:
     written, and ``PackError``.
     """
     if folder.exists():
-        raise StoreError(f"{folder}: exists already; name a new folder, so that no work is lost.")
-    with _made(challenge, data, folder) as made:
-        made.rename(folder)
+        raise StoreError(f"{folder}: exists already; name a new folder so that no work is lost.")
+    with _built(challenge, data, folder) as built:
+        built.rename(folder)
 
 
 def bring(
     challenge: Challenge, data: Path, folder: Path, *, replace_data: bool = False
 ) -> list[str]:
-    """Write what a student's folder lacks, and keep what it has; the names of what was kept.
+    """Add the missing parts to a student's folder and keep the others; return the names kept.
 
-    With ``replace_data`` the data set there gives way to this one. Raises as ``release`` does.
+    With ``replace_data`` this data set replaces the folder's own. Raises as ``release`` does.
     """
     if not folder.exists():
         release(challenge, data, folder)
@@ -62,11 +62,11 @@ def bring(
     if not folder.is_dir():
         raise StoreError(f"{folder}: not a folder; name another one.")
     kept = []
-    with _made(challenge, data, folder) as made:
-        for part in sorted(made.iterdir()):
+    with _built(challenge, data, folder) as built:
+        for part in sorted(built.iterdir()):
             place = folder / part.name
             if place.exists() and part.name == "data" and replace_data:
-                place.rename(made.parent / "old")
+                place.rename(built.parent / "old")
             if place.exists():
                 kept.append(part.name)
             else:
@@ -75,21 +75,21 @@ def bring(
 
 
 @contextlib.contextmanager
-def _made(challenge: Challenge, data: Path, folder: Path) -> Iterator[Path]:
-    """All that a student gets, in a temporary folder beside ``folder``, to be moved from there."""
+def _built(challenge: Challenge, data: Path, folder: Path) -> Iterator[Path]:
+    """Build the student's folder in a temporary one beside ``folder``, to be moved from there."""
     notebook = student_version(challenge.master())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".release-") as temporary:
-            made = Path(temporary) / "made"
-            made.mkdir()
-            nbformat.write(notebook, made / f"{challenge.slug}.ipynb")
-            shutil.copytree(data, made / "data")
+            built = Path(temporary) / "built"
+            built.mkdir()
+            nbformat.write(notebook, built / f"{challenge.slug}.ipynb")
+            shutil.copytree(data, built / "data")
             shutil.copytree(
-                STARTER, made / "tinytorch", ignore=shutil.ignore_patterns("__pycache__")
+                STARTER, built / "tinytorch", ignore=shutil.ignore_patterns("__pycache__")
             )
             for name in ("hints.md", "guide.md"):
-                shutil.copy(challenge.folder / name, made)
-            yield made
+                shutil.copy(challenge.folder / name, built)
+            yield built
     except OSError as error:
         raise StoreError(f"{folder}: can't be written ({error.strerror}).") from None
