@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from support.registrations import SIZE, at, said
+from support.registrations import SIZE, at
+from support.registrations import registered as said
 from support.registrations import result_at as result
 
 from tinytorch_compete.grading.eligibility import admit

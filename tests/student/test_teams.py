@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.registrations import SIZE, said
+from support.registrations import SIZE
+from support.registrations import registered as said
 from support.registrations import result_at as result
 from support.student import write_answer
 

@@ -1,4 +1,4 @@
-"""Made-up registrations as they come with submissions, and results at the same hours."""
+"""Made-up registrations as sent with submissions, and results of the same hours."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ def at(hours: float) -> dt.datetime:
     return MONDAY + dt.timedelta(hours=hours)
 
 
-def said(
+def registered(
     student: str, name: str = "", word: str = "open sesame", hours: float = 0, **more: object
 ) -> SubmittedRegistration:
-    """What a student's submission says, as it is sent."""
+    """A student's registration, as sent with a submission some hours after ``MONDAY``."""
     facts = {"team": name, "word": word if name else "", **more}
     who = msgspec.convert({"challenge": "mine", "dataset": "digits", **facts}, Registration)
     return SubmittedRegistration(student, who.shown(), at(hours))
 
 
 def result_at(student: str, points: float, hours: float, verdict: Verdict = Verdict.OK) -> Result:
-    made = stored(student)
     return msgspec.structs.replace(
-        made,
+        stored(student),
         points=None if verdict == Verdict.FAULT else points,
         verdict=verdict,
         submitted_at=at(hours),

@@ -1,1 +1,1 @@
-"""Who takes part: registrations, teams, the roster, pseudonyms."""
+"""Participants: registrations, teams, the roster, pseudonyms."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-# Word lists for pseudonyms: short, neutral, easy to tell apart when read aloud.
+# Word lists for pseudonyms: short, neutral words that sound different when read aloud.
 ADJECTIVES = (
     "amber brave bright calm clever coral crisp deep eager early fair fleet fond gentle golden "
     "happy hardy keen kind light lively lucid merry mild noble olive plain polite proud quick "
@@ -20,10 +20,10 @@ ANIMALS = (
 
 
 def handle(student: str, secret: bytes, chosen: str = "") -> str:
-    """A pseudonym such as ``swift-heron-042``, which only the holder of ``secret`` can trace back.
+    """Return a pseudonym such as ``swift-heron-042``, traceable only by the holder of ``secret``.
 
     HMAC-SHA256 (RFC 2104) of the student's name picks the words. A name that the student chose
-    takes their place and gets the same number, so that nobody passes for another.
+    takes their place and gets the same number, so that nobody can impersonate another.
     """
     digest = hmac.new(secret, student.encode(), hashlib.sha256).digest()
     number = int.from_bytes(digest[:8])

@@ -1,7 +1,7 @@
-"""Who takes part in a challenge, as the course sees it: teams, handles, and what may be shown.
+"""The participants of a challenge, as the course sees them: teams, handles, and privacy.
 
-A student's entry is the student's word about that student and nobody else. Who is in a team follows
-from the entries of its members alone: the first one to name it fixes its invite word.
+A student's registration speaks for that student and nobody else. The members of a team follow from
+their own registrations alone: the first student to name the team fixes its invite word.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tinytorch_compete.participants.registration import Registration, Shown
 from tinytorch_compete.participants.teams import alike
 
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
-PRIVACY: Sequence[Shown] = ("handle", "anonymous", "nothing")  # from the least to the most
+PRIVACY: Sequence[Shown] = ("handle", "anonymous", "nothing")  # from least to most private
 
 
 class SubmittedRegistration(msgspec.Struct, frozen=True):
-    """An entry that came with a submission, and when that was sent, if it says so."""
+    """A registration sent with a submission, and when that was sent, if it says so."""
 
     student: str
     who: Registration
@@ -30,12 +30,12 @@ class SubmittedRegistration(msgspec.Struct, frozen=True):
 
     @property
     def sha(self) -> str:
-        """A sha256 of what the entry says."""
+        """A sha256 of the registration."""
         return hashlib.sha256(msgspec.json.encode(self.who)).hexdigest()
 
 
 class Team(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A team's name as its founder wrote it, and the key that its invite word makes."""
+    """A team: its name as the founder wrote it, and the key derived from its invite word."""
 
     name: str
     key: str
@@ -43,11 +43,11 @@ class Team(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Participant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What counts of a student's newest entry.
+    """The part of a student's newest registration that counts.
 
-    ``team`` is the one that the student is in, as ``alike`` names it; ``refused`` says why it isn't
-    the one that was asked for. ``since`` is when what put the student in or out of a team was sent:
-    earlier results don't count on the new side. ``sha`` is that of the entry.
+    ``team`` is the student's team, as ``alike`` names it; ``refused`` says why it isn't the
+    requested one. ``since`` is when the registration was sent that put the student into or out of a
+    team: earlier results don't count on the new side. ``sha`` is that of the registration.
     """
 
     sha: str
@@ -61,31 +61,31 @@ class Participant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everybody who sent anything for one challenge, and the teams that were ever founded."""
+    """Everybody who submitted to one challenge, and all teams that were ever founded."""
 
     teams: dict[str, Team] = {}
     entered: dict[str, Participant] = {}
 
     def __post_init__(self) -> None:
-        unknown = {one.team for one in self.entered.values()} - {"", *self.teams}
+        unknown = {participant.team for participant in self.entered.values()} - {"", *self.teams}
         if unknown:
             raise ValueError(f"nobody founded {', '.join(sorted(unknown))}")
 
     def of(self, student: str) -> Participant:
-        """What counts for a student; without an entry, the least that a board works with."""
+        """Return a student as a participant, with the defaults if there is no registration."""
         return self.entered.get(student, Participant(""))
 
     def members(self, team: str) -> list[str]:
-        """The students in a team, by name."""
-        return sorted(name for name, one in self.entered.items() if team and one.team == team)
+        """Return the students in a team, sorted by name."""
+        return sorted(name for name, who in self.entered.items() if team and who.team == team)
 
     def side(self, student: str) -> list[str]:
-        """The student and all teammates."""
+        """Return the student and all teammates."""
         return self.members(self.of(student).team) or [student]
 
 
 class Competitor(msgspec.Struct, frozen=True):
-    """Who has a line on a board: a student or a team; ``id`` is what pseudonyms are made of."""
+    """The owner of a row on a board: a student or a team; pseudonyms are derived from ``id``."""
 
     id: str
     name: str
@@ -93,41 +93,41 @@ class Competitor(msgspec.Struct, frozen=True):
     progress: bool
 
 
-def enrol(roster: Roster, arrivals: Iterable[SubmittedRegistration], team_size: int) -> Roster:
-    """The roster after these entries, those that were sent first taken first.
+def enrol(roster: Roster, registrations: Iterable[SubmittedRegistration], team_size: int) -> Roster:
+    """Return the roster after these registrations, processed in the order in which they were sent.
 
-    An entry that says what the last one did changes nothing, nor does one sent before that.
+    A registration that is equal to the student's last one, or older, changes nothing.
     """
     teams, entered = dict(roster.teams), dict(roster.entered)
-    now = Roster(teams, entered)
-    for arrival in sorted(arrivals, key=lambda a: (a.sent_at is None, a.sent_at or NEVER)):
-        before = entered.get(arrival.student)
-        if before is None or _is_news(before, arrival):
-            entered[arrival.student] = _entered(now, before, arrival, team_size)
-    return now
+    updated = Roster(teams, entered)
+    for submitted in sorted(registrations, key=lambda s: (s.sent_at is None, s.sent_at or NEVER)):
+        before = entered.get(submitted.student)
+        if before is None or _changes(before, submitted):
+            entered[submitted.student] = _participant(updated, before, submitted, team_size)
+    return updated
 
 
-def _is_news(before: Participant, arrival: SubmittedRegistration) -> bool:
-    stale = before.sent_at and arrival.sent_at and arrival.sent_at < before.sent_at
-    return not stale and (before.sha != arrival.sha or bool(before.refused))
+def _changes(before: Participant, submitted: SubmittedRegistration) -> bool:
+    stale = before.sent_at and submitted.sent_at and submitted.sent_at < before.sent_at
+    return not stale and (before.sha != submitted.sha or bool(before.refused))
 
 
-def _entered(
-    now: Roster, before: Participant | None, arrival: SubmittedRegistration, team_size: int
+def _participant(
+    roster: Roster, before: Participant | None, submitted: SubmittedRegistration, team_size: int
 ) -> Participant:
-    """What counts of an entry; founds the team that it names if there is none like it."""
-    who, name = arrival.who, alike(arrival.who.team)
-    refused = _refusal(now, arrival, name, team_size) if name else ""
+    """Apply a registration to a roster; found the team that it names if there is none like it."""
+    who, name = submitted.who, alike(submitted.who.team)
+    refused = _refusal(roster, submitted, name, team_size) if name else ""
     if name and not refused:
-        now.teams.setdefault(name, Team(who.team, who.key, arrival.student))
+        roster.teams.setdefault(name, Team(who.team, who.key, submitted.student))
     team = "" if refused else name
-    was = before.team if before else ""
-    since = arrival.sent_at if team != was else before.since if before else None
-    # What staff took back stays so while the same entry asks for its team again.
-    shared = before if before and before.sha == arrival.sha else who
+    previous = before.team if before else ""
+    since = submitted.sent_at if team != previous else before.since if before else None
+    # If staff hid the student, that stays so while the same registration requests its team again.
+    shared = before if before and before.sha == submitted.sha else who
     return Participant(
-        arrival.sha,
-        arrival.sent_at,
+        submitted.sha,
+        submitted.sent_at,
         shared.handle,
         shared.show,
         shared.progress,
@@ -137,80 +137,81 @@ def _entered(
     )
 
 
-def _refusal(now: Roster, arrival: SubmittedRegistration, name: str, team_size: int) -> str:
-    """Why a student isn't let into a team; empty if it is so."""
-    team, who = now.teams.get(name), arrival.who
+def _refusal(roster: Roster, submitted: SubmittedRegistration, name: str, team_size: int) -> str:
+    """Say why a student may not join a team; empty if there is no reason."""
+    team, who = roster.teams.get(name), submitted.who
     if team_size == 1:
         return f"not in the team {who.team}: this challenge has no teams"
     if not who.key:
-        return f"not in the team {who.team}: the entry has no invite word"
+        return f"not in the team {who.team}: the registration has no invite word"
     if team and team.key != who.key:
         return (
             f"not in the team {who.team}: that name, or one that looks like it, is taken, "
-            "and the invite word isn't its own"
+            "and the invite word is wrong"
         )
-    others = [student for student in now.members(name) if student != arrival.student]
+    others = [student for student in roster.members(name) if student != submitted.student]
     if len(others) >= team_size:
-        return f"not in the team {who.team}: it has {len(others)} members, and more aren't allowed"
+        return f"not in the team {who.team}: it is full, with {len(others)} members"
     return ""
 
 
 def competitor(roster: Roster, slug: str, student: str, chosen: str = "") -> Competitor:
-    """Whose line on the board of a challenge a student's results are.
+    """Return the competitor that a student's results belong to on the board of a challenge.
 
-    ``chosen`` is the handle of a student whom the roster doesn't know. The most private wish of a
-    team's members is the team's. Who is anonymous has a pseudonym of this one board, which no other
-    board and no feedback tells.
+    ``chosen`` is the handle of a student who isn't in the roster. The most private choice among a
+    team's members applies to the team. An anonymous competitor has a pseudonym for this board
+    alone, which no other board and no feedback reveals.
     """
-    one = roster.of(student)
-    ones = [roster.of(member) for member in roster.side(student)]
-    if one.team:
-        key, name = f"team\n{one.team}", roster.teams[one.team].name
+    own = roster.of(student)
+    side = [roster.of(member) for member in roster.side(student)]
+    if own.team:
+        key, name = f"team\n{own.team}", roster.teams[own.team].name
     else:
-        key, name = student, one.handle if student in roster.entered else chosen
-    show = max((other.show for other in ones), key=PRIVACY.index)
+        key, name = student, own.handle if student in roster.entered else chosen
+    show = max((member.show for member in side), key=PRIVACY.index)
     if show != "handle":
         key, name = f"{slug}\n{key}", ""
-    return Competitor(key, name, show, show == "handle" and all(other.progress for other in ones))
+    return Competitor(key, name, show, show == "handle" and all(m.progress for m in side))
 
 
 def shown_name(roster: Roster, slug: str, student: str, secret: bytes, chosen: str = "") -> str:
-    """What a student's line on the board is called, as feedback may say it; empty if it may not."""
-    one = competitor(roster, slug, student, chosen)
-    return pseudonyms.handle(one.id, secret, one.name) if one.show == "handle" else ""
+    """Return the handle of a student's row on the board; empty if feedback mustn't reveal it."""
+    owner = competitor(roster, slug, student, chosen)
+    return pseudonyms.handle(owner.id, secret, owner.name) if owner.show == "handle" else ""
 
 
 def counted(roster: Roster, latest: Iterable[Result]) -> list[Result]:
-    """The result of one challenge that counts for each student, under the student's own name.
+    """Return the result of one challenge that counts for each student, under the student's name.
 
-    For a team's members that is the team's newest, by when it was sent; a fault yields to any
-    grade. Where the team has none, it is the student's own. ``latest`` has each student's newest.
+    For members of a team it is the team's newest result by the time it was sent, a fault only if
+    there is nothing else; if the team has none, it is the student's own. ``latest`` has each
+    student's newest result.
     """
     own = {result.identity.student: result for result in latest}
-    found = dict(own)
+    counting = dict(own)
     for name in roster.teams:
         members = roster.members(name)
         if newest := _newest([own[m] for m in members if m in own and belongs(roster, own[m])]):
-            found |= {member: _under(newest, member) for member in members}
-    return [found[student] for student in sorted(found)]
+            counting |= {member: _under(newest, member) for member in members}
+    return [counting[student] for student in sorted(counting)]
 
 
 def competing(roster: Roster, latest: Iterable[Result]) -> list[Result]:
-    """The newest result of each student who is in no team, and of each team, once.
+    """Return the newest result of each student without a team, and of each team, once.
 
-    What a student sent for a team, or before one, counts for nobody on the other side.
+    Submissions from before a student joined or left a team count for nobody on the new side.
     """
     results = [result for result in latest if belongs(roster, result)]
     teams = {roster.of(result.identity.student).team for result in results} - {""}
-    found = [result for result in results if not roster.of(result.identity.student).team]
+    newest_results = [r for r in results if not roster.of(r.identity.student).team]
     for team in sorted(teams):
         inside = [r for r in results if roster.of(r.identity.student).team == team]
-        found += [newest] if (newest := _newest(inside)) else []
-    return found
+        newest_results += [newest] if (newest := _newest(inside)) else []
+    return newest_results
 
 
 def sharing(roster: Roster, slug: str, latest: Iterable[Result]) -> list[Result]:
-    """The results of ``competing`` whose figures others may be compared with, if namelessly."""
+    """Return the results of ``competing`` that others may be compared with, without names."""
     return [
         result
         for result in competing(roster, latest)
@@ -219,38 +220,38 @@ def sharing(roster: Roster, slug: str, latest: Iterable[Result]) -> list[Result]
 
 
 def belongs(roster: Roster, result: Result) -> bool:
-    """Whether a result is of the time since its student joined the team, or left one."""
+    """Whether a result was sent after its student joined or left a team."""
     since = roster.of(result.identity.student).since
     return since is None or result.submitted_at is None or result.submitted_at >= since
 
 
-def named(result: Result, one: Competitor) -> Result:
-    """A result under its competitor's id and name, to be published."""
-    return msgspec.structs.replace(_under(result, one.id), handle=one.name)
+def named(result: Result, owner: Competitor) -> Result:
+    """Return a result under its competitor's id and name, to be published."""
+    return msgspec.structs.replace(_under(result, owner.id), handle=owner.name)
 
 
 def note(roster: Roster, student: str) -> str:
-    """What a student is told about the team that was asked for; empty if there was none."""
-    one = roster.of(student)
-    if one.refused:
-        return f"You are {one.refused}. To ask again: tito compete join, with --team and --word."
-    if not one.team:
+    """Tell a student about the requested team; empty if there was none."""
+    own = roster.of(student)
+    if own.refused:
+        return f"You are {own.refused}. To try again: tito compete join, with --team and --word."
+    if not own.team:
         return ""
-    members = len(roster.members(one.team))
+    members = len(roster.members(own.team))
     return (
-        f"You are in the team {roster.teams[one.team].name}, with {members - 1} more: its newest "
+        f"You are in the team {roster.teams[own.team].name}, with {members - 1} more: its newest "
         "result counts for all of you."
     )
 
 
 def private(roster: Roster, student: str) -> Roster:
-    """The roster with nothing of a student shown, until another entry comes."""
-    one = msgspec.structs.replace(roster.of(student), handle="", show="nothing", progress=False)
-    return msgspec.structs.replace(roster, entered={**roster.entered, student: one})
+    """Return the roster with nothing of a student shown until another registration is sent."""
+    hidden = msgspec.structs.replace(roster.of(student), handle="", show="nothing", progress=False)
+    return msgspec.structs.replace(roster, entered={**roster.entered, student: hidden})
 
 
 def _newest(results: Sequence[Result]) -> Result | None:
-    """The result that was sent last; of those sent at one time, the last in order."""
+    """Return the result that was sent last; of those sent at the same time, the last in order."""
     numbered: Mapping[int, Result] = dict(enumerate(results))
     keys = [
         (r.verdict != Verdict.FAULT, r.submitted_at or NEVER, number)

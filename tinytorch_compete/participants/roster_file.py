@@ -1,4 +1,4 @@
-"""The roster of a challenge in a folder of results, brought up to date from what students sent."""
+"""The roster file of a challenge in a results folder, updated from students' submissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinytorch_compete.util import files
 
 
 def who(snapshot: Snapshot) -> Registration | None:
-    """The registration that came with a submission; ``None`` if there is none that can be read."""
+    """Return the registration sent with a submission; ``None`` if there is no readable one."""
     if snapshot.registration is None:
         return None
     with contextlib.suppress(ValueError, RecursionError):
@@ -27,7 +27,7 @@ def who(snapshot: Snapshot) -> Registration | None:
 
 
 def read(folder: ResultsFolder, slug: str) -> Roster:
-    """The roster of a challenge in a folder of results; an empty one if nobody is in it yet.
+    """Read the roster of a challenge from a results folder; empty if there is no file yet.
 
     Raises ``StoreError`` for a damaged file.
     """
@@ -38,34 +38,34 @@ def read(folder: ResultsFolder, slug: str) -> Roster:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise StoreError(
-            f"{path}: not a roster ({error}). Restore it from a copy: who founded a team stands "
-            "nowhere else."
+            f"{path}: not a roster ({error}). Restore it from a copy: the founders of teams are "
+            "recorded nowhere else."
         ) from None
 
 
 def write(folder: ResultsFolder, slug: str, roster: Roster) -> None:
-    """Keep a roster in a folder of results; raises ``StoreError``."""
+    """Write a roster into a results folder; raises ``StoreError``."""
     text = msgspec.json.format(msgspec.json.encode(roster), indent=1).decode()
     files.write_text(folder.registrations(slug), text + "\n", mode=0o600)
 
 
 def update(folder: ResultsFolder, challenge: Challenge, snapshots: Sequence[Snapshot]) -> Roster:
-    """The roster after what these submissions say, kept in the folder of results.
+    """Update the roster in a results folder from these submissions, and return it.
 
-    A registration counts even where the work that it came with isn't taken. A submission without
-    one that can be read shares nothing beyond the default, and leaves a team. Raises
+    A registration counts even if the submission that it came with isn't accepted. A submission
+    without a readable one shares nothing beyond the default, and leaves a team. Raises
     ``StoreError``.
     """
     before = read(folder, challenge.slug)
-    arrivals = [_arrival(challenge.slug, snapshot) for snapshot in snapshots]
-    now = enrol(before, arrivals, challenge.spec.team_size)
-    if now != before:
-        write(folder, challenge.slug, now)
-    return now
+    registrations = [_submitted(challenge.slug, snapshot) for snapshot in snapshots]
+    after = enrol(before, registrations, challenge.spec.team_size)
+    if after != before:
+        write(folder, challenge.slug, after)
+    return after
 
 
-def _arrival(slug: str, snapshot: Snapshot) -> SubmittedRegistration:
-    said = who(snapshot)
-    if said is None or said.challenge != slug:
-        said = Registration(slug, "")
-    return SubmittedRegistration(snapshot.student, said.shown(), snapshot.sent_at)
+def _submitted(slug: str, snapshot: Snapshot) -> SubmittedRegistration:
+    own = who(snapshot)
+    if own is None or own.challenge != slug:
+        own = Registration(slug, "")
+    return SubmittedRegistration(snapshot.student, own.shown(), snapshot.sent_at)
