@@ -1,4 +1,4 @@
-"""Results in the formats that Canvas, Moodle and Gradescope read."""
+"""Export results to the formats of Canvas, Moodle and Gradescope."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tinytorch_compete.model import ChallengeSpec, Metric, Result
 
 
 def canvas(spec: ChallengeSpec, results: Sequence[Result]) -> pd.DataFrame:
-    """A table for Canvas's gradebook import: who by login, one assignment, its points possible.
+    """Return a table for Canvas's gradebook import: logins, one assignment, its points possible.
 
-    Canvas knows a student by ``ID``, its own number, else by ``SIS User ID``, else by
-    ``SIS Login ID``, else by name, and reads assignments after ``Section``. A column of an
-    assignment's title is that assignment's; any other makes a new one. Points possible that are
-    left empty stay as they are there.
+    Canvas identifies a student by ``ID``, its own number, else by ``SIS User ID``, else by
+    ``SIS Login ID``, else by name, and reads assignments from the columns after ``Section``. A
+    column titled like an assignment is imported into it; any other creates a new one. Empty points
+    possible leave Canvas's own unchanged.
 
     Sources: https://teaching.resources.osu.edu/toolsets/carmencanvas/guides/calculating-final-grades/import-csv-file-carmen-grades
     for the columns, and for how they are read ``lib/gradebook_importer.rb`` in
@@ -34,13 +34,14 @@ def canvas(spec: ChallengeSpec, results: Sequence[Result]) -> pd.DataFrame:
 
 
 def moodle(spec: ChallengeSpec, results: Sequence[Result]) -> pd.DataFrame:
-    """A table for Moodle's CSV grade import, in the form of Moodle's own export.
+    """Return a table for Moodle's CSV grade import, in the form of Moodle's own export.
 
-    On import map ``ID number`` to ``useridnumber``, or to ``username``; one student whom Moodle
-    doesn't know, or one grade above 100 without its setting ``unlimitedgrades``, ends it. Map grade
-    and feedback together, or Moodle drops the grades. It reads feedback as HTML: this is escaped.
+    On import map ``ID number`` to ``useridnumber``, or to ``username``; a single student whom
+    Moodle doesn't know, or a single grade above 100 without its setting ``unlimitedgrades``, aborts
+    the import. Map grade and feedback together, or Moodle drops the grades. Moodle reads feedback
+    as HTML, so it is escaped here.
 
-    Sources: https://docs.moodle.org/311/en/Grade_import, and for what ends an import
+    Sources: https://docs.moodle.org/311/en/Grade_import, and for what aborts an import
     ``grade/import/csv/classes/load_data.php`` in https://github.com/moodle/moodle.
     """
     title = f"Assignment: {spec.title}"
@@ -50,10 +51,10 @@ def moodle(spec: ChallengeSpec, results: Sequence[Result]) -> pd.DataFrame:
 
 
 def gradescope(spec: ChallengeSpec, result: Result) -> str:
-    """One submission's ``results.json``, its rank metrics as the leaderboard's columns.
+    """Return one submission's ``results.json``, its rank metrics as the leaderboard's columns.
 
-    A test passes at its ``max_score``; ``text`` is shown as it is, with nothing rendered; columns
-    are in descending order unless they say otherwise. Sources:
+    A test passes at its ``max_score``; ``text`` is shown verbatim; columns sort in descending order
+    unless they say otherwise. Sources:
     https://gradescope-autograders.readthedocs.io/en/latest/specs/ and
     https://gradescope-autograders.readthedocs.io/en/latest/leaderboards/
     """
@@ -67,7 +68,7 @@ def gradescope(spec: ChallengeSpec, result: Result) -> str:
         }
         for cell in result.cells
     ]
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "score": _points(result) or 0.0,
         "execution_time": round(result.wall_s),
         "output": _words(result),
@@ -75,11 +76,11 @@ def gradescope(spec: ChallengeSpec, result: Result) -> str:
         "tests": tests,
         "leaderboard": [_column(spec.metric(name), result) for name in spec.rank if result.tier],
     }
-    return json.dumps(made, indent=2, allow_nan=False) + "\n"
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def scored(results: Sequence[Result]) -> list[Result]:
-    """The results that count: neither faults of ours nor withdrawn."""
+    """Return the results that count: neither our faults nor withdrawn."""
     return [result for result in results if _points(result) is not None]
 
 
@@ -94,5 +95,5 @@ def _points(result: Result) -> float | None:
 
 
 def _words(result: Result) -> str:
-    found = [str(result.verdict), *([f"tier {result.tier}"] if result.tier else []), result.message]
-    return ": ".join(word for word in found if word)
+    parts = [str(result.verdict), *([f"tier {result.tier}"] if result.tier else []), result.message]
+    return ": ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""The results: rows that are only ever added, in SQLite or whatever database a URL names."""
+"""The results store: append-only rows in SQLite, or in any database that a URL names."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tinytorch_compete.errors import StoreError
 from tinytorch_compete.model import Identity, Result, Verdict, Withdrawal
 from tinytorch_compete.results.table import frame
 
-# Format 2 has withdrawals, whose rows stand among the results. Format 1 has none and is read as it
-# is; the first row that is added to it makes it format 2, which an older package refuses.
+# Format 2 has withdrawals, whose rows stand among the results. Format 1 has none and is read
+# unchanged; the first row that is added makes it format 2, which an older package refuses.
 VERSION = 2
-WITHDRAWN = "WITHDRAWN"  # in the column of verdicts: the row is a withdrawal
+WITHDRAWN = "WITHDRAWN"  # in the column ``verdict`` of a withdrawal's row
 BUSY_S = 30
 DAMAGED = (
-    "the file is damaged: a row holds what no grading wrote. It was left as it is; restore it from "
-    "a copy, or name another folder and grade anew."
+    "the file is damaged: a row has content that no grading wrote. It was left unchanged; restore "
+    "it from a copy, or grade again into another folder."
 )
 Part = TypeVar("Part", Identity, Result, Withdrawal)
 _schema = sa.MetaData()
@@ -50,10 +50,11 @@ _VERSION = sa.select(_facts.c.value).where(_facts.c.name == "version")
 
 
 class Store:
-    """An open results database: ``append``, ``adopt``, ``withdraw`` add rows, all else reads.
+    """An open results database: ``append``, ``adopt``, ``withdraw`` add rows, the others read.
 
-    ``place`` is a file, made if it isn't there, or a database URL. Raises ``StoreError`` for a
-    place that can't be opened, isn't ours, or was written by a newer version of this package.
+    ``place`` is a file, created if it doesn't exist, or a database URL. Raises ``StoreError`` for a
+    place that can't be opened, isn't a results database, or was written by a newer version of this
+    package.
     """
 
     def __init__(self, place: Path | str) -> None:
@@ -62,14 +63,14 @@ class Store:
         timeout = {"timeout": BUSY_S} if url.startswith("sqlite") else {}
         self._engine = sa.create_engine(url, connect_args=timeout)
         with self._reported():
-            # Looked at first, so that a stranger's database is left as it was.
-            known = sa.inspect(self._engine).get_table_names()
-            if "facts" not in known and (known or self._has_pages()):
-                raise StoreError(f"{self.place}: a database, but not one of results; name another.")
-            if known:
+            # Checked first, so that a database of another program is left unchanged.
+            tables = sa.inspect(self._engine).get_table_names()
+            if "facts" not in tables and (tables or self._has_pages()):
+                raise StoreError(f"{self.place}: not a results database; name another one.")
+            if tables:
                 self._check_version()
             else:
-                self._make()
+                self._create()
 
     def append(self, result: Result) -> None:
         """Add one result; the row is on the disk when this returns."""
@@ -78,25 +79,25 @@ class Store:
             self._add(connection, result.identity, str(result.verdict), result)
 
     def adopt(self, results: Sequence[Result]) -> int:
-        """Add the results that aren't here yet, all at once or none; returns how many that were.
+        """Add the results that aren't stored yet, all at once or none; return how many those were.
 
-        Which ones are here is told by ``key``.
+        Results are the same if their ``key`` is.
         """
         with self._reported(), self._engine.begin() as connection:
             self._lock(connection)
             graded = _results.c.verdict != WITHDRAWN
             rows = connection.execute(sa.select(_results.c.result).where(graded))
-            known = {key(self._decode(row[0], Result)) for row in rows}
-            added = [result for result in results if key(result) not in known]
+            stored = {key(self._decode(row[0], Result)) for row in rows}
+            added = [result for result in results if key(result) not in stored]
             for result in added:
                 self._add(connection, result.identity, str(result.verdict), result)
         return len(added)
 
     def withdraw(self, student: str, challenge: str, reason: str) -> Result:
-        """Mark a student's newest result as withdrawn; returns it as it stands now.
+        """Mark a student's newest result as withdrawn, and return it so marked.
 
         Adds a row and changes none. Grading the student again adds a result that counts. Raises
-        ``StoreError`` if there is no result to withdraw, or it is withdrawn already.
+        ``StoreError`` if there is no result to withdraw, or if it is withdrawn already.
         """
         with self._reported(), self._engine.begin() as connection:
             self._lock(connection)
@@ -110,76 +111,76 @@ class Store:
             if any(row.verdict == WITHDRAWN and row.id > newest.id for row in own):
                 raise StoreError(
                     f"{self.place}: the newest result of {student!r} in {challenge!r} is withdrawn "
-                    "already; grading again makes a new one."
+                    "already; grading again adds a new one."
                 )
             result = self._decode(newest.result, Result)
-            made = Withdrawal(result.identity, newest.digest, reason, dt.datetime.now(dt.UTC))
-            self._add(connection, result.identity, WITHDRAWN, made)
-        return msgspec.structs.replace(result, withdrawal=made)
+            withdrawal = Withdrawal(result.identity, newest.digest, reason, dt.datetime.now(dt.UTC))
+            self._add(connection, result.identity, WITHDRAWN, withdrawal)
+        return msgspec.structs.replace(result, withdrawal=withdrawal)
 
     def check_chain(self, noted: str = "") -> int:
-        """How many rows there are, after checking that each follows from all before it.
+        """Check that each row follows from all before it, and return the number of rows.
 
-        A row's digest is the sha256 of the previous row's digest and the row itself, so that no row
-        can be changed, removed or put in between later without changing all digests after it.
-        Raises ``StoreError`` that names the first row that doesn't fit, or if no row has the digest
-        that was ``noted``. Without one it can't see the loss of the newest rows, nor that all were
-        written anew.
+        A row's digest is the sha256 of the previous row's digest and the row itself, so no row can
+        be changed, removed or inserted later without changing all digests after it. Raises
+        ``StoreError`` that names the first row that doesn't fit, or if no row has the ``noted``
+        digest. Without a noted digest the check can't detect that the newest rows were removed or
+        that all rows were rewritten.
         """
         query = sa.select(_results).order_by(_results.c.id)
-        digest, count, met = "", 0, not noted
+        digest, count, noted_seen = "", 0, not noted
         with self._reported(), self._engine.connect() as connection:
             for row in connection.execute(query):
-                count, met = count + 1, met or row.digest == noted
+                count, noted_seen = count + 1, noted_seen or row.digest == noted
                 if not _agrees(row) or row.digest != (digest := _chained(digest, row.result)):
                     raise StoreError(
                         f"{self.place}: row {row.id} ({row.student}, {row.challenge}) was changed, "
                         "or a row before it was removed. Restore the file from a copy."
                     )
-        if not met:
+        if not noted_seen:
             raise StoreError(
-                f"{self.place}: none of its {count} rows has the digest that was noted: the newest "
-                "ones were removed, or all written anew. Restore the file from a copy."
+                f"{self.place}: none of its {count} rows has the noted digest: the newest were "
+                "removed, or all were rewritten. Restore the file from a copy."
             )
         return count
 
     def last_digest(self) -> str:
-        """The newest row's digest, which stands for all rows; empty if there are none."""
+        """Return the newest row's digest, which covers all rows; empty if there are none."""
         with self._reported(), self._engine.connect() as connection:
             return self._last_digest(connection)
 
     def graded(self) -> set[Identity]:
-        """The identities of all work that has a grade; faults have none."""
+        """Return the identities of all graded work; a fault is no grade."""
         query = sa.select(_results.c.identity).where(_results.c.verdict != str(Verdict.FAULT))
         with self._reported(), self._engine.connect() as connection:
             return {self._decode(row[0], Identity) for row in connection.execute(query)}
 
     def history(self, challenge: str | None = None) -> list[Result]:
-        """All results, of one challenge or of all, in the order in which they were added.
+        """Return all results, of one challenge or of all, in the order in which they were added.
 
-        That order alone says what is newer: no clock does. Those that were withdrawn say so.
+        That order alone decides which result is newer, no clock. Withdrawn results are marked.
         """
         query = sa.select(_results.c.verdict, _results.c.result, _results.c.digest)
         query = query.order_by(_results.c.id)
         if challenge is not None:
             query = query.where(_results.c.challenge == challenge)
-        found: dict[str, Result] = {}
+        by_digest: dict[str, Result] = {}
         with self._reported(), self._engine.connect() as connection:
             for verdict, encoded, digest in connection.execute(query):
                 if verdict != WITHDRAWN:
-                    found[digest] = self._decode(encoded, Result)
+                    by_digest[digest] = self._decode(encoded, Result)
                     continue
-                later = self._decode(encoded, Withdrawal)
-                if later.digest in found:
-                    found[later.digest] = msgspec.structs.replace(
-                        found[later.digest], withdrawal=later
+                withdrawal = self._decode(encoded, Withdrawal)
+                if result := by_digest.get(withdrawal.digest):
+                    by_digest[withdrawal.digest] = msgspec.structs.replace(
+                        result, withdrawal=withdrawal
                     )
-        return list(found.values())
+        return list(by_digest.values())
 
     def latest(self, challenge: str | None = None, *, final: bool = False) -> list[Result]:
-        """Each student's newest result in each challenge; a fault yields to any grade before it.
+        """Return each student's newest result in each challenge; a fault never hides a grade.
 
-        Those of the final grading are kept apart from all others.
+        Results of the final grading and all others are separate: ``final`` says which to return.
         """
         newest: dict[tuple[str, str], Result] = {}
         for result in (r for r in self.history(challenge) if r.identity.final == final):
@@ -189,20 +190,24 @@ class Store:
         return [newest[key] for key in sorted(newest)]
 
     def frame(self, challenge: str | None = None) -> pd.DataFrame:
-        """Each student's newest result in each challenge as a table; see ``frame`` below."""
+        """Return each student's newest result in each challenge as a table; see ``table.frame``."""
         return frame(self.latest(challenge))
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._engine.dispose()
 
     def _add(
-        self, connection: sa.Connection, identity: Identity, verdict: str, what: Result | Withdrawal
+        self,
+        connection: sa.Connection,
+        identity: Identity,
+        verdict: str,
+        content: Result | Withdrawal,
     ) -> None:
         """Add a row to the chain, in a transaction that keeps other writers out."""
-        encoded = msgspec.json.encode(what)
-        newer = _facts.update().where(_facts.c.name == "version", _facts.c.value != str(VERSION))
-        connection.execute(newer.values(value=str(VERSION)))
+        encoded = msgspec.json.encode(content)
+        outdated = _facts.update().where(_facts.c.name == "version", _facts.c.value != str(VERSION))
+        connection.execute(outdated.values(value=str(VERSION)))
         connection.execute(
             _results.insert().values(
                 challenge=identity.challenge,
@@ -215,14 +220,14 @@ class Store:
         )
 
     def _decode(self, encoded: bytes, kind: type[Part]) -> Part:
-        """What a row says; raises ``StoreError`` for bytes that are no such thing."""
+        """Decode a row's content; raises ``StoreError`` if it is of another kind."""
         try:
             return msgspec.json.decode(encoded, type=kind)
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
             raise StoreError(f"{self.place}: {DAMAGED}") from None
 
-    def _make(self) -> None:
-        """Make the tables all at once: a full disk or a kill leaves none."""
+    def _create(self) -> None:
+        """Create the tables in one transaction: a full disk or a kill leaves none."""
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "sqlite":
                 self._lock(connection)
@@ -231,7 +236,7 @@ class Store:
                 connection.execute(_facts.insert().values(name="version", value=str(VERSION)))
 
     def _has_pages(self) -> bool:
-        """Whether an SQLite file without tables holds anything all the same, damaged or not."""
+        """Whether an SQLite file without tables has content nevertheless, damaged or not."""
         if self._engine.dialect.name != "sqlite":
             return False
         with self._engine.connect() as connection:
@@ -264,20 +269,22 @@ class Store:
     def _reported(self) -> Iterator[None]:
         try:
             yield
-        except UnicodeDecodeError:  # SQLite's own words about a damaged schema quote it
+        except UnicodeDecodeError:  # SQLite's message quotes the damaged schema
             raise StoreError(f"{self.place}: {DAMAGED}") from None
         except sa.exc.SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
             if "locked" in reason:
                 raise StoreError(
-                    f"{self.place}: another program holds the results, for {BUSY_S} s already. "
-                    "Let it end or end it, then run the same command again; what is in is kept."
+                    f"{self.place}: another program holds the results and didn't release them in "
+                    f"{BUSY_S} s. Wait until it ends or stop it, then rerun the command; stored "
+                    "results are kept."
                 ) from None
             if "malformed" in reason or "decode" in reason:
                 raise StoreError(f"{self.place}: {DAMAGED}") from None
             raise StoreError(
                 f"{self.place}: the results can't be read or written ({reason}). "
-                "Is the folder there and writable, the disk not full, the file a results database?"
+                "Does the folder exist, is it writable, is there disk space, and is the file a "
+                "results database?"
             ) from None
 
 
@@ -286,23 +293,23 @@ def _chained(previous: str, encoded: bytes) -> str:
 
 
 def _agrees(row: sa.Row[tuple[object, ...]]) -> bool:
-    """Whether the columns that are searched say what the result itself says."""
+    """Whether a row's searchable columns agree with its content."""
     try:
         if not isinstance(row.result, bytes):
             return False
         kind: type[Result | Withdrawal] = Withdrawal if row.verdict == WITHDRAWN else Result
-        said = msgspec.json.decode(row.result, type=kind)
+        content = msgspec.json.decode(row.result, type=kind)
         identity = msgspec.json.decode(row.identity, type=Identity)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return False
     return (row.challenge, row.student, row.verdict, identity) == (
-        said.identity.challenge,
-        said.identity.student,
-        str(said.verdict) if isinstance(said, Result) else WITHDRAWN,
-        said.identity,
+        content.identity.challenge,
+        content.identity.student,
+        str(content.verdict) if isinstance(content, Result) else WITHDRAWN,
+        content.identity,
     )
 
 
 def key(result: Result) -> tuple[Identity, dt.datetime]:
-    """What tells gradings apart: the work and its conditions, and when it was graded."""
+    """Return what identifies a grading: the work and its conditions, and when it was graded."""
     return result.identity, result.graded_at

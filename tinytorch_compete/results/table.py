@@ -12,17 +12,17 @@ FORMULA = tuple("=+-@\t\r")
 
 
 def frame(results: Sequence[Result]) -> pd.DataFrame:
-    """The results as a table, one row each; a metric's column is named after it.
+    """Return the results as a table, one row each; a metric's column is named after it.
 
     Units: ``peak_mib`` and ``baseline_mib`` in MiB, ``wall_s`` and ``cpu_s`` in seconds; those of
-    metrics are declared in ``challenge.toml``. ``points`` is missing for a fault, and for a result
-    that was withdrawn, whose reason is in ``withdrawn``; the other figures stay as they were.
+    metrics are declared in ``challenge.toml``. ``points`` is missing for a fault and for a
+    withdrawn result, whose reason is in ``withdrawn``; its other figures remain.
     """
     return pd.DataFrame([_row(result) for result in results])
 
 
 def harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """A copy in which no text is a formula to a spreadsheet: a quote stands before ``= + - @``."""
+    """Return a copy in which no text is a spreadsheet formula: ``= + - @`` get a quote in front."""
     return table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in FORMULA else v)
 
 
