@@ -1,4 +1,4 @@
-"""Intervals cover, tests err as often as they say, and too little data says nothing."""
+"""Confidence intervals cover, tests keep their error rate, and too little data decides nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rng() -> np.random.Generator:
 
 
 def simulation_error(share: float, times: int) -> float:
-    """Three standard errors of a share that was counted ``times`` times."""
+    """Three standard errors of a share observed in ``times`` trials."""
     return 3 * math.sqrt(share * (1 - share) / times)
 
 
@@ -29,8 +29,8 @@ def test_intervals_cover_the_truth_in_95_of_100(n: int, scale: stats.Scale) -> N
     times = 3000
     draws = rng().normal(0.7, 0.2, (times, n))
     draws, truth = (np.exp(draws), math.exp(0.7)) if scale == "log" else (draws, 0.7)
-    found = [stats.estimate(row, scale) for row in draws]
-    covered = sum(made.low <= truth <= made.high for made in found) / times
+    estimates = [stats.estimate(row, scale) for row in draws]
+    covered = sum(estimate.low <= truth <= estimate.high for estimate in estimates) / times
     assert covered == pytest.approx(0.95, abs=simulation_error(0.95, times))
 
 
@@ -44,12 +44,14 @@ def test_a_resolution_makes_intervals_wider_and_never_narrower() -> None:
 
 def test_an_estimate_agrees_with_scipy() -> None:
     values = rng().normal(10, 3, 7)
-    made = stats.estimate(values)
+    estimate = stats.estimate(values)
     low, high = scipy_stats.t.interval(0.95, 6, values.mean(), scipy_stats.sem(values))
-    assert (made.value, made.low, made.high) == pytest.approx((values.mean(), low, high))
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
+        (values.mean(), low, high)
+    )
 
 
-def test_ratios_have_geometric_means_and_intervals_that_turn_with_them() -> None:
+def test_ratios_have_geometric_means_and_intervals_that_invert_with_them() -> None:
     values = (0.5, 1.0, 4.0)
     one = stats.estimate(values, "log")
     other = stats.estimate([1 / value for value in values], "log")
@@ -58,8 +60,9 @@ def test_ratios_have_geometric_means_and_intervals_that_turn_with_them() -> None
 
 
 def test_one_sample_has_no_interval() -> None:
-    made = stats.estimate((3.0,), "log", 0.1)
-    assert (made.value, made.n, made.low, made.high) == (pytest.approx(3.0), 1, None, None)
+    estimate = stats.estimate((3.0,), "log", 0.1)
+    assert (estimate.value, estimate.n) == (pytest.approx(3.0), 1)
+    assert (estimate.low, estimate.high) == (None, None)
 
 
 def test_the_paired_test_agrees_with_scipy() -> None:
@@ -83,27 +86,27 @@ def test_the_paired_test_agrees_with_scipy() -> None:
         ((1.0, 2.0, 3.0), (2.0, 3.0, 4.0), 0.0),
     ],
 )
-def test_too_little_or_too_regular_data_has_a_plain_answer(
+def test_too_little_or_too_regular_data_has_a_definite_p_value(
     one: tuple[float, ...], other: tuple[float, ...], p: float
 ) -> None:
     assert stats.paired_p(one, other) == p
 
 
-def test_a_difference_below_the_resolution_is_not_believed() -> None:
+def test_a_difference_below_the_resolution_is_not_significant() -> None:
     one, other = (1.0, 2.0, 3.0), (1.001, 2.001, 3.001)
     assert stats.paired_p(one, other) < 1e-6
     assert stats.paired_p(one, other, resolution=0.02) > 0.9
 
 
 def test_holm_by_hand() -> None:
-    """The smallest is multiplied by 4, the next by 3, by 2, by 1; none falls below one before."""
+    """The smallest is multiplied by 4, the others by 3, 2 and 1; none falls below the last."""
     assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert stats.holm([0.5, 0.6]) == [1.0, 1.0]
     assert stats.holm([]) == []
 
 
 def test_holm_rejects_what_stepping_down_rejects() -> None:
-    """Holm's procedure as the paper words it: compare the k-th smallest with alpha / (m - k)."""
+    """Holm's procedure as the paper states it: compare the k-th smallest with alpha / (m - k)."""
     generator = rng()
     for _ in range(200):
         values = generator.uniform(0, 0.05, 6) ** generator.uniform(0.5, 2)
@@ -117,32 +120,32 @@ def test_holm_rejects_what_stepping_down_rejects() -> None:
 
 
 @pytest.mark.parametrize("rows", [2, 6, 12])
-def test_equal_ones_are_called_apart_in_5_of_100_boards_at_most(rows: int) -> None:
+def test_equal_submissions_are_separated_in_5_of_100_boards_at_most(rows: int) -> None:
     times = 600
     boards = rng().normal(1, 0.1, (times, rows, 5))
     wrong = sum(any(stats.apart([list(board)])) for board in boards) / times
     assert wrong <= 0.05 + simulation_error(0.05, times)
 
 
-def test_clearly_different_ones_are_apart() -> None:
+def test_clearly_different_submissions_are_separated() -> None:
     generator = rng()
     board = [level + generator.normal(0, 0.01, 5) for level in (1.0, 1.5, 2.0)]
     assert stats.apart([board]) == [set(itertools.combinations(range(3), 2))]
 
 
-def test_a_board_of_one_or_none_has_nobody_apart() -> None:
+def test_a_board_of_at_most_one_submission_separates_nobody() -> None:
     assert stats.apart([]) == []
     assert stats.apart([[], [(1.0, 2.0)]]) == [set(), set()]
 
 
-def test_equal_ones_in_many_groups_are_one_family() -> None:
+def test_equal_submissions_in_many_groups_are_one_family() -> None:
     times = 600
     boards = rng().normal(1, 0.1, (times, 5, 2, 5))
     wrong = sum(any(stats.apart([list(g) for g in board])) for board in boards) / times
     assert wrong <= 0.05 + simulation_error(0.05, times)
 
 
-def test_the_runs_that_would_tell_do_tell_in_four_of_five() -> None:
+def test_the_needed_runs_distinguish_in_four_of_five_trials() -> None:
     one = np.array([0.0, 0.1, -0.1, 0.2, -0.2]) + 1.1
     other = np.ones(5)
     needed = stats.runs_to_tell(one, other)
@@ -150,8 +153,8 @@ def test_the_runs_that_would_tell_do_tell_in_four_of_five() -> None:
     times = 2000
     mean, spread = 0.1, (one - other).std(ddof=1)
     draws = rng().normal(mean, spread, (times, needed))
-    told = sum(stats.paired_p(row, np.zeros(needed)) <= stats.ALPHA for row in draws)
-    assert told / times == pytest.approx(0.8, abs=0.02 + simulation_error(0.8, times))
+    significant = sum(stats.paired_p(row, np.zeros(needed)) <= stats.ALPHA for row in draws)
+    assert significant / times == pytest.approx(0.8, abs=0.02 + simulation_error(0.8, times))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_the_runs_that_would_tell_do_tell_in_four_of_five() -> None:
         ((1.0, -1.0), (-1.0, 1.0001), None),
     ],
 )
-def test_how_many_runs_is_not_said_where_it_cannot_be(
+def test_the_needed_runs_are_none_where_they_cannot_be_computed(
     one: tuple[float, ...], other: tuple[float, ...], runs: int | None
 ) -> None:
     assert stats.runs_to_tell(one, other) == runs
