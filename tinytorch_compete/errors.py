@@ -4,7 +4,7 @@
     |-- PackError               a challenge, its files or its grader are invalid
     |-- NotebookError           a notebook can't be read, or isn't of this challenge
     |-- DataError               a data set can't be obtained, or has the wrong content
-    |-- EvidenceError           what came out of a kernel isn't what the probe promised
+    |-- EvidenceError           an answer from a kernel isn't what the probe promised
     |-- IsolationError          this machine can't enforce a requested limit
     |-- StoreError              the results can't be read or written
     `-- Fault                   our side failed, through no fault of the student

@@ -372,8 +372,8 @@ def test_an_anonymous_line_has_its_rank_and_nothing_that_leads_to_another_board(
         assert pseudonyms.handle(name, SECRET) not in text
     rows = {row.handle: row for row in ranking.board(CHALLENGE, board.newest)}
     assert {handle for handle in rows if " " in handle} == {"anonymous 1", "anonymous 2"}
-    named = ranking.board(CHALLENGE, with_roster(SHARING, history()).newest)
-    assert [row.rank for row in rows.values()] == [row.rank for row in named]
+    public = ranking.board(CHALLENGE, with_roster(SHARING, history()).newest)
+    assert [row.rank for row in rows.values()] == [row.rank for row in public]
     assert all("anonymous" not in attempt.handle for attempt in board.history)
 
 

@@ -1,4 +1,4 @@
-"""A made-up class with samples, for boards."""
+"""A fictitious class whose results have samples, for leaderboards."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def attempt(
         ),
         "peak_mib": tuple(100 + x for x in rng.normal(0, 1, 5).tolist()),
     }
-    made = stored(student)
+    base = stored(student)
     return msgspec.structs.replace(
-        made,
-        identity=msgspec.structs.replace(made.identity, challenge=SLUG, final=final),
+        base,
+        identity=msgspec.structs.replace(base.identity, challenge=SLUG, final=final),
         metrics={"speedup": speedup, "instructions": 500 / speedup},
         tier=tiers.tier(CHALLENGE, speedup),
         division="",

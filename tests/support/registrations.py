@@ -1,4 +1,4 @@
-"""Made-up registrations as sent with submissions, and results of the same hours."""
+"""Fictitious registrations as sent with submissions, and results of the same hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up results."""
+"""Fictitious results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up results of one challenge, with samples, and its facts."""
+"""Fictitious results of one challenge, with samples, and its facts."""
 
 from __future__ import annotations
 

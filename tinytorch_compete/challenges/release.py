@@ -52,7 +52,7 @@ def release(challenge: Challenge, data: Path, folder: Path) -> None:
 def bring(
     challenge: Challenge, data: Path, folder: Path, *, replace_data: bool = False
 ) -> list[str]:
-    """Add the missing parts to a student's folder and keep the others; return the names kept.
+    """Add the missing parts to a student's folder and keep the others; return the others' names.
 
     With ``replace_data`` this data set replaces the folder's own. Raises as ``release`` does.
     """
@@ -61,17 +61,17 @@ def bring(
         return []
     if not folder.is_dir():
         raise StoreError(f"{folder}: not a folder; name another one.")
-    kept = []
+    existing = []
     with _built(challenge, data, folder) as built:
         for part in sorted(built.iterdir()):
             place = folder / part.name
             if place.exists() and part.name == "data" and replace_data:
                 place.rename(built.parent / "old")
             if place.exists():
-                kept.append(part.name)
+                existing.append(part.name)
             else:
                 part.rename(place)
-    return kept
+    return existing
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def print_details(
     for result in rosters.competing(roster, results):
         student = result.identity.student
         one = rosters.competitor(roster, result.identity.challenge, student, result.handle)
-        rivals.append(rosters.named(result, one))
+        rivals.append(rosters.attribute(result, one))
         names[one.id] = (", ".join(roster.side(student)), one)
     alike, elsewhere = conditions.comparable(rivals)
     rows = ranking.board(spec, ranking.published(spec, alike, secret))

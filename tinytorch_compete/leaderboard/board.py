@@ -81,12 +81,12 @@ def collect(
     competing = _owned(slug, roster, rosters.competing(roster, latest))
     shown = [(owner, result) for owner, result in competing if owner.show != "nothing"]
     comparable, elsewhere = results_conditions.comparable(
-        [rosters.named(result, owner) for owner, result in shown]
+        [rosters.attribute(result, owner) for owner, result in shown]
     )
     newest = ranking.published(spec, comparable, secret)
     conditions = {results_conditions.conditions(result.identity) for result in comparable}
     shared = [
-        rosters.named(result, owner)
+        rosters.attribute(result, owner)
         for owner, result in _owned(slug, roster, history)
         if owner.progress and results_conditions.conditions(result.identity) in conditions
     ]

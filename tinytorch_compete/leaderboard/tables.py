@@ -259,7 +259,7 @@ def certificate(board: Board) -> Table:
 
 
 def too_noisy(board: Board) -> bool:
-    """Whether most submissions had a run in which the reference varied beyond ``noise.LOUDEST``."""
+    """Whether most submissions had a run whose reference varied by over ``noise.LOUDEST``."""
     spreads = board.noise.get("reference_spread", ())
     return bool(spreads) and statistics.median(spreads) > noise.LOUDEST
 

@@ -47,7 +47,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def sign(self) -> int:
-        """The factor for values that makes less better."""
+        """The factor that turns a value into one of which less is better."""
         return -1 if self.direction == "higher" else 1
 
 

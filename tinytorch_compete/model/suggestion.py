@@ -10,7 +10,7 @@ from tinytorch_compete.model.profile import Profile
 
 
 class Autopsy(msgspec.Struct, frozen=True):
-    """The memory that a run needed which the cap stopped.
+    """The memory that a run would have needed, had the cap not stopped it.
 
     ``reached`` is the id of the cell in which it was stopped, empty if that isn't known.
     ``need_mib`` is the peak of the same code with more memory; with ``more`` that was too little

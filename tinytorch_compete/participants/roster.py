@@ -225,8 +225,8 @@ def belongs(roster: Roster, result: Result) -> bool:
     return since is None or result.submitted_at is None or result.submitted_at >= since
 
 
-def named(result: Result, owner: Competitor) -> Result:
-    """Return a result under its competitor's id and name, to be published."""
+def attribute(result: Result, owner: Competitor) -> Result:
+    """Put a result under its competitor's id and name, to be published."""
     return msgspec.structs.replace(_under(result, owner.id), handle=owner.name)
 
 

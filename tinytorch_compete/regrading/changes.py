@@ -84,7 +84,7 @@ def places(
         student = result.identity.student
         one = roster.competitor(known, result.identity.challenge, student, result.handle)
         if one.show != "nothing":
-            lines.append(roster.named(result, one))
+            lines.append(roster.attribute(result, one))
             sides[pseudonyms.handle(one.id, secret, one.name)] = known.side(student)
     alike, _ = conditions.comparable(lines)
     rows = ranking.board(spec, ranking.published(spec, alike, secret))
