@@ -24,6 +24,7 @@ from tinytorch_compete.cli.app import run
 from tinytorch_compete.jupyter import student
 from tinytorch_compete.participants import registration
 from tinytorch_compete.profiling import roofline
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.rendering.panel import Panel, as_html
 
 
@@ -163,7 +164,9 @@ def test_a_joined_notebook_is_profiled_as_its_challenge_runs_it(
 
 def test_html_shows_text_as_it_is_and_runs_nothing() -> None:
     evil = "<script>alert(1)</script><img src=x onerror=y>\x1b[31m"
-    text = as_html(Panel(evil, ("!" + evil, ">n"), ((evil, evil),), (evil,)))
+    text = as_html(
+        Panel(evil, (Column.unbroken(evil), Column.numeric("n")), ((evil, evil),), (evil,))
+    )
     assert "<script" not in text
     assert "<img" not in text
     assert "\x1b" not in text

@@ -15,6 +15,7 @@ from tinytorch_compete.cli.options import DEFAULT, Folder, Source, stored
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import Result
 from tinytorch_compete.regrading import audit as auditing
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -104,7 +105,8 @@ def _rerun(
         recounts.append(found)
         notes = "; ".join(found.differences or found.noise)
         word = "DIFFERS" if found.differences else "the same" if not notes else "the same, but for"
-        console.print(table("", ["!", "!", ""], [[f"  {_name(found.result)}", word, notes]]))
+        columns = [Column.unbroken(), Column.unbroken(), Column()]
+        console.print(table("", columns, [[f"  {_name(found.result)}", word, notes]]))
     if differing := [_name(found.result) for found in recounts if found.differences]:
         raise CompeteError(
             f"{len(differing)} of {len(drawn)} results did not come out again: "

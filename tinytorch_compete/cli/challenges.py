@@ -19,6 +19,7 @@ from tinytorch_compete.cli.console import console, download, errors, plain, tabl
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results.figures import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import notebook, similarity, submission
@@ -52,7 +53,8 @@ def list_challenges(context: typer.Context) -> None:
             rows.insert(2, ["divisions", ", ".join(d.name for d in facts.divisions)])
         console.print(f"[bold]{slug}[/bold]{aliases}", highlight=False)
         console.print(f"{facts.title}. {facts.summary}", markup=False, highlight=False)
-        console.print(table("", ["  ", ""], [[f"  {name}", value] for name, value in rows]))
+        columns = [Column(), Column()]
+        console.print(table("", columns, [[f"  {name}", value] for name, value in rows]))
 
 
 def new(
@@ -124,7 +126,9 @@ def similar(
     template = notebook.answers(master, releasing.student_version(master))
     found = similarity.pairs(texts, template, at_least)
     rows = [[pair.first, pair.second, f"{pair.share:.0%}", str(pair.common)] for pair in found]
-    console.print(table("", ["!student", "!student", ">alike", ">places"], rows))
+    columns = [Column.unbroken("student"), Column.unbroken("student")]
+    columns += [Column.numeric("alike"), Column.numeric("places")]
+    console.print(table("", columns, rows))
     console.print(
         f"{len(found)} of {math.comb(len(texts), 2)} pairs share {at_least:.0%} or more of what is "
         "their own. That proves nothing: read both."

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytorch_compete.model import ChallengeSpec, Metric, Result
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results.figures import format_figure
 
 console = Console()
@@ -65,35 +66,29 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table of plain text.
-
-    A heading that starts with ``>`` is a column of figures and one with ``!`` a column of words:
-    their cells are never broken. One with ``~`` is cut to the room that is left; others are folded.
-    """
-    made = Table(
+def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Lay out a table of plain text."""
+    result = Table(
         title=title or None,
         title_justify="left",
         header_style="bold",
         box=None,
         pad_edge=False,
-        show_header=any(column.strip(">!~ ") for column in columns),
+        show_header=any(column.name for column in columns),
     )
     cells = [[c if isinstance(c, Text) else Text(plain(c)) for c in row] for row in rows]
     for number, column in enumerate(columns):
-        kind = column[:1] if column[:1] in (">", "!", "~") else ""
-        name = column.removeprefix(kind)
-        widest = max([len(name), *(len(row[number].plain) for row in cells)])
-        made.add_column(
-            name,
-            justify="right" if kind == ">" else "left",
-            overflow="ellipsis" if kind == "~" else "fold",
-            no_wrap=bool(kind),
-            min_width=widest if kind in (">", "!") else None,
+        widest = max([len(column.name), *(len(row[number].plain) for row in cells)])
+        result.add_column(
+            column.name,
+            justify=column.align,
+            overflow="ellipsis" if column.wrap == "ellipsis" else "fold",
+            no_wrap=column.wrap != "fold",
+            min_width=widest if column.wrap == "never" else None,
         )
     for row in cells:
-        made.add_row(*row)
-    return made
+        result.add_row(*row)
+    return result
 
 
 def verdict(name: str) -> Text:
@@ -104,7 +99,15 @@ def verdict(name: str) -> Text:
 def print_results(spec: ChallengeSpec, results: Sequence[Result]) -> None:
     """One line a result: who, verdict, points, tier, first metric, peak, a run's time; then why."""
     first = spec.metric(spec.rank[0])
-    columns = ["!student", "!verdict", ">points", "!tier", f">{first.name}", ">MiB", ">s a run"]
+    columns = [
+        Column.unbroken("student"),
+        Column.unbroken("verdict"),
+        Column.numeric("points"),
+        Column.unbroken("tier"),
+        Column.numeric(first.name),
+        Column.numeric("MiB"),
+        Column.numeric("s a run"),
+    ]
     console.print(table("", columns, (_row(first, result) for result in results)))
     reasons = [
         [f"  {result.identity.student}", why]
@@ -112,7 +115,7 @@ def print_results(spec: ChallengeSpec, results: Sequence[Result]) -> None:
         if (why := _reason(result).replace("\n", " "))
     ]
     if reasons:
-        console.print(table("\nWhy", ["!", ""], reasons))
+        console.print(table("\nWhy", [Column.unbroken(), Column()], reasons))
 
 
 def _reason(result: Result) -> str:
@@ -134,7 +137,8 @@ def print_flags(results: Sequence[Result]) -> None:
         for flag in result.flags:
             rows.append([result.identity.student, _points(result), flag])
     if rows:
-        console.print(table("", ["!student", ">points", "to look at"], rows))
+        columns = [Column.unbroken("student"), Column.numeric("points"), Column("to look at")]
+        console.print(table("", columns, rows))
     else:
         console.print("No flags.")
 

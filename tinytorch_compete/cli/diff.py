@@ -22,6 +22,7 @@ from tinytorch_compete.participants import roster_file
 from tinytorch_compete.regrading import audit, changes, staging
 from tinytorch_compete.regrading import reasons as regrading_reasons
 from tinytorch_compete.regrading.changes import GradeChange
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results import conditions
 from tinytorch_compete.results.folder import ResultsFolder, name
 
@@ -79,12 +80,13 @@ def _print(
         say(f"Cell {cell} is worth {worth} points.")
     moving = [move for move in found if move.visible]
     if moving:
-        columns = ["!student", ">points", "!tier", ">place"]
+        columns = [Column.unbroken("student"), Column.numeric("points")]
+        columns += [Column.unbroken("tier"), Column.numeric("place")]
         console.print(table("", columns, [_row(move) for move in moving]))
     told = [move for move in moving if move.reasons]
     if told:
         rows = [line for move in told for line in _why(move)]
-        console.print(table("\nWhy", ["!", ""], rows))
+        console.print(table("\nWhy", [Column.unbroken(), Column()], rows))
     say("\n" + _summary(found))
     left = [move for move in found if move.way == "left"]
     for why in dict.fromkeys(move.reasons[0] for move in left):

@@ -15,6 +15,7 @@ from tinytorch_compete.cli.console import console, table
 from tinytorch_compete.cli.roofline import show
 from tinytorch_compete.grading.engine import workers_for
 from tinytorch_compete.model import Limits
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.sandbox.isolation import capabilities
 
 
@@ -33,17 +34,19 @@ def doctor(
         ["tito", _which_tito()],
         ["at once", f"{workers_for(Limits(memory_mib=1024, wall_s=1))} submissions of 1024 MiB"],
     ]
-    console.print(table("This machine", ["", ""], rows))
+    console.print(table("This machine", [Column(), Column()], rows))
     layers = [
         ["✓" if layer.works else "✗", layer.name, layer.promise if layer.works else layer.remedy]
         for layer in capabilities.survey()
     ]
-    console.print(table("\nIsolation", ["", "layer", "what it promises, or how to get it"], layers))
+    columns = [Column(), Column("layer"), Column("what it promises, or how to get it")]
+    console.print(table("\nIsolation", columns, layers))
     profilers = [
         ["✓" if found else "✗", name, what if found else f"pip install {package}"]
         for name, package, what, found in _profilers()
     ]
-    console.print(table("\nProfilers", ["", "package", "what it is for"], profilers))
+    columns = [Column(), Column("package"), Column("what it is for")]
+    console.print(table("\nProfilers", columns, profilers))
     if weak := capabilities.weaknesses():
         console.print("\n[bold red]Weak isolation.[/] " + " ".join(weak), highlight=False)
     else:

@@ -12,6 +12,7 @@ from tinytorch_compete.cli.options import DEFAULT, Folder
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import Participant, Roster, private
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results.folder import ResultsFolder
 
 
@@ -35,8 +36,9 @@ def entries(
         (name, one.handle, _team(roster, one), one.show, "yes" if one.progress else "no")
         for name, one in sorted(roster.entered.items())
     ]
-    heads = ("!student", "!handle", "!team", "!shown as", "!progress")
-    console.print(table("", heads, rows) if rows else "Nobody yet.")
+    names = ("student", "handle", "team", "shown as", "progress")
+    columns = [Column.unbroken(name) for name in names]
+    console.print(table("", columns, rows) if rows else "Nobody yet.")
     _print_refused(roster)
     if hide is not None:
         line = f"Write the leaderboard again: tito compete leaderboard {challenge.slug}"

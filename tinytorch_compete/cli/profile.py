@@ -18,10 +18,20 @@ from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED
 from tinytorch_compete.profiling.markdown import bar
 from tinytorch_compete.profiling.notebook import NotebookProfile
 from tinytorch_compete.profiling.view import Row, Section
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.util import files
 
-COLUMNS = (">line", "~source", ">hits", ">time", "!", ">peak MiB", "!", ">net MiB")
+COLUMNS = (
+    Column.numeric("line"),
+    Column("source", wrap="ellipsis"),
+    Column.numeric("hits"),
+    Column.numeric("time"),
+    Column.unbroken(),
+    Column.numeric("peak MiB"),
+    Column.unbroken(),
+    Column.numeric("net MiB"),
+)
 SOURCE, GAP = 1, 2
 DROPPED = (7, 6, 4, 2)  # the columns that go where the source lacks room, the first to go first
 READABLE, LEAST = 44, 10  # characters of the source: what figures give way to, and what is left
@@ -99,7 +109,8 @@ def _show_reasons(found: NotebookProfile) -> None:
         for reason in found.reasons
     ]
     if rows:
-        console.print(table(f"\n{TITLE}", ["!where", "!bound", "why"], rows))
+        columns = [Column.unbroken("where"), Column.unbroken("bound"), Column("why")]
+        console.print(table(f"\n{TITLE}", columns, rows))
 
 
 def _title(section: Section) -> Text:
@@ -114,8 +125,8 @@ def _title(section: Section) -> Text:
 def _layout(rows: Sequence[Sequence[Text]]) -> tuple[list[int], int]:
     """The columns that leave the source readable in this terminal, and the source's width."""
     widths = [
-        max([len(name.strip(">!~")), *(row[number].cell_len for row in rows)])
-        for number, name in enumerate(COLUMNS)
+        max([len(column.name), *(row[number].cell_len for row in rows)])
+        for number, column in enumerate(COLUMNS)
     ]
     kept = list(range(len(COLUMNS)))
     wanted = min(READABLE, widths[SOURCE])

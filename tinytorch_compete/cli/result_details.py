@@ -13,6 +13,7 @@ from tinytorch_compete.model import ChallengeSpec, Metric, Result
 from tinytorch_compete.participants import pseudonyms
 from tinytorch_compete.participants import roster as rosters
 from tinytorch_compete.participants.roster import Competitor, Roster
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results import conditions, figures
 from tinytorch_compete.util import stats
 
@@ -58,7 +59,8 @@ def _title(row: Row, students: str, one: Competitor) -> str:
 
 def _print(title: str, lines: Sequence[Line]) -> None:
     console.print(f"[bold]{plain(title)}[/bold]", highlight=False)
-    console.print(table("", ["!", ""], [[f"  {name}", text] for name, text in lines]))
+    columns = [Column.unbroken(), Column()]
+    console.print(table("", columns, [[f"  {name}", text] for name, text in lines]))
 
 
 def _standing(spec: ChallengeSpec, rows: Sequence[Row], row: Row) -> list[Line]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from tinytorch_compete.cli.console import console, errors, table
 from tinytorch_compete.profiling import roofline
 from tinytorch_compete.profiling.roofline import Rate, Roof
+from tinytorch_compete.rendering.column import Column
 
 LEAST, MOST = -4, 10  # intensities of the picture: from 2**-4 to 2**10 flop/byte
 COLUMN = 4  # characters for each doubling of the intensity
@@ -63,7 +64,9 @@ def _figures(found: Roof) -> object:
         ["float64 products", *_rate(found.float64, "Gflop/s")],
         ["a call of numpy", f"{found.call_s * 1e6:.2f} µs", "", ""],
     ]
-    return table("One core of this machine", ["!", ">median", ">lowest to highest", "!"], rows)
+    columns = [Column.unbroken(), Column.numeric("median")]
+    columns += [Column.numeric("lowest to highest"), Column.unbroken()]
+    return table("One core of this machine", columns, rows)
 
 
 def _rate(rate: Rate, unit: str) -> list[str | Text]:

@@ -6,16 +6,14 @@ import html
 
 import msgspec
 
+from tinytorch_compete.rendering.column import Column
+
 
 class Panel(msgspec.Struct, frozen=True):
-    """An answer: a title, a table, sentences below it, and a text in Markdown from a pack.
-
-    ``columns`` are headings as ``cli.tables.table`` takes them: ``>`` for figures, ``!`` for words
-    that aren't broken, ``~`` for what may be cut.
-    """
+    """An answer: a title, a table, sentences below it, and a text in Markdown from a pack."""
 
     title: str = ""
-    columns: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     lines: tuple[str, ...] = ()
     markdown: str = ""
@@ -47,11 +45,9 @@ def error_html(message: str) -> str:
 
 
 def _table(panel: Panel) -> str:
-    heads = [column.lstrip(">!~").strip() for column in panel.columns]
     head = ""
-    if any(heads):
-        cells = zip(heads, panel.columns, strict=True)
-        head = "".join(f'<th style="{_style(c)};{DIM}">{_text(name)}</th>' for name, c in cells)
+    if any(column.name for column in panel.columns):
+        head = "".join(f'<th style="{_style(c)};{DIM}">{_text(c.name)}</th>' for c in panel.columns)
         head = f"<thead><tr>{head}</tr></thead>"
     body = "".join(
         "<tr>"
@@ -66,10 +62,10 @@ def _table(panel: Panel) -> str:
     return f'<table style="{style}">{head}<tbody>{body}</tbody></table>'
 
 
-def _style(column: str) -> str:
-    side = "right" if column.startswith(">") else "left"
-    wrap = "nowrap" if column[:1] in (">", "!") else "normal"
-    return f"text-align:{side};white-space:{wrap};padding:.15em .8em .15em 0;border-bottom:{LINE}"
+def _style(column: Column) -> str:
+    wrap = "nowrap" if column.wrap == "never" else "normal"
+    flow = f"text-align:{column.align};white-space:{wrap}"
+    return f"{flow};padding:.15em .8em .15em 0;border-bottom:{LINE}"
 
 
 def _text(text: str) -> str:

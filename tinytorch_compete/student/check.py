@@ -11,6 +11,7 @@ from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import ChallengeSpec, Result, Verdict
 from tinytorch_compete.participants.registration import Registration
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.interruptible import apart
@@ -73,7 +74,7 @@ def check(
     lines += [f"Not checked: {_not_checked(challenge.spec, who)}"]
     return Panel(
         f"{path.name}: {_score(result)}, on public images",
-        ("", ">points", ""),
+        (Column(), Column.numeric("points"), Column()),
         tuple(
             (cell.grade_id, f"{cell.points:g}/{cell.max_points:g}", cell.message)
             for cell in result.cells

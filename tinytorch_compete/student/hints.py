@@ -26,7 +26,7 @@ def hint(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> P
         registration.write(folder, msgspec.structs.replace(who, hints=number))
     left = len(hints) - number
     after = f"{left} more: ask again." if left else "That was the last one. They are in hints.md."
-    return Panel(f"Hint {number} of {len(hints)}", (), (), (after,), hints[number - 1])
+    return Panel(f"Hint {number} of {len(hints)}", lines=(after,), markdown=hints[number - 1])
 
 
 def guide(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> Panel:

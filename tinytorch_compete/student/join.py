@@ -12,6 +12,7 @@ from tinytorch_compete.datasets import Dataset, prepare
 from tinytorch_compete.errors import CompeteError, DataError
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Registration
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.student.join_options import JoinOptions, about, invitation
 from tinytorch_compete.student.join_options import wanted as options_of
@@ -46,7 +47,7 @@ def join(
         lines += invitation(now, new_word=not wishes.word)
     return Panel(
         f"You {'changed how you take part in' if before else 'joined'} {challenge.slug}",
-        ("!", ""),
+        (Column.unbroken(), Column()),
         tuple(rows),
         tuple(lines),
     )

@@ -14,6 +14,7 @@ from tinytorch_compete.feedback.record import ResultRecord
 from tinytorch_compete.model import ChallengeSpec
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Registration
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
 from tinytorch_compete.student import exchange
@@ -69,7 +70,15 @@ def _own(challenge: Challenge, folder: Path, who: Registration, detailed: bool) 
         if receipt.sent_at not in answered
     ]
     first = challenge.spec.rank[0]
-    columns = ("!sent", "!verdict", ">points", "!tier", f">{first}", ">MiB", ">s")
+    columns = (
+        Column.unbroken("sent"),
+        Column.unbroken("verdict"),
+        Column.numeric("points"),
+        Column.unbroken("tier"),
+        Column.numeric(first),
+        Column.numeric("MiB"),
+        Column.numeric("s"),
+    )
     lines = [] if told else ["No feedback has come back yet."]
     if told:
         path, newest = told[-1]

@@ -13,6 +13,7 @@ from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.grading import eligibility
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Receipt, Registration
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.student import exchange, package
 from tinytorch_compete.student.join_options import about
@@ -77,7 +78,8 @@ def _preview(made: SubmissionPackage, path: Path, place: str, who: Registration)
     said = "; ".join(f"{n}: {v}" for n, v in about(who) if n != "invite word")
     about_you = f"{registration.FILE} says of you: {said}."
     lines = (f"To: {place}", saved_at(path), about_you, *form(made))
-    return Panel(f"Will be sent: {path.name}", ("~", ">"), tuple(rows), lines)
+    columns = (Column(wrap="ellipsis"), Column.numeric())
+    return Panel(f"Will be sent: {path.name}", columns, tuple(rows), lines)
 
 
 def _receipt(challenge: Challenge, who: Registration, receipt: Receipt) -> Panel:
@@ -93,4 +95,4 @@ def _receipt(challenge: Challenge, who: Registration, receipt: Receipt) -> Panel
         rows.append(("left today", f"{left} of {dates.per_day}, until midnight UTC{shared}"))
     if dates.closes:
         rows.append(("closes", times.shown(dates.closes)))
-    return Panel(f"Receipt: {challenge.slug}", ("!", ""), tuple(rows))
+    return Panel(f"Receipt: {challenge.slug}", (Column.unbroken(), Column()), tuple(rows))

@@ -10,6 +10,7 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Registration
+from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.results import figures
 from tinytorch_compete.student import package
@@ -28,7 +29,14 @@ def challenges(challenges: Mapping[str, Challenge], here: Path) -> Panel:
         goals = [f"{tier.name} {figures.format_figure(metric, tier.at)}" for tier in facts.tiers]
         limits = f"{facts.limits.memory_mib} MiB, {facts.limits.wall_s:g} s"
         rows.append((slug, facts.summary, ", ".join(goals), limits, str(places.get(slug, ""))))
-    return Panel("Challenges", ("!challenge", "what", "tiers", "!limits", "joined in"), tuple(rows))
+    columns = (
+        Column.unbroken("challenge"),
+        Column("what"),
+        Column("tiers"),
+        Column.unbroken("limits"),
+        Column("joined in"),
+    )
+    return Panel("Challenges", columns, tuple(rows))
 
 
 def saved_at(path: Path) -> str:
