@@ -38,6 +38,7 @@ def test_a_good_answer_is_told_its_points_and_what_was_not_checked(
     assert "OK" in panel.title
     assert "public images" in panel.title
     assert any(line.startswith("Not checked: the hidden images") for line in panel.lines)
+    assert any(line.endswith("Held by: none: this is the fake.") for line in panel.lines)
 
 
 def test_an_answer_that_was_not_begun_is_named(challenge: Challenge, home: Path) -> None:

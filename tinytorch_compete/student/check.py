@@ -97,7 +97,7 @@ def _said(result: Result) -> list[str]:
         limits = result.identity.limits
         lines += [
             f"{result.wall_s:.1f} of {limits.wall_s:g} s, peak {result.peak_mib:.0f} of "
-            f"{limits.memory_mib} MiB. LineAllocation by: {', '.join(result.layers)}."
+            f"{limits.memory_mib} MiB. Held by: {', '.join(result.layers)}."
         ]
     if result.verdict == Verdict.FAULT:
         lines += ["That is no fault of your code. See: tito compete doctor"]
