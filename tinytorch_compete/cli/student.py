@@ -74,7 +74,17 @@ def join(
     """Take part in a challenge, or change how you do."""
     challenge = challenge_of(context, slug)
     _, before = student_join.joined(challenge, Path(), folder)
-    wishes = JoinOptions(folder, handle, to, dataset, data, team, word, shown, progress)
+    wishes = JoinOptions(
+        folder=folder,
+        handle=handle,
+        to=to,
+        dataset=dataset,
+        source=data,
+        team=team,
+        word=word,
+        show=shown,
+        progress=progress,
+    )
     if before is None and sys.stdin.isatty():
         wishes = _asked(wishes)
     with download() as bar:

@@ -66,15 +66,15 @@ class Student:
         said = self._parse("join", words, "slug", *JOINING)
         challenge = packs.resolve(packs.find(), said.slug)
         wishes = JoinOptions(
-            _path(said.folder),
-            said.handle,
-            _path(said.to),
-            said.dataset,
-            _path(said.data),
-            said.team,
-            said.word,
-            said.show,
-            said.progress,
+            folder=_path(said.folder),
+            handle=said.handle,
+            to=_path(said.to),
+            dataset=said.dataset,
+            source=_path(said.data),
+            team=said.team,
+            word=said.word,
+            show=said.show,
+            progress=said.progress,
         )
         _, before = join.joined(challenge, Path(), wishes.folder)
         show(join.join(challenge, Path(), wishes))

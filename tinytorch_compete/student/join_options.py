@@ -15,7 +15,7 @@ from tinytorch_compete.participants import registration, teams
 from tinytorch_compete.participants.registration import Registration, Shown
 
 
-class JoinOptions(msgspec.Struct, frozen=True):
+class JoinOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a student says when joining; ``None`` leaves it as it was, or to the default."""
 
     folder: Path | None = None
