@@ -16,16 +16,18 @@ from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges import release as releasing
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.console import console, download, errors, plain, table, verdict
+from tinytorch_compete.cli.student_options import DataFolder, Dataset, parameter
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results.figures import format_figure
 from tinytorch_compete.sandbox.local import LocalSandbox
+from tinytorch_compete.student import commands
 from tinytorch_compete.submissions import notebook, similarity, submission
 from tinytorch_compete.util.times import shown
 
-Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The challenge, by its slug or alias.")]
+Slug = Annotated[str, parameter(commands.SLUG)]
 
 
 def challenge_of(context: typer.Context, word: str) -> Challenge:
@@ -71,8 +73,8 @@ def release(
     context: typer.Context,
     slug: Slug,
     folder: Annotated[Path, typer.Argument(help="Where to put it; must not exist yet.")],
-    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+    dataset: Dataset = None,
+    data: DataFolder = None,
 ) -> None:
     """Write the student's version of a challenge."""
     challenge = challenge_of(context, slug)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, download, plain
+from tinytorch_compete.cli.student_options import DataFolder, Dataset
 from tinytorch_compete.feedback import suggestion_cells
 from tinytorch_compete.model import Advice, Autopsy, Insight, MemoryPeak, Profile
 from tinytorch_compete.profiling import notebook as profiling_notebook
@@ -34,8 +35,8 @@ def insights(
     everything: Annotated[bool, typer.Option("--all", help="All of them, not just three.")] = False,
     more: Annotated[bool, typer.Option("--more", help="Also why, and what to change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Also the changes that were tried.")] = False,
-    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+    dataset: Dataset = None,
+    data: DataFolder = None,
 ) -> None:
     """See what to try next, with the gain where it was measured."""
     notebook.read(path)

@@ -12,6 +12,12 @@ from rich.text import Text
 
 from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, download, plain, table
+from tinytorch_compete.cli.student_options import (
+    DataFolder,
+    Dataset,
+    ProfiledNotebook,
+    ProfiledSlug,
+)
 from tinytorch_compete.profiling import html as profiling_html
 from tinytorch_compete.profiling import notebook, view
 from tinytorch_compete.profiling.bottlenecks import TITLE, UNMEASURED
@@ -43,15 +49,12 @@ NARROW = " A wider terminal has more columns, and --html has all."
 
 def profile(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="The notebook to run.")],
-    slug: Annotated[
-        str | None,
-        typer.Argument(metavar="[SLUG]", help="Its challenge: run it as grading does."),
-    ] = None,
+    path: ProfiledNotebook,
+    slug: ProfiledSlug = None,
     html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
+    dataset: Dataset = None,
+    data: DataFolder = None,
 ) -> None:
     """See what each line costs in time and memory."""
     plan = None

@@ -15,6 +15,7 @@ from tinytorch_compete.cli.challenges import challenge_of
 from tinytorch_compete.cli.console import console, print_flags, print_results
 from tinytorch_compete.cli.options import DEFAULT, Final, Folder, stored
 from tinytorch_compete.cli.result_details import print_details
+from tinytorch_compete.cli.student_options import Detailed, FeedbackFrom, ResultsSlug
 from tinytorch_compete.errors import CompeteError
 from tinytorch_compete.model import Result
 from tinytorch_compete.participants import registration, roster_file
@@ -31,7 +32,7 @@ NOTHING = (
 
 def results(
     context: typer.Context,
-    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
+    slug: ResultsSlug = None,
     results: Folder = DEFAULT,
     csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
@@ -39,11 +40,9 @@ def results(
     flags: Annotated[
         bool, typer.Option("--flags", help="What a person should look at, and nothing else.")
     ] = False,
-    detailed: Annotated[
-        bool, typer.Option("--detailed", help="Intervals, ranks, and how far the next group is.")
-    ] = False,
+    detailed: Detailed = False,
     final: Final = False,
-    came: student.Came = None,
+    came: FeedbackFrom = None,
 ) -> None:
     """Show the results table, or write it to a file; in a student's folder, the student's own."""
     if not results.is_graded:

@@ -13,6 +13,22 @@ from rich.markdown import Markdown
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, challenge_of
 from tinytorch_compete.cli.console import console, download, errors, plain, seconds, table
+from tinytorch_compete.cli.student_options import (
+    ChallengeName,
+    DataFolder,
+    Dataset,
+    DropFolder,
+    GuideSlug,
+    Handle,
+    InviteWord,
+    JoinedSlug,
+    Notebook,
+    Progress,
+    SendTo,
+    Show,
+    Team,
+    WorkFolder,
+)
 from tinytorch_compete.participants.registration import Shown
 from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.local import LocalSandbox
@@ -45,31 +61,15 @@ def show(panel: Panel) -> None:
 def join(
     context: typer.Context,
     slug: Slug,
-    handle: Annotated[
-        str | None, typer.Option(help="Your name on the leaderboard; '' for a pseudonym.")
-    ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option(help="The folder that takes submissions, where the course has no exchange."),
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where to put it; a new folder SLUG, if left out.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="One of the challenge's data sets.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
-    team: Annotated[
-        str | None, typer.Option(help="Compete as a team, with its invite word; '' for none.")
-    ] = None,
-    word: Annotated[
-        str | None, typer.Option(help="The team's invite word; a new team gets one.")
-    ] = None,
-    shown: Annotated[
-        Shown | None, typer.Option("--show", help="Your line on the leaderboard, if any.")
-    ] = None,
-    progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="Show earlier results and their days, too."),
-    ] = None,
+    handle: Handle = None,
+    to: DropFolder = None,
+    folder: WorkFolder = None,
+    dataset: Dataset = None,
+    data: DataFolder = None,
+    team: Team = None,
+    word: InviteWord = None,
+    shown: Show = None,
+    progress: Progress = None,
 ) -> None:
     """Take part in a challenge, or change how you do."""
     challenge = challenge_of(context, slug)
@@ -116,15 +116,7 @@ def _one_of_three(said: str) -> Shown:
     raise typer.BadParameter("say one of these three words")
 
 
-Notebook = Annotated[
-    Path | None, typer.Argument(metavar="[NOTEBOOK]", help="The one of the folder, if left out.")
-]
-ChallengeOption = Annotated[
-    str | None, typer.Option(help="Which one, if you joined several; by its slug or alias.")
-]
-
-
-def check(context: typer.Context, path: Notebook = None, challenge: ChallengeOption = None) -> None:
+def check(context: typer.Context, path: Notebook = None, challenge: ChallengeName = None) -> None:
     """Grade your notebook on the public images before you send it."""
     sandbox = LocalSandbox()
     try:
@@ -141,10 +133,8 @@ def check(context: typer.Context, path: Notebook = None, challenge: ChallengeOpt
 def submit(
     context: typer.Context,
     path: Notebook = None,
-    challenge: ChallengeOption = None,
-    to: Annotated[
-        Path | None, typer.Option(help="A folder to send to, instead of the exchange.")
-    ] = None,
+    challenge: ChallengeName = None,
+    to: SendTo = None,
     yes: Annotated[bool, typer.Option("--yes", help="Send without being asked.")] = False,
 ) -> None:
     """Send your notebook to the course; prints a receipt."""
@@ -161,22 +151,6 @@ def submit(
     show(receipt)
 
 
-Own = Annotated[
-    str | None, typer.Argument(metavar="[SLUG]", help="The one joined here, if left out.")
-]
-Guided = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[SLUG]",
-        help="A challenge, insights, or the name of one; the one joined here, if left out.",
-    ),
-]
-Came = Annotated[
-    Path | None,
-    typer.Option("--from", help="Students: the folder in which the course leaves its feedback."),
-]
-
-
 def own_results(
     context: typer.Context, slug: str | None, came: Path | None, detailed: bool
 ) -> None:
@@ -185,12 +159,12 @@ def own_results(
         show(panel)
 
 
-def hint(context: typer.Context, slug: Own = None) -> None:
+def hint(context: typer.Context, slug: JoinedSlug = None) -> None:
     """See one more hint, the mildest first."""
     show(hints.hint(packs.find(context.obj), Path(), slug))
 
 
-def guide(context: typer.Context, slug: Guided = None) -> None:
+def guide(context: typer.Context, slug: GuideSlug = None) -> None:
     """Read the guide of a challenge, or the one to insights."""
     show(hints.guide(packs.find(context.obj), Path(), slug))
 

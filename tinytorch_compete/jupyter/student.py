@@ -8,7 +8,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 import msgspec
 from IPython.display import HTML, Markdown, display
@@ -25,6 +25,7 @@ from tinytorch_compete.profiling.html import fragment
 from tinytorch_compete.rendering.panel import Panel, as_html, error_html
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.student import check, hints, join, results, submit, workspace
+from tinytorch_compete.student.commands import COMMANDS, Option
 from tinytorch_compete.student.join_options import JoinOptions
 
 RUNNING, STOP = "Running it in a sandbox", "interrupt to stop"
@@ -50,27 +51,28 @@ class Student:
         """
         try:
             word, *rest = shlex.split(line) or ["list"]
-            if word not in WORDS:
-                raise CompeteError(f"there is no %compete {word}; known are: {', '.join(WORDS)}.")
+            if word not in COMMANDS:
+                words = ", ".join(COMMANDS)
+                raise CompeteError(f"there is no %compete {word}; known are: {words}.")
             getattr(self, word)(rest)
         except (CompeteError, ValueError) as error:  # shlex: a quote without its other half
             display(HTML(error_html(str(error))))
 
     def list(self, words: Sequence[str]) -> None:
         """Show the challenges, and which of them were joined near here."""
-        self._parse("list", words)
+        _parse("list", words)
         show(workspace.challenges(packs.find(), Path()))
 
     def join(self, words: Sequence[str]) -> None:
         """Bring a challenge's files here, or change how one takes part."""
-        said = self._parse("join", words, "slug", *JOINING)
+        said = _parse("join", words)
         challenge = packs.resolve(packs.find(), said.slug)
         wishes = JoinOptions(
-            folder=_path(said.folder),
+            folder=said.folder,
             handle=said.handle,
-            to=_path(said.to),
+            to=said.to,
             dataset=said.dataset,
-            source=_path(said.data),
+            source=said.data,
             team=said.team,
             word=said.word,
             show=said.show,
@@ -83,7 +85,7 @@ class Student:
 
     def check(self, words: Sequence[str]) -> None:
         """Grade the open notebook, as it was saved, on the public images."""
-        said = self._parse("check", words, "notebook?", "--challenge")
+        said = _parse("check", words)
         shown = set[int]()
         with _sandboxed() as show_html:
 
@@ -103,8 +105,8 @@ class Student:
 
         One that was joined is run as its challenge does; of any other all cells are.
         """
-        said = self._parse("profile", words, "notebook?", "slug?", "--dataset", "--data")
-        path = _path(said.notebook) or _open()
+        said = _parse("profile", words)
+        path = said.notebook or _open()
         if path is None:
             raise CompeteError("which notebook? Name it: %compete profile NOTEBOOK.ipynb")
         with _sandboxed() as show_html:
@@ -115,35 +117,34 @@ class Student:
 
     def submit(self, words: Sequence[str]) -> None:
         """Send the open notebook, as it was saved, to the course."""
-        said = self._parse("submit", words, "notebook?", "--challenge", "--to")
+        said = _parse("submit", words)
 
         def agreed(panel: Panel) -> bool:
             show(panel)
             return True
 
-        path = self._notebook(said)
-        to = _path(said.to)
-        if receipt := submit.submit(packs.find(), Path(), said.challenge, path, to, agreed):
+        path, slug = self._notebook(said), said.challenge
+        if receipt := submit.submit(packs.find(), Path(), slug, path, said.to, agreed):
             show(receipt)
 
     def results(self, words: Sequence[str]) -> None:
         """Show one's own results."""
-        said = self._parse("results", words, "slug?", "--from", "--detailed!")
-        came = _path(getattr(said, "from"))
+        said = _parse("results", words)
+        came = getattr(said, "from")
         for panel in results.panels(packs.find(), Path(), said.slug, came, said.detailed):
             show(panel)
 
     def hint(self, words: Sequence[str]) -> None:
         """Show one more hint."""
-        show(hints.hint(packs.find(), Path(), self._parse("hint", words, "slug?").slug))
+        show(hints.hint(packs.find(), Path(), _parse("hint", words).slug))
 
     def guide(self, words: Sequence[str]) -> None:
         """Show a challenge's guide."""
-        show(hints.guide(packs.find(), Path(), self._parse("guide", words, "slug?").slug))
+        show(hints.guide(packs.find(), Path(), _parse("guide", words).slug))
 
     def leaderboard(self, words: Sequence[str]) -> None:
         """Show a leaderboard from the data that the course published, one's own line marked."""
-        board = boards.read(self._parse("leaderboard", words, "file").file)
+        board = boards.read(_parse("leaderboard", words).file)
         rows = ranking.board(board.challenge, board.newest)
         told = []
         if folder := registration.find(Path()).get(board.slug):
@@ -153,40 +154,47 @@ class Student:
         for table in tables.ranked(board.challenge, rows, me):
             display(table)
 
-    def _parse(self, word: str, words: Sequence[str], *names: str) -> argparse.Namespace:
-        """The words as named; ``?`` marks one that may be left out, ``!`` a flag."""
-        parser = _Words(prog=f"%compete {word}", add_help=False, allow_abbrev=False)
-        for name in names:
-            if name.endswith("!"):
-                parser.add_argument(name[:-1], action="store_true")
-            elif name == "--show":
-                parser.add_argument(name, choices=get_args(registration.Shown))
-            elif name == "--progress":
-                parser.add_argument(name, action=argparse.BooleanOptionalAction)
-            elif name.endswith("?"):
-                parser.add_argument(name[:-1], nargs="?")
-            else:
-                parser.add_argument(name)
-        return parser.parse_args(words)
-
     def _notebook(self, said: argparse.Namespace) -> Path | None:
         """The notebook that was named, or the open one if that is of a challenge."""
-        if said.notebook or said.challenge:
-            return _path(said.notebook)
+        path: Path | None = said.notebook
+        if path or said.challenge:
+            return path
         here = _open()
         return here if here and (here.parent / registration.FILE).is_file() else None
 
 
-JOINING = (
-    *("--handle", "--to", "--folder", "--dataset", "--data"),
-    *("--team", "--word", "--show", "--progress"),
-)
 UNASKED = (
     "You weren't asked what to share, for a notebook has no prompt. To change it: %compete join "
     "with --handle NAME (or '' for a pseudonym), --show handle, anonymous or nothing, and "
     "--progress or --no-progress for earlier results."
 )
-WORDS = ("list", "join", "check", "profile", "submit", "results", "hint", "guide", "leaderboard")
+
+
+def _parse(word: str, words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words after a command; raises ``CompeteError`` if it doesn't take them."""
+    return parser_of(word).parse_args(words)
+
+
+def parser_of(word: str) -> argparse.ArgumentParser:
+    """Return the parser of one command's words, made from the table of student commands."""
+    parser = _Words(prog=f"%compete {word}", add_help=False, allow_abbrev=False)
+    for option in COMMANDS[word]:
+        parser.add_argument(option.name, **_argument(option))
+    return parser
+
+
+def _argument(option: Option) -> dict[str, Any]:
+    """Describe a shared option to argparse."""
+    if option.kind == "flag":
+        return {"action": "store_true"}
+    if option.kind == "switch":
+        return {"action": argparse.BooleanOptionalAction}
+    parsed: dict[str, Any] = {"type": _path} if option.kind in ("path", "notebook") else {}
+    if option.choices:
+        parsed["choices"] = option.choices
+    if option.is_positional and not option.required:
+        parsed["nargs"] = "?"
+    return parsed
 
 
 @contextlib.contextmanager
@@ -215,7 +223,7 @@ def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
     if not said.slug and not joined:
         return None
     challenge = packs.resolve(packs.find(), said.slug or path.stem)
-    dataset, data = said.dataset, _path(said.data)
+    dataset, data = said.dataset, said.data
     if who and who.challenge == challenge.slug:
         dataset, data = dataset or who.dataset, data or _path(who.source)
     return notebook.plan(challenge, dataset, data)
@@ -235,18 +243,13 @@ def complete(shell: Any, event: Any) -> list[str]:
     """What may follow on a ``%compete`` line: its words, then challenges, options and notebooks."""
     words = event.line.split()
     if len(words) < 2 or (len(words) == 2 and event.symbol == words[1]):
-        return [word for word in WORDS if word.startswith(event.symbol)]
-    options = {
-        "join": [*JOINING, "--no-progress"],
-        "check": ["--challenge"],
-        "profile": ["--dataset", "--data"],
-        "submit": ["--challenge", "--to"],
-        "results": ["--detailed", "--from"],
-    }.get(words[1], [])
-    names = [] if words[1] in ("list", "leaderboard") else list(packs.find())
-    takes = words[1] in ("check", "profile", "submit")
-    files = [path.name for path in Path().glob("*.ipynb")] if takes else []
-    return [word for word in [*names, *files, *options] if word.startswith(event.symbol)]
+        return [word for word in COMMANDS if word.startswith(event.symbol)]
+    options = COMMANDS.get(words[1], ())
+    kinds = {option.kind for option in options}
+    challenges = list(packs.find()) if "challenge" in kinds else []
+    notebooks = [path.name for path in Path().glob("*.ipynb")] if "notebook" in kinds else []
+    flags = [flag for option in options for flag in option.flags]
+    return [word for word in [*challenges, *notebooks, *flags] if word.startswith(event.symbol)]
 
 
 def _path(text: str | None) -> Path | None:
