@@ -58,7 +58,7 @@ def test_results_show_what_came_back_what_changed_and_what_is_waiting(
     panel = own(challenge, folder, detailed=True)
     assert [row[1] for row in panel.rows] == ["WRONG", "OK", "sent"]
     text = "\n".join(panel.lines)
-    assert "Since the one before: accuracy 10.0% → " in text
+    assert "accuracy 10.0% → " in text
     assert "tier none → " in text
     assert "On the leaderboard you are Ada Lo-" in text
     assert "Hints taken: 0." in text

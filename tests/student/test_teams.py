@@ -52,16 +52,16 @@ def test_a_new_team_gets_a_word_and_says_how_the_others_join(
     assert found.word
     command = f"tito compete join mine --team 'Team O'\"'\"'Hara' --word {found.word}"
     assert command in said
-    assert "ask a member for its word" in said
+    assert "--word WORD" in said
     again, said = joined(challenge, home, handle="Ada Lo")
     assert (again.team, again.word) == ("Team O'Hara", found.word)
-    assert "founds it" not in said  # said once
+    assert "--word" not in said  # explained once
 
 
 def test_a_word_that_was_given_is_kept_and_can_be_mended(challenge: Challenge, home: Path) -> None:
     found, said = joined(challenge, home, team="Rocket", word="Open Sesame")
     assert found.word == "open sesame"
-    assert "ask a member for its word" not in said
+    assert "--word WORD" not in said
     assert joined(challenge, home, word="other word")[0].team == "Rocket"
     assert registration.read(home / "mine").word == "other word"
     assert joined(challenge, home, team="ROCKET")[0].word == "other word"
@@ -79,13 +79,13 @@ def test_a_team_can_be_left_and_everything_said_otherwise(challenge: Challenge, 
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"team": "<script>"}, "--team '<script>' won't do: a handle is"),
-        ({"team": "=1+1"}, "--team '=1\\+1' won't do"),
-        ({"team": "x" * 25}, "won't do"),
-        ({"team": "a\x1b[31m"}, "won't do"),
-        ({"team": "Rocket", "word": "short"}, "--word 'short' won't do: an invite word is 6 to 40"),
-        ({"team": "Rocket", "word": "x" * 41}, "won't do"),
-        ({"word": "open sesame"}, "say which one by --team NAME"),
+        ({"team": "<script>"}, "--team '<script>'"),
+        ({"team": "=1+1"}, "--team '=1\\+1'"),
+        ({"team": "x" * 25}, "--team 'x{25}'"),
+        ({"team": "a\x1b[31m"}, "--team 'a"),
+        ({"team": "Rocket", "word": "short"}, "--word 'short' .* 6 to 40"),
+        ({"team": "Rocket", "word": "x" * 41}, "--word 'x{41}'"),
+        ({"word": "open sesame"}, "--team NAME"),
     ],
 )
 def test_what_will_not_do_is_said_and_nothing_is_made(
@@ -124,7 +124,7 @@ def test_a_terminal_asks_once_and_only_what_no_flag_said(
     assert typed.read() == ""
     said = capsys.readouterr().out
     assert "You can change this by joining again" in " ".join(said.split())
-    assert "say one of these three words" in said
+    assert said.count("Your line:") == 2
     found = registration.read(home / "mine")
     assert (found.show, found.handle, found.progress) == ("handle", "Ada Lo", True)
     assert run([*words, "--show", "anonymous"], "tito compete") == 0
@@ -171,7 +171,7 @@ def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_no
 ) -> None:
     found = joined(challenge, folder.parent, team="Rocket", word="open sesame")[0]
     panel = send(challenge, folder)
-    assert "compete.json says of you: on the leaderboard: Rocket" in "\n".join(panel.lines)
+    assert "on the leaderboard: Rocket" in "\n".join(panel.lines)
     (work,) = submission.find(folder.parent.parent / "drop", "mine")
     sent = (work.notebook.parent / registration.FILE).read_text()
     assert "sesame" not in sent + "\n".join(panel.lines)

@@ -1,4 +1,4 @@
-"""A student's own check: the grader's route on the public images, before anything is sent."""
+"""Grade a student's notebook on the public images, by the grader's route, before submission."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.sandbox.interruptible import apart
 from tinytorch_compete.student import package
-from tinytorch_compete.student.workspace import Progress, form, saved_at, work_of
+from tinytorch_compete.student.workspace import Progress, cell_notes, saved_at, work_of
 from tinytorch_compete.submissions.snapshot import Snapshot
 
 Running = Callable[[float, float], None]
 
 
 def public_plan(challenge: Challenge, who: Registration, progress: Progress | None = None) -> Plan:
-    """The plan of a check: the challenge's own limits, one run, the public images.
+    """Plan a check: the challenge's own limits, one run, the public images.
 
     The seed is new each time, so that the class numbers are shuffled as they will be in grading.
     Raises ``CompeteError``.
@@ -38,11 +38,11 @@ def public_plan(challenge: Challenge, who: Registration, progress: Progress | No
 def grade_public(
     plan: Plan, snapshot: Snapshot, sandbox: Sandbox, running: Running | None = None
 ) -> Result:
-    """Run and judge a student's work once; see ``apart``.
+    """Run and judge a student's work once, interruptibly; see ``apart``.
 
-    It takes as long as the work does, up to the challenge's own limit: with a smaller one, or on
-    less data, another result would come out than in grading. Meanwhile ``running`` is told again
-    and again how many seconds have gone by, and that limit.
+    The run may take up to the challenge's own time limit: a shorter limit, or less data, would give
+    a different result from grading. Meanwhile ``running`` is called repeatedly with the seconds
+    that have passed and that limit.
     """
 
     def passing(seconds: float) -> None:
@@ -63,14 +63,14 @@ def check(
 ) -> Panel:
     """Grade a student's notebook on the public images, as the course will on hidden ones.
 
-    ``progress`` is told of a download, ``running`` of the run's seconds and its limit.
+    ``progress`` is called during a download, ``running`` with the run's seconds and its limit.
     Raises ``CompeteError``.
     """
     challenge, folder, who, path = work_of(challenges, here, slug, path)
-    with package.packed(challenge, folder, path, who) as made:
+    with package.packed(challenge, folder, path, who) as submission_package:
         plan = public_plan(challenge, who, progress)
-        result = grade_public(plan, made.snapshot, sandbox, running)
-    lines = [*_said(result), *form(made), saved_at(path)]
+        result = grade_public(plan, submission_package.snapshot, sandbox, running)
+    lines = [*_outcome(result), *cell_notes(submission_package), saved_at(path)]
     lines += [f"Not checked: {_not_checked(challenge.spec, who)}"]
     return Panel(
         f"{path.name}: {_score(result)}, on public images",
@@ -90,8 +90,8 @@ def _score(result: Result) -> str:
     return f"{result.verdict}, {result.points:g} of {result.max_points:g} points{tier}"
 
 
-def _said(result: Result) -> list[str]:
-    """Why it ended as it did, and what it took."""
+def _outcome(result: Result) -> list[str]:
+    """Say why the run ended as it did, and what it used."""
     lines = [result.message] if result.message else []
     if result.layers:
         limits = result.identity.limits
@@ -100,15 +100,15 @@ def _said(result: Result) -> list[str]:
             f"{limits.memory_mib} MiB. Held by: {', '.join(result.layers)}."
         ]
     if result.verdict == Verdict.FAULT:
-        lines += ["That is no fault of your code. See: tito compete doctor"]
+        lines += ["The fault is not in your code. See: tito compete doctor"]
     return lines
 
 
 def _not_checked(spec: ChallengeSpec, who: Registration) -> str:
     first = spec.datasets[0].name
-    other = f" of {first}, for you have {who.dataset}" if who.dataset != first else ""
+    other = f" of {first} (you have {who.dataset})" if who.dataset != first else ""
     seeds = f"{spec.seeds} secret seeds" if spec.seeds > 1 else "a secret seed"
     return (
-        f"the hidden images{other}; {seeds}, where this was one run with a seed of your own; the "
-        "speed of the machine that grades. You have seen the public images: expect a little less."
+        f"the hidden images{other}; {seeds} (this was one run with a random seed); the "
+        "speed of the grading machine. You have seen the public images, so expect a little less."
     )

@@ -49,39 +49,43 @@ class Option(msgspec.Struct, frozen=True):
         return (self.name, opposite) if self.kind == "switch" else (self.name,)
 
 
-SLUG = Option("slug", "The challenge, by its slug or alias.", "challenge", required=True)
-JOINED_SLUG = Option("slug", "The one joined here, if left out.", "challenge")
-RESULTS_SLUG = Option("slug", "All, if left out.", "challenge")
-PROFILED_SLUG = Option("slug", "Its challenge: run it as grading does.", "challenge")
+SLUG = Option("slug", "The challenge's slug or alias.", "challenge", required=True)
+JOINED_SLUG = Option("slug", "Defaults to the challenge joined here.", "challenge")
+RESULTS_SLUG = Option("slug", "Defaults to all challenges.", "challenge")
+PROFILED_SLUG = Option("slug", "Run the notebook as this challenge grades it.", "challenge")
 GUIDE_SLUG = Option(
     "slug",
-    "A challenge, insights, or the name of one; the one joined here, if left out.",
+    "A challenge, insights, or an insight's name; defaults to the challenge joined here.",
     "challenge",
 )
 CHALLENGE = Option(
-    "--challenge", "Which one, if you joined several; by its slug or alias.", "challenge"
+    "--challenge", "The challenge's slug or alias, if you joined several.", "challenge"
 )
-NOTEBOOK = Option("notebook", "The one of the folder, if left out.", "notebook")
+NOTEBOOK = Option("notebook", "Defaults to the notebook in the challenge's folder.", "notebook")
 PROFILED_NOTEBOOK = Option("notebook", "The notebook to run.", "notebook")
 BOARD = Option("file", "A leaderboard's data, as the course published it.", required=True)
 
 HANDLE = Option("--handle", "Your name on the leaderboard; '' for a pseudonym.")
-DROP_FOLDER = Option(
-    "--to", "The folder that takes submissions, where the course has no exchange.", "path"
+DROP_FOLDER = Option("--to", "The folder for submissions, if the course has no exchange.", "path")
+WORK_FOLDER = Option(
+    "--folder", "Where to put the challenge; defaults to a new folder SLUG.", "path"
 )
-WORK_FOLDER = Option("--folder", "Where to put it; a new folder SLUG, if left out.", "path")
 DATASET = Option("--dataset", "One of the challenge's data sets.")
 DATA_FOLDER = Option("--data", "A folder that has the data set.", "path")
 TEAM = Option("--team", "Compete as a team, with its invite word; '' for none.")
 INVITE_WORD = Option("--word", "The team's invite word; a new team gets one.")
-SHOW = Option("--show", "Your line on the leaderboard, if any.", "choice", get_args(Shown))
-PROGRESS = Option("--progress", "Show earlier results and their days, too.", "switch")
+SHOW = Option("--show", "How the leaderboard shows you.", "choice", get_args(Shown))
+PROGRESS = Option("--progress", "Also show your earlier results and their dates.", "switch")
 
-SEND_TO = Option("--to", "A folder to send to, instead of the exchange.", "path")
+SEND_TO = Option("--to", "A folder to send to instead of the exchange.", "path")
 FEEDBACK_FROM = Option(
-    "--from", "Students: the folder in which the course leaves its feedback.", "path"
+    "--from", "For students: the folder where the course puts its feedback.", "path"
 )
-DETAILED = Option("--detailed", "Intervals, ranks, and how far the next group is.", "flag")
+DETAILED = Option(
+    "--detailed",
+    "Also show confidence intervals, ranks and the distance to the next group.",
+    "flag",
+)
 
 COMMANDS: Mapping[str, tuple[Option, ...]] = {
     "list": (),

@@ -1,4 +1,4 @@
-"""How a submission gets to the course: by nbgrader's exchange, or by a folder laid out as it is."""
+"""Deliver submissions through nbgrader's exchange, or a folder with the same layout."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ QUIET.propagate = False
 
 
 def configured() -> Any:
-    """nbgrader's configuration as ``nbgrader submit`` would see it here; ``None`` without a course.
+    """Return nbgrader's configuration as ``nbgrader submit`` would load it here, if any.
 
-    A course is named by ``c.CourseDirectory.course_id`` in an ``nbgrader_config.py``, in one of
-    Jupyter's configuration folders or in the working folder.
+    The result is ``None`` unless ``c.CourseDirectory.course_id`` names a course in an
+    ``nbgrader_config.py``, in one of Jupyter's configuration folders or in the working folder.
     """
     from nbgrader.apps.baseapp import NbGrader  # a second to import
 
@@ -33,47 +33,47 @@ def configured() -> Any:
 
 
 def course_of(config: Any) -> str:
-    """What nbgrader calls the course."""
+    """Return nbgrader's name for the course."""
     return str(config.CourseDirectory.course_id)
 
 
-def send(config: Any, made: Path) -> dt.datetime:
-    """Submit a folder named after its assignment by the exchange that is configured; when it was.
+def send(config: Any, folder: Path) -> dt.datetime:
+    """Submit a folder named after its assignment to the configured exchange; return the time.
 
-    Any ``ExchangeFactory`` does, ngshare's among them. Raises ``CompeteError`` in its words.
-    Ngshare's ends without an error when its server refuses or can't be reached, and says so only by
-    a ``timestamp`` of ``None`` (ngshare_exchange 0.5.3): that is no submission.
+    Any ``ExchangeFactory`` works, ngshare's included. Raises ``CompeteError`` with the exchange's
+    own words. Ngshare's raises nothing when its server refuses or can't be reached; the only sign
+    is a ``timestamp`` of ``None`` (ngshare_exchange 0.5.3), which is no submission.
     """
-    factory, facts = _factory(config, made.name)
-    submit = factory.Submit(**facts)
-    with _Complaints() as complaints:
-        _start(submit, made.parent)
+    factory, arguments = _factory(config, folder.name)
+    submit = factory.Submit(**arguments)
+    with _LoggedErrors() as messages:
+        _start(submit, folder.parent)
     if submit.timestamp is None:
-        raise _refused("; ".join(complaints) or "it didn't say why")
+        raise _refused("; ".join(messages) or "it gave no reason")
     return parse_time(submit.timestamp) or dt.datetime.now(dt.UTC)
 
 
 def fetch_feedback(config: Any, slug: str, folder: Path) -> None:
-    """Bring what feedback the exchange has into ``folder/feedback``; raises ``CompeteError``."""
-    factory, facts = _factory(config, slug)
+    """Copy the exchange's feedback to ``folder/feedback``; raises ``CompeteError``."""
+    factory, arguments = _factory(config, slug)
     with tempfile.TemporaryDirectory(prefix="compete-") as temporary:
-        _start(factory.FetchFeedback(**facts), Path(temporary))
-        came = Path(temporary) / slug / "feedback"
-        if came.is_dir():
-            shutil.copytree(came, folder / "feedback", dirs_exist_ok=True)
+        _start(factory.FetchFeedback(**arguments), Path(temporary))
+        fetched = Path(temporary) / slug / "feedback"
+        if fetched.is_dir():
+            shutil.copytree(fetched, folder / "feedback", dirs_exist_ok=True)
 
 
 def _factory(config: Any, slug: str) -> tuple[Any, dict[str, Any]]:
-    """The configured exchange, and what each of its parts is told."""
+    """Return the configured exchange, and the arguments that each of its parts takes."""
     from nbgrader.auth import Authenticator
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.exchange import ExchangeFactory
 
-    place = CourseDirectory(config=config, log=QUIET)
-    place.assignment_id = slug
+    course_directory = CourseDirectory(config=config, log=QUIET)
+    course_directory.assignment_id = slug
     authenticator = Authenticator(config=config, log=QUIET)
     factory = ExchangeFactory(config=config, log=QUIET)
-    return factory, {"coursedir": place, "authenticator": authenticator}
+    return factory, {"coursedir": course_directory, "authenticator": authenticator}
 
 
 def _start(part: Any, folder: Path) -> None:
@@ -95,8 +95,8 @@ def _refused(why: str) -> CompeteError:
     )
 
 
-class _Complaints(logging.Handler):
-    """Keeps the first line of each error that nbgrader's parts log while it is entered."""
+class _LoggedErrors(logging.Handler):
+    """Collect the first line of each error that nbgrader's parts log within a ``with`` block."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -113,20 +113,21 @@ class _Complaints(logging.Handler):
         QUIET.removeHandler(self)
 
 
-def put(to: Path, made: Path) -> dt.datetime:
-    """Put a folder named after its challenge into ``to/STUDENT/``, whole, in place of the last one.
+def put(to: Path, folder: Path) -> dt.datetime:
+    """Copy a folder named after its challenge to ``to/STUDENT/``; return the time.
 
-    It gets a ``timestamp.txt`` as nbgrader's have. Raises ``StoreError``.
+    The copy replaces the last one as a whole, and gets a ``timestamp.txt`` like nbgrader's. Raises
+    ``StoreError``.
     """
     now = dt.datetime.now(dt.UTC)
-    place = to / username() / made.name
+    place = to / username() / folder.name
     if not to.is_dir():
-        raise StoreError(f"{to}: no such folder to send to; ask the staff which one it is.")
+        raise StoreError(f"{to}: no such folder to send to; ask the staff for the right one.")
     try:
         place.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".sending-") as temporary:
-            copy = Path(temporary) / made.name
-            shutil.copytree(made, copy)
+            copy = Path(temporary) / folder.name
+            shutil.copytree(folder, copy)
             (copy / TIMESTAMP).write_text(now.strftime(SENT))
             if place.exists():
                 place.rename(Path(temporary) / "before")
@@ -137,6 +138,6 @@ def put(to: Path, made: Path) -> dt.datetime:
 
 
 def username() -> str:
-    """Who the student is to the course, as nbgrader sees it."""
+    """Return the student's name in the course, as nbgrader determines it."""
     name = getpass.getuser()
     return os.environ.get("JUPYTERHUB_USER", name) if name == "jovyan" else name

@@ -1,4 +1,4 @@
-"""Hints, one more at a time, and guides."""
+"""Show hints, one at a time, and guides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinytorch_compete.suggestions import guide as insights_guide
 
 
 def hint(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> Panel:
-    """One more hint than before, the mildest first, counted in the student's record; then all."""
+    """Show the next hint, the mildest first, and count it in the student's registration."""
     challenge, folder, who = entered(challenges, here, slug)
     hints = _hints(challenge)
     number = min(who.hints + 1, len(hints))
@@ -30,9 +30,9 @@ def hint(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> P
 
 
 def guide(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> Panel:
-    """A challenge's guide; it needn't have been joined if it is named.
+    """Show a challenge's guide; a challenge that is named needn't have been joined.
 
-    ``insights`` is the guide to what feedback suggests, an insight's name its section there.
+    ``insights`` names the guide to feedback's suggestions, an insight's name its section there.
     """
     if slug and slug not in challenges and (text := insights_guide.find(slug)):
         return Panel(markdown=text)
@@ -41,9 +41,10 @@ def guide(challenges: Mapping[str, Challenge], here: Path, slug: str | None) -> 
 
 
 def _hints(challenge: Challenge) -> list[str]:
-    """The hints of a challenge, each with its heading; raises ``PackError`` if there are none."""
+    """Read a challenge's hints, each with its heading; raises ``PackError`` if there are none."""
     path = challenge.folder / "hints.md"
     parts = re.split(r"^(?=# )", path.read_text("utf-8"), flags=re.MULTILINE)
-    if not (found := [part.strip() for part in parts if part.startswith("# ")]):
+    hints = [part.strip() for part in parts if part.startswith("# ")]
+    if not hints:
         raise PackError(f"{path}: no hints; each starts with a heading: # A heading")
-    return found
+    return hints

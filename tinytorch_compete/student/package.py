@@ -1,4 +1,4 @@
-"""What goes to the course: a student's notebook, and the code beside it."""
+"""Package a submission: a student's notebook and the code beside it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tinytorch_compete.submissions import notebook
 from tinytorch_compete.submissions.snapshot import Snapshot, load
 from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, Submission, sizes_below
 
-# What stays at home: what the course gave or gave back, and the student's own record.
-LEFT = {"hints.md", "guide.md", "feedback", registration.FILE}
+# Files from the course, and the registration, of which only the public part is sent.
+NOT_COPIED = {"hints.md", "guide.md", "feedback", registration.FILE}
 
 
 class SubmissionPackage(msgspec.Struct, frozen=True):
-    """A submission as the course will find it, with what a look at it shows.
+    """A submission as the course will receive it, with notes on its cells.
 
     ``missing`` and ``unchanged`` are ids of answer cells; ``surplus`` counts code cells that won't
     be run. A grade will be recorded under the snapshot's ``sha``.
@@ -38,7 +38,7 @@ class SubmissionPackage(msgspec.Struct, frozen=True):
 
 
 def notebook_in(folder: Path, slug: str) -> Path:
-    """The notebook of a student's folder: the one named after the challenge, or else the only one.
+    """Return a folder's notebook: the one named after the challenge, or else the only one.
 
     Raises ``NotebookError`` if neither is there.
     """
@@ -54,26 +54,25 @@ def notebook_in(folder: Path, slug: str) -> Path:
 def packed(
     challenge: Challenge, folder: Path, path: Path, who: Registration
 ) -> Iterator[SubmissionPackage]:
-    """A parcel in a temporary folder named after the challenge, gone at the end.
+    """Package a submission in a temporary folder for the length of a ``with`` block.
 
-    Sent are the notebook, under the challenge's name, and all files of the folder but the data,
-    other notebooks, hidden files and ``LEFT``. Raises ``NotebookError`` for links, for more than
-    can be graded and for a notebook that isn't the challenge's.
+    The folder and its notebook are named after the challenge. All files beside the notebook go with
+    it except the data, other notebooks, hidden files and ``NOT_COPIED``. Raises ``NotebookError``
+    for links, for more than can be graded and for a notebook that isn't the challenge's.
     """
     answered = notebook.read(path)
     assembly = notebook.assemble(challenge.master(), answered)
     beside = _beside(folder)
     try:
         with tempfile.TemporaryDirectory(prefix="compete-") as temporary:
-            made = Path(temporary) / challenge.slug
-            made.mkdir()
-            shutil.copyfile(path, made / f"{challenge.slug}.ipynb")
+            target = Path(temporary) / challenge.slug
+            target.mkdir()
+            shutil.copyfile(path, target / f"{challenge.slug}.ipynb")
             for name in beside:
-                (made / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / name, made / name)
-            registration.write(made, who.shown())
-            work = Submission("you", made / f"{challenge.slug}.ipynb", made)
-            snapshot = load(work)
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, target / name)
+            registration.write(target, who.shown())
+            snapshot = load(Submission("you", target / f"{challenge.slug}.ipynb", target))
             if snapshot.problem:
                 raise snapshot.problem
             yield SubmissionPackage(
@@ -87,12 +86,12 @@ def packed(
 
 
 def _beside(folder: Path) -> list[str]:
-    """The names of the files that go with the notebook, checked for number and size first."""
+    """List the files that go with the notebook, after checking their number and size."""
     sizes = {
         name: size
         for name, size in sizes_below(folder).items()
         if not (name.endswith(".ipynb") and "/" not in name)
-        and name.split("/")[0] not in LEFT
+        and name.split("/")[0] not in NOT_COPIED
         and not any(part.startswith(".") for part in name.split("/"))
     }
     if len(sizes) >= MAX_FILES or sum(sizes.values()) > MAX_MIB * MIB:
@@ -105,8 +104,8 @@ def _beside(folder: Path) -> list[str]:
 
 
 def _unchanged(challenge: Challenge, assembly: notebook.Assembly) -> tuple[str, ...]:
-    """The answer cells that still hold what the course gave."""
-    given = {
+    """List the answer cells that are still as the course released them."""
+    released = {
         notebook.grade_id(cell): cell.source for cell in student_version(challenge.master()).cells
     }
     return tuple(
@@ -114,5 +113,5 @@ def _unchanged(challenge: Challenge, assembly: notebook.Assembly) -> tuple[str, 
         for cell in assembly.notebook.cells
         if notebook.is_solution(cell)
         and notebook.grade_id(cell) not in assembly.missing
-        and cell.source.strip() == given[notebook.grade_id(cell)].strip()
+        and cell.source.strip() == released[notebook.grade_id(cell)].strip()
     )

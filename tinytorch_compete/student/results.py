@@ -1,4 +1,4 @@
-"""A student's own results: the history that feedback and receipts tell of."""
+"""Show students their results: the history in their feedback and receipts."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ def panels(
     challenges: Mapping[str, Challenge],
     here: Path,
     slug: str | None,
-    came: Path | None,
+    feedback_from: Path | None,
     detailed: bool,
 ) -> list[Panel]:
-    """A student's own results, of one challenge or of all that were joined near here.
+    """Return a student's results, for one challenge or for all that were joined near here.
 
-    Feedback that has come is kept in the folder first: by the exchange, or from a folder ``came``
-    laid out as the course writes it. Raises ``CompeteError``.
+    New feedback is first copied to the student's folder: from the exchange, or from the folder
+    ``feedback_from``, laid out as the course writes it. Raises ``CompeteError``.
     """
-    named = packs.resolve(challenges, slug).slug if slug else None
-    slugs = [named] if named else list(registration.find(here))
+    chosen = packs.resolve(challenges, slug).slug if slug else None
+    slugs = [chosen] if chosen else list(registration.find(here))
     if not slugs:
         raise registration.absent(here, None)
-    found = []
+    result_panels = []
     for name in slugs:
         folder, who = registration.of(here, name)
-        if came is not None:
-            _keep(folder, name, came)
+        if feedback_from is not None:
+            _copy_feedback(folder, name, feedback_from)
         elif any(receipt.place != who.to for receipt in who.receipts):
-            with contextlib.suppress(CompeteError):  # no feedback there yet is no error
+            with contextlib.suppress(CompeteError):  # having no feedback yet is not an error
                 if config := exchange.configured():
                     exchange.fetch_feedback(config, name, folder)
-        found.append(_own(packs.resolve(challenges, name), folder, who, detailed))
-    return found
+        result_panels.append(_panel(packs.resolve(challenges, name), folder, who, detailed))
+    return result_panels
 
 
-def _keep(folder: Path, slug: str, came: Path) -> None:
-    """Copy the feedback for this student out of the course's folder, each result once."""
-    known = {told.graded_at for _, told in record.history(folder / "feedback", slug)}
-    for path in sorted((came / exchange.username()).glob("*.ipynb")):
-        told = record.read(path)
-        if told and told.challenge == slug and told.graded_at not in known:
-            name = f"{told.graded_at:%Y-%m-%d-%H%M%S}-{path.name}"
+def _copy_feedback(folder: Path, slug: str, feedback_from: Path) -> None:
+    """Copy this student's feedback from the course's folder, each result once."""
+    graded_at = {result.graded_at for _, result in record.history(folder / "feedback", slug)}
+    for path in sorted((feedback_from / exchange.username()).glob("*.ipynb")):
+        result = record.read(path)
+        if result and result.challenge == slug and result.graded_at not in graded_at:
+            name = f"{result.graded_at:%Y-%m-%d-%H%M%S}-{path.name}"
             files.write_text(folder / "feedback" / name, path.read_text("utf-8"))
 
 
-def _own(challenge: Challenge, folder: Path, who: Registration, detailed: bool) -> Panel:
-    told = record.history(folder / "feedback", challenge.slug)
-    answered = {result.submitted_at for _, result in told}
-    rows = [_row(challenge.spec, result) for _, result in told]
+def _panel(challenge: Challenge, folder: Path, who: Registration, detailed: bool) -> Panel:
+    history = record.history(folder / "feedback", challenge.slug)
+    answered_at = {result.submitted_at for _, result in history}
+    rows = [_row(challenge.spec, result) for _, result in history]
     rows += [
         (times.shown(receipt.sent_at), "sent", "", "", "", "", "")
         for receipt in who.receipts
-        if receipt.sent_at not in answered
+        if receipt.sent_at not in answered_at
     ]
     first = challenge.spec.rank[0]
     columns = (
@@ -79,12 +79,13 @@ def _own(challenge: Challenge, folder: Path, who: Registration, detailed: bool) 
         Column.numeric("MiB"),
         Column.numeric("s"),
     )
-    lines = [] if told else ["No feedback has come back yet."]
-    if told:
-        path, newest = told[-1]
+    lines = [] if history else ["No feedback has come back yet."]
+    if history:
+        path, newest = history[-1]
         lines += [newest.message] if newest.message else []
-        if len(told) > 1:
-            lines += [f"Since the one before: {_change(challenge.spec, told[-2][1], newest)}."]
+        if len(history) > 1:
+            _, previous = history[-2]
+            lines += [f"Since your previous result: {_changes(challenge.spec, previous, newest)}."]
         lines += [newest.note] if newest.note else []
         lines += [f"On the leaderboard you are {newest.handle}."] if newest.handle else []
         if detailed:
@@ -115,8 +116,8 @@ def _figure(spec: ChallengeSpec, result: ResultRecord, name: str) -> str:
     return "" if value is None else figures.format_figure(figures.declared(spec, name), value)
 
 
-def _change(spec: ChallengeSpec, before: ResultRecord, now: ResultRecord) -> str:
-    """What differs between two results, in the order in which it matters."""
+def _changes(spec: ChallengeSpec, before: ResultRecord, now: ResultRecord) -> str:
+    """Describe the differences between two results, the most important first."""
     parts = []
     for name in spec.rank:
         old, new = _figure(spec, before, name), _figure(spec, now, name)

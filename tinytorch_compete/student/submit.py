@@ -1,4 +1,4 @@
-"""Send a submission, and hand out a receipt."""
+"""Send a submission and return a receipt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinytorch_compete.rendering.panel import Panel
 from tinytorch_compete.student import exchange, package
 from tinytorch_compete.student.join_options import about
 from tinytorch_compete.student.package import SubmissionPackage
-from tinytorch_compete.student.workspace import form, saved_at, work_of
+from tinytorch_compete.student.workspace import cell_notes, saved_at, work_of
 from tinytorch_compete.util import times
 
 SHOWN_FILES = 5
@@ -32,10 +32,10 @@ def submit(
     to: Path | None,
     agreed: Callable[[Panel], bool],
 ) -> Panel | None:
-    """Send a student's notebook to the course, and keep and return the receipt.
+    """Send a student's notebook to the course; save the receipt and return it.
 
-    ``agreed`` is shown what will be sent, and to where. If it says no, nothing is sent and ``None``
-    comes back. Raises ``CompeteError``.
+    ``agreed`` is called with a preview of the files and their destination. If it returns ``False``,
+    nothing is sent and the result is ``None``. Raises ``CompeteError``.
     """
     challenge, folder, who, path = work_of(challenges, here, slug, path)
     dates, now = challenge.spec.dates, dt.datetime.now(dt.UTC)
@@ -46,38 +46,42 @@ def submit(
     if config is None and target is None:
         raise CompeteError(
             "there is nowhere to send it to: no nbgrader_config.py names a course "
-            "(c.CourseDirectory.course_id), and no folder was named. Ask the staff; then: "
+            "(c.CourseDirectory.course_id), and no folder was given. Ask the staff; then: "
             f"tito compete submit --challenge {challenge.slug} --to FOLDER"
         )
     place = f"nbgrader's exchange, course {exchange.course_of(config)}" if config else str(target)
-    registration.write(folder, who)  # before anything is sent: the receipt must find its place
-    with package.packed(challenge, folder, path, who) as made:
-        if not agreed(_preview(made, path, place, who)):
+    registration.write(folder, who)  # before anything is sent: the receipt must be writable
+    with package.packed(challenge, folder, path, who) as submission_package:
+        if not agreed(_preview(submission_package, path, place, who)):
             return None
-        sent = made.snapshot.work.notebook.parent
+        sent = submission_package.snapshot.work.notebook.parent
         sent_at = exchange.send(config, sent) if config else exchange.put(target or Path(), sent)
-        receipt = Receipt(made.snapshot.sha, sent_at, place)
+        receipt = Receipt(submission_package.snapshot.sha, sent_at, place)
     now_who = msgspec.structs.replace(who, receipts=(*who.receipts, receipt))
-    shown = _receipt(challenge, now_who, receipt)
+    panel = _receipt(challenge, now_who, receipt)
     try:
         registration.write(folder, now_who)
     except StoreError as error:  # it was sent all the same
-        lines = (f"Sent, but this receipt isn't kept: {error} Note its sha256.",)
-        shown = msgspec.structs.replace(shown, lines=(*shown.lines, *lines))
-    return shown
+        lines = (f"Sent, but this receipt was not saved: {error} Write down its sha256.",)
+        panel = msgspec.structs.replace(panel, lines=(*panel.lines, *lines))
+    return panel
 
 
-def _preview(made: SubmissionPackage, path: Path, place: str, who: Registration) -> Panel:
-    """What will be sent: the notebook, the largest files by name, and the rest by number."""
-    first = made.snapshot.work.notebook.name
-    sizes = sorted(made.snapshot.sizes.items(), key=lambda item: (item[0] != first, -item[1]))
+def _preview(
+    submission_package: SubmissionPackage, path: Path, place: str, who: Registration
+) -> Panel:
+    """Preview a submission: the notebook, the largest files by name, and a count of the rest."""
+    first = submission_package.snapshot.work.notebook.name
+    sizes = sorted(
+        submission_package.snapshot.sizes.items(), key=lambda item: (item[0] != first, -item[1])
+    )
     rows = [(name, f"{size / 1024:.0f} KiB") for name, size in sizes[:SHOWN_FILES]]
     if rest := sizes[SHOWN_FILES:]:
         total = sum(size for _, size in rest)
         rows.append((f"and {len(rest)} smaller files", f"{total / 1024:.0f} KiB"))
-    said = "; ".join(f"{n}: {v}" for n, v in about(who) if n != "invite word")
-    about_you = f"{registration.FILE} says of you: {said}."
-    lines = (f"To: {place}", saved_at(path), about_you, *form(made))
+    facts = "; ".join(f"{name}: {value}" for name, value in about(who) if name != "invite word")
+    about_you = f"{registration.FILE} says about you: {facts}."
+    lines = (f"To: {place}", saved_at(path), about_you, *cell_notes(submission_package))
     columns = (Column(wrap="ellipsis"), Column.numeric())
     return Panel(f"Will be sent: {path.name}", columns, tuple(rows), lines)
 

@@ -1,4 +1,4 @@
-"""What students ask for, answered as panels that a terminal and a notebook show alike."""
+"""Find the challenge, folder and notebook that a student works on, and describe them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 
 def challenges(challenges: Mapping[str, Challenge], here: Path) -> Panel:
-    """The challenges in a table, and where those are that were joined near here."""
+    """List the challenges in a table, with the folders of those that were joined near here."""
     places = registration.find(here)
     rows = []
     for slug, challenge in challenges.items():
@@ -40,27 +40,27 @@ def challenges(challenges: Mapping[str, Challenge], here: Path) -> Panel:
 
 
 def saved_at(path: Path) -> str:
-    """Which state of a notebook this is about: an editor may hold another."""
+    """Say when the notebook was saved: an editor may hold unsaved changes."""
     saved = dt.datetime.fromtimestamp(path.stat().st_mtime)
-    return f"The notebook as it was saved: {saved:%Y-%m-%d %H:%M:%S}."
+    return f"Notebook saved at {saved:%Y-%m-%d %H:%M:%S}."
 
 
-def form(made: SubmissionPackage) -> list[str]:
-    """What a look at the answer cells shows that a student may want to know before sending."""
+def cell_notes(submission_package: SubmissionPackage) -> list[str]:
+    """Note which cells are missing, unchanged or won't be run, for students to see in time."""
     lines = []
-    if made.missing:
-        lines += [f"Answer cells that are missing and count as empty: {', '.join(made.missing)}."]
-    if made.unchanged:
-        lines += [f"Answer cells that are as you got them: {', '.join(made.unchanged)}."]
-    if made.surplus:
-        lines += [f"Code cells of your own, which grading doesn't run: {made.surplus}."]
+    if missing := submission_package.missing:
+        lines += [f"Answer cells that are missing and count as empty: {', '.join(missing)}."]
+    if unchanged := submission_package.unchanged:
+        lines += [f"Answer cells that you haven't changed: {', '.join(unchanged)}."]
+    if surplus := submission_package.surplus:
+        lines += [f"Code cells of your own, which grading doesn't run: {surplus}."]
     return lines
 
 
 def work_of(
     challenges: Mapping[str, Challenge], here: Path, slug: str | None, path: Path | None
 ) -> tuple[Challenge, Path, Registration, Path]:
-    """The challenge, its folder, the entrant and the notebook that a student means."""
+    """Return the challenge, its folder, the registration and the notebook that a command names."""
     if path is not None and slug is None:
         here = path.resolve().parent
     challenge, folder, who = entered(challenges, here, slug)
@@ -70,7 +70,7 @@ def work_of(
 def entered(
     challenges: Mapping[str, Challenge], here: Path, slug: str | None
 ) -> tuple[Challenge, Path, Registration]:
-    """The challenge that a student means, its folder and the entrant."""
-    named = packs.resolve(challenges, slug).slug if slug else None
-    folder, who = registration.of(here, named)
+    """Return the challenge that a command names, its folder and the registration."""
+    chosen = packs.resolve(challenges, slug).slug if slug else None
+    folder, who = registration.of(here, chosen)
     return packs.resolve(challenges, who.challenge), folder, who
