@@ -19,9 +19,9 @@ from tinytorch_compete.profiling.roofline import Rate, Roof
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     monkeypatch.chdir(tmp_path)
-    made = InteractiveShell.instance()
-    magics.load_ipython_extension(made)
-    yield made
+    shell = InteractiveShell.instance()
+    magics.load_ipython_extension(shell)
+    yield shell
     InteractiveShell.clear_instance()
 
 
@@ -37,8 +37,8 @@ def test_a_cell_runs_in_the_kernel_and_shows_its_lines(shell: InteractiveShell) 
 
 def test_functions_of_earlier_cells_are_in_the_profile(shell: InteractiveShell) -> None:
     shell.run_cell("def work():\n    return bytearray(16 << 20)\n", store_history=True)
-    found = magics.profile_cell(shell, "a = work()\nb = work()")
-    hits = {(line.source, line.line): line.hits for line in found.lines}
+    profile = magics.profile_cell(shell, "a = work()\nb = work()")
+    hits = {(line.source, line.line): line.hits for line in profile.lines}
     assert hits["cell:[1]", 2] == 2
     assert hits["cell:this one", 1] == 1
 
@@ -59,15 +59,15 @@ def test_a_cells_lines_are_explained_once_the_machine_is_measured(
 
 def test_a_cell_that_raises_is_shown_all_the_same(shell: InteractiveShell) -> None:
     with capture_output():
-        found = magics.profile_cell(shell, "a = 1\n1 / 0")
-    assert [line.line for line in found.lines] == [1, 2]
+        profile = magics.profile_cell(shell, "a = 1\n1 / 0")
+    assert [line.line for line in profile.lines] == [1, 2]
 
 
 def test_a_line_shows_how_a_function_scales(shell: InteractiveShell) -> None:
     shell.run_cell("def work(n):\n    return bytearray(n << 10)\n")
-    found = shell.run_cell("%compete_scaling work 100 200 400 800").result
-    assert found.sizes == (100, 200, 400, 800)
-    assert found.memory.value == pytest.approx(1, abs=0.05)
+    scaling = shell.run_cell("%compete_scaling work 100 200 400 800").result
+    assert scaling.sizes == (100, 200, 400, 800)
+    assert scaling.memory.value == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("line", ["", "100 200 400", "'f' 100 200 400"])

@@ -37,14 +37,14 @@ def shell(
     monkeypatch.setattr(roofline, "user_cache_path", lambda _: home.parent)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
     monkeypatch.chdir(home)
-    made = InteractiveShell.instance()
-    tinytorch_compete.load_ipython_extension(made)
-    yield made
+    shell = InteractiveShell.instance()
+    tinytorch_compete.load_ipython_extension(shell)
+    yield shell
     InteractiveShell.clear_instance()
 
 
 def shown(shell: InteractiveShell, line: str) -> str:
-    """All that a line displays, as HTML or Markdown; an error is told from a crash."""
+    """Return what a line displays, as HTML or Markdown; fail if it crashes."""
     with capture_output() as captured:
         done = shell.run_cell(line)
     assert done.success, captured.stdout
@@ -85,23 +85,23 @@ def test_the_leaderboard_that_a_course_published_is_shown(
 def test_joining_in_a_notebook_takes_flags_and_says_which_it_had_to_guess(
     shell: InteractiveShell, home: Path
 ) -> None:
-    said = shown(shell, "%compete join mine --team 'Team Rocket' --word 'open sesame'")
-    assert "--show handle, anonymous or nothing" in said
+    text = shown(shell, "%compete join mine --team 'Team Rocket' --word 'open sesame'")
+    assert "--show handle, anonymous or nothing" in text
     assert registration.read(home / "mine").team == "Team Rocket"
-    said = shown(shell, "%compete join mine --show anonymous --no-progress")
-    assert "a line without a name" in said
-    assert "You weren&#x27;t asked" not in said
+    text = shown(shell, "%compete join mine --show anonymous --no-progress")
+    assert "a line without a name" in text
+    assert "--show handle, anonymous or nothing" not in text
     assert registration.read(home / "mine").show == "anonymous"
     shown(shell, "%compete join mine --progress --team ''")
-    found = registration.read(home / "mine")
-    assert (found.team, found.word, found.progress) == ("", "", True)
+    who = registration.read(home / "mine")
+    assert (who.team, who.word, who.progress) == ("", "", True)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("%compete join mine --show all", "invalid choice: &#x27;all&#x27;"),
-        ("%compete join mine --team '<b>x'", "won&#x27;t do: a handle is"),
+        ("%compete join mine --team '<b>x'", "--team &#x27;&lt;b&gt;x&#x27;"),
         ("%compete frobnicate", "there is no %compete frobnicate"),
         ("%compete join", "arguments are required: slug"),
         ("%compete join nothing", "there is no challenge"),
@@ -146,10 +146,10 @@ def test_the_open_notebook_is_profiled_as_it_was_saved(
     (home / "own.ipynb").write_text(nbformat.writes(notebook))
     assert "which notebook?" in shown(shell, "%compete profile")
     monkeypatch.setenv("JPY_SESSION_NAME", "deep/own.ipynb")
-    seen = shown(shell, "%compete profile")
+    html = shown(shell, "%compete profile")
     for words in ("kept = bytearray(48", "48.0", "ZeroDivisionError", "doctor --roofline"):
-        assert words in seen
-    assert shown(shell, "%compete profile own.ipynb").count("48.0") == seen.count("48.0")
+        assert words in html
+    assert shown(shell, "%compete profile own.ipynb").count("48.0") == html.count("48.0")
 
 
 def test_a_joined_notebook_is_profiled_as_its_challenge_runs_it(
@@ -157,9 +157,9 @@ def test_a_joined_notebook_is_profiled_as_its_challenge_runs_it(
 ) -> None:
     shown(shell, "%compete join mine")
     write_answer(home / "mine")
-    seen = shown(shell, "%compete profile mine/mine.ipynb")
-    assert "Cell predict" in seen
-    assert "Cell holdout" in seen  # which a student's notebook doesn't have
+    html = shown(shell, "%compete profile mine/mine.ipynb")
+    assert "Cell predict" in html
+    assert "Cell holdout" in html  # which a student's notebook doesn't have
 
 
 def test_html_shows_text_as_it_is_and_runs_nothing() -> None:
@@ -187,8 +187,8 @@ def kernel(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Kernel
 
 
 def until(client: Any, message_id: str, kinds: set[str]) -> list[dict[str, Any]]:
-    """The kernel's messages about a request, up to the first of a kind."""
-    found: list[dict[str, Any]] = []
+    """Return the kernel's messages about a request, up to the first of these kinds."""
+    messages: list[dict[str, Any]] = []
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
@@ -197,10 +197,10 @@ def until(client: Any, message_id: str, kinds: set[str]) -> list[dict[str, Any]]
             continue
         if message["parent_header"].get("msg_id") != message_id:
             continue
-        found.append(message)
+        messages.append(message)
         state = message["content"].get("execution_state")
         if message["msg_type"] in kinds or (state and f"status {state}" in kinds):
-            return found
+            return messages
     raise AssertionError(f"none of {kinds} came")
 
 
@@ -225,8 +225,8 @@ def test_interrupting_the_kernel_ends_a_check_and_leaves_nothing(
     while not any(marker.glob("compete-*")) and time.monotonic() < deadline:
         assert client.is_alive()
     manager.interrupt_kernel()
-    said = until(client, request, {"status idle"})
-    text = str([message["content"] for message in said])
+    messages = until(client, request, {"status idle"})
+    text = str([message["content"] for message in messages])
     assert "Stopped; nothing was sent or kept." in text
     assert "goes on" in text
     assert "Traceback" not in text

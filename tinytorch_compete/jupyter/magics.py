@@ -1,7 +1,8 @@
 """Magics for Jupyter, after ``%load_ext tinytorch_compete``.
 
-``%compete`` is what ``tito compete`` is in a terminal. ``%%compete_profile`` as a cell's first line
-shows what its lines cost; ``%compete_scaling f 100 200 400 800`` shows how ``f`` scales.
+``%compete`` does in a notebook what ``tito compete`` does in a terminal. ``%%compete_profile`` as a
+cell's first line shows what its lines cost; ``%compete_scaling f 100 200 400 800`` shows how ``f``
+scales.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ def load_ipython_extension(shell: Any) -> None:
     """Register the magics with a running kernel."""
 
     def compete_profile(_: str, cell: str) -> None:
-        """Run a cell and show what its lines, and what they called, cost."""
-        found = profile_cell(shell, cell)
-        display(HTML(fragment(found, bottlenecks.here(found))))
+        """Run a cell and show what its lines cost, including the code that they call."""
+        profile = profile_cell(shell, cell)
+        display(HTML(fragment(profile, bottlenecks.here(profile))))
 
     def compete_scaling(line: str) -> scaling.Scaling:
         """Call a function with sizes, as in ``%compete_scaling f 100 200 400``; see ``scaling``."""
-        return scaling.fit(*_asked(shell, line))
+        return scaling.fit(*_function_and_sizes(shell, line))
 
     shell.register_magic_function(compete_profile, "cell")
     shell.register_magic_function(compete_scaling, "line")
@@ -45,8 +46,8 @@ def load_ipython_extension(shell: Any) -> None:
     shell.set_hook("complete_command", complete, str_key="%compete")
 
 
-def _asked(shell: Any, line: str) -> tuple[Any, list[int]]:
-    """The function and the sizes in a line: the numbers at its end, and what is before them."""
+def _function_and_sizes(shell: Any, line: str) -> tuple[Any, list[int]]:
+    """Parse a line: an expression for a function, then the sizes to call it with."""
     words = line.split()
     sizes = list(itertools.takewhile(str.isdecimal, reversed(words)))
     function = shell.ev(" ".join(words[: -len(sizes) or None])) if len(words) > len(sizes) else None
@@ -56,10 +57,10 @@ def _asked(shell: Any, line: str) -> tuple[Any, list[int]]:
 
 
 def profile_cell(shell: Any, cell: str) -> Profile:
-    """The profile of a cell run in this kernel, without any sandbox.
+    """Run a cell in this kernel, without a sandbox, and return its profile.
 
-    Functions of earlier cells and of modules below the working folder are in it too. Raises
-    ``RuntimeError`` if the kernel is being profiled already.
+    The profile includes functions from earlier cells and from modules below the working folder.
+    Raises ``RuntimeError`` if the kernel is being profiled already.
     """
     earlier = _earlier(shell)
     texts = {f"cell:{THIS}": cell} | _texts(shell, earlier)
@@ -79,12 +80,12 @@ def profile_cell(shell: Any, cell: str) -> Profile:
 
 
 def _earlier(shell: Any) -> dict[str, str]:
-    """The names of the cells that have run, by the files that their code claims to be from."""
+    """Map the file name that an earlier cell's code bears to the cell's name."""
     numbers: Mapping[str, int] = getattr(shell.compile, "_filename_map", {})
     return {file: f"cell:[{number}]" for file, number in numbers.items()}
 
 
 def _texts(shell: Any, earlier: Mapping[str, str]) -> dict[str, str]:
     inputs = shell.user_ns.get("In", [])
-    named = {f"cell:[{number}]": text for number, text in enumerate(inputs)}
-    return {name: named[name] for name in earlier.values() if name in named}
+    cells = {f"cell:[{number}]": text for number, text in enumerate(inputs)}
+    return {name: cells[name] for name in earlier.values() if name in cells}

@@ -1,4 +1,4 @@
-"""``%compete WORD``: the student commands, in a notebook."""
+"""Student commands in a notebook: ``%compete WORD``."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from tinytorch_compete.student.join_options import JoinOptions
 RUNNING, STOP = "Running it in a sandbox", "interrupt to stop"
 
 
-class _Words(argparse.ArgumentParser):
-    """The words of one ``%compete`` line; wrong ones are an error in one sentence."""
+class _Parser(argparse.ArgumentParser):
+    """Parse one ``%compete`` line; raise ``CompeteError`` with one sentence for wrong words."""
 
     def error(self, message: str) -> NoReturn:
         raise CompeteError(f"{message}. {self.format_usage().strip()}")
 
 
 class Student:
-    """``%compete WORD``: what students do, in a notebook; one method for each word.
+    """The ``%compete`` magic, with a method for each command.
 
-    Each gets the words after its own, and what the command line's ``tito compete WORD`` takes.
+    A method gets the words after the command's name, which ``tito compete`` takes, too.
     """
 
     def compete(self, line: str) -> None:
@@ -53,7 +53,7 @@ class Student:
             word, *rest = shlex.split(line) or ["list"]
             if word not in COMMANDS:
                 words = ", ".join(COMMANDS)
-                raise CompeteError(f"there is no %compete {word}; known are: {words}.")
+                raise CompeteError(f"there is no %compete {word}; the commands are: {words}.")
             getattr(self, word)(rest)
         except (CompeteError, ValueError) as error:  # shlex: a quote without its other half
             display(HTML(error_html(str(error))))
@@ -64,74 +64,75 @@ class Student:
         show(workspace.challenges(packs.find(), Path()))
 
     def join(self, words: Sequence[str]) -> None:
-        """Bring a challenge's files here, or change how one takes part."""
-        said = _parse("join", words)
-        challenge = packs.resolve(packs.find(), said.slug)
-        wishes = JoinOptions(
-            folder=said.folder,
-            handle=said.handle,
-            to=said.to,
-            dataset=said.dataset,
-            source=said.data,
-            team=said.team,
-            word=said.word,
-            show=said.show,
-            progress=said.progress,
+        """Join a challenge, or change how you take part."""
+        arguments = _parse("join", words)
+        challenge = packs.resolve(packs.find(), arguments.slug)
+        options = JoinOptions(
+            folder=arguments.folder,
+            handle=arguments.handle,
+            to=arguments.to,
+            dataset=arguments.dataset,
+            source=arguments.data,
+            team=arguments.team,
+            word=arguments.word,
+            show=arguments.show,
+            progress=arguments.progress,
         )
-        _, before = join.joined(challenge, Path(), wishes.folder)
-        show(join.join(challenge, Path(), wishes))
-        if before is None and None in (said.show, said.progress):
+        _, before = join.joined(challenge, Path(), options.folder)
+        show(join.join(challenge, Path(), options))
+        if before is None and None in (arguments.show, arguments.progress):
             display(HTML(as_html(Panel(lines=(UNASKED,)))))
 
     def check(self, words: Sequence[str]) -> None:
-        """Grade the open notebook, as it was saved, on the public images."""
-        said = _parse("check", words)
-        shown = set[int]()
+        """Grade the open notebook, as it was last saved, on the public images."""
+        arguments = _parse("check", words)
+        seconds_shown = set[int]()
         with _sandboxed() as show_html:
 
             def running(seconds: float, limit: float) -> None:
-                if int(seconds) not in shown:
-                    shown.add(int(seconds))
+                if int(seconds) not in seconds_shown:
+                    seconds_shown.add(int(seconds))
                     show_html(f"{RUNNING}: {int(seconds)} s of at most {limit:g} s; {STOP}.")
 
-            path, sandbox = self._notebook(said), LocalSandbox()
+            path, sandbox = self._notebook(arguments), LocalSandbox()
             panel = check.check(
-                packs.find(), Path(), said.challenge, path, sandbox, running=running
+                packs.find(), Path(), arguments.challenge, path, sandbox, running=running
             )
             show_html(as_html(panel))
 
     def profile(self, words: Sequence[str]) -> None:
-        """Show what the lines of the open notebook cost, as it was saved, or of another one.
+        """Show what each line costs in the open notebook, as it was last saved, or in a named one.
 
-        One that was joined is run as its challenge does; of any other all cells are.
+        A joined challenge's notebook is run as in grading; of any other notebook, all cells are.
         """
-        said = _parse("profile", words)
-        path = said.notebook or _open()
+        arguments = _parse("profile", words)
+        path = arguments.notebook or _open_notebook()
         if path is None:
             raise CompeteError("which notebook? Name it: %compete profile NOTEBOOK.ipynb")
         with _sandboxed() as show_html:
-            plan = _plan(path, said)
-            found = notebook.take(path, plan, LocalSandbox())
-            failed = error_html(found.failure) if found.failure else ""
-            show_html(fragment(found.profile, found.reasons) + failed)
+            plan = _plan(path, arguments)
+            profiled = notebook.take(path, plan, LocalSandbox())
+            failure = error_html(profiled.failure) if profiled.failure else ""
+            show_html(fragment(profiled.profile, profiled.reasons) + failure)
 
     def submit(self, words: Sequence[str]) -> None:
-        """Send the open notebook, as it was saved, to the course."""
-        said = _parse("submit", words)
+        """Send the open notebook, as it was last saved, to the course."""
+        arguments = _parse("submit", words)
 
         def agreed(panel: Panel) -> bool:
             show(panel)
             return True
 
-        path, slug = self._notebook(said), said.challenge
-        if receipt := submit.submit(packs.find(), Path(), slug, path, said.to, agreed):
+        path, slug = self._notebook(arguments), arguments.challenge
+        if receipt := submit.submit(packs.find(), Path(), slug, path, arguments.to, agreed):
             show(receipt)
 
     def results(self, words: Sequence[str]) -> None:
-        """Show one's own results."""
-        said = _parse("results", words)
-        came = getattr(said, "from")
-        for panel in results.panels(packs.find(), Path(), said.slug, came, said.detailed):
+        """Show your own results."""
+        arguments = _parse("results", words)
+        slug, feedback_from = arguments.slug, getattr(arguments, "from")
+        challenges, detailed = packs.find(), arguments.detailed
+        for panel in results.panels(challenges, Path(), slug, feedback_from, detailed):
             show(panel)
 
     def hint(self, words: Sequence[str]) -> None:
@@ -143,29 +144,29 @@ class Student:
         show(hints.guide(packs.find(), Path(), _parse("guide", words).slug))
 
     def leaderboard(self, words: Sequence[str]) -> None:
-        """Show a leaderboard from the data that the course published, one's own line marked."""
+        """Show a leaderboard from the course's published data, with your own line marked."""
         board = boards.read(_parse("leaderboard", words).file)
         rows = ranking.board(board.challenge, board.newest)
-        told = []
+        history = []
         if folder := registration.find(Path()).get(board.slug):
-            told = record.history(folder / "feedback", board.slug)
-        own = told[-1][1].handle if told else ""
-        me = next((row for row in rows if own and row.handle == own), None)
+            history = record.history(folder / "feedback", board.slug)
+        handle = history[-1][1].handle if history else ""
+        me = next((row for row in rows if handle and row.handle == handle), None)
         for table in tables.ranked(board.challenge, rows, me):
             display(table)
 
-    def _notebook(self, said: argparse.Namespace) -> Path | None:
-        """The notebook that was named, or the open one if that is of a challenge."""
-        path: Path | None = said.notebook
-        if path or said.challenge:
+    def _notebook(self, arguments: argparse.Namespace) -> Path | None:
+        """Return the named notebook, or the open one if a challenge was joined in its folder."""
+        path: Path | None = arguments.notebook
+        if path or arguments.challenge:
             return path
-        here = _open()
+        here = _open_notebook()
         return here if here and (here.parent / registration.FILE).is_file() else None
 
 
 UNASKED = (
-    "You weren't asked what to share, for a notebook has no prompt. To change it: %compete join "
-    "with --handle NAME (or '' for a pseudonym), --show handle, anonymous or nothing, and "
+    "You weren't asked what to share, because a notebook has no prompt. To change it, run %compete "
+    "join with --handle NAME (or '' for a pseudonym), --show handle, anonymous or nothing, and "
     "--progress or --no-progress for earlier results."
 )
 
@@ -177,7 +178,7 @@ def _parse(word: str, words: Sequence[str]) -> argparse.Namespace:
 
 def parser_of(word: str) -> argparse.ArgumentParser:
     """Return the parser of one command's words, made from the table of student commands."""
-    parser = _Words(prog=f"%compete {word}", add_help=False, allow_abbrev=False)
+    parser = _Parser(prog=f"%compete {word}", add_help=False, allow_abbrev=False)
     for option in COMMANDS[word]:
         parser.add_argument(option.name, **_argument(option))
     return parser
@@ -199,7 +200,7 @@ def _argument(option: Option) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _sandboxed() -> Iterator[Callable[[str], None]]:
-    """Say that something runs, and then show its HTML, or how it ended, in the same place."""
+    """Show that a run is under way and then, in the same place, its HTML or how it ended."""
     status = display(HTML(f"{RUNNING}; {STOP}."), display_id=True)
     try:
         yield lambda text: status.update(HTML(text))
@@ -209,21 +210,21 @@ def _sandboxed() -> Iterator[Callable[[str], None]]:
         status.update(HTML(error_html(str(error))))
 
 
-def _open() -> Path | None:
-    """The notebook that is open in Jupyter, if it can be told."""
+def _open_notebook() -> Path | None:
+    """Return the notebook that is open in Jupyter, if its server says which."""
     session = Path(os.environ.get("JPY_SESSION_NAME", ""))  # set by Jupyter's server
     here = Path.cwd() / session.name
     return here if session.suffix == ".ipynb" and here.is_file() else None
 
 
-def _plan(path: Path, said: argparse.Namespace) -> Plan | None:
-    """How a notebook's challenge runs it: one that is named, or that was joined in its folder."""
+def _plan(path: Path, arguments: argparse.Namespace) -> Plan | None:
+    """Return the plan of a notebook's challenge: the one named, or joined in its folder."""
     who = registration.read(path.parent) if (path.parent / registration.FILE).is_file() else None
-    joined = who and who.challenge == path.stem
-    if not said.slug and not joined:
+    is_joined = who and who.challenge == path.stem
+    if not arguments.slug and not is_joined:
         return None
-    challenge = packs.resolve(packs.find(), said.slug or path.stem)
-    dataset, data = said.dataset, said.data
+    challenge = packs.resolve(packs.find(), arguments.slug or path.stem)
+    dataset, data = arguments.dataset, arguments.data
     if who and who.challenge == challenge.slug:
         dataset, data = dataset or who.dataset, data or _path(who.source)
     return notebook.plan(challenge, dataset, data)
@@ -240,7 +241,7 @@ def show(panel: Panel) -> None:
 
 
 def complete(shell: Any, event: Any) -> list[str]:
-    """What may follow on a ``%compete`` line: its words, then challenges, options and notebooks."""
+    """Complete a ``%compete`` line: commands, then challenges, notebooks and options."""
     words = event.line.split()
     if len(words) < 2 or (len(words) == 2 and event.symbol == words[1]):
         return [word for word in COMMANDS if word.startswith(event.symbol)]
