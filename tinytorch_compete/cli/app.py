@@ -64,8 +64,8 @@ for command in (
 app.add_typer(course.app, name="course")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         print(f"tinytorch-compete {__version__}")
         raise typer.Exit
 
@@ -81,7 +81,7 @@ def common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Keep the options that every subcommand shares."""
+    """Store the options that all subcommands share."""
     context.obj = tuple(pack or ())
 
 
@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def run(arguments: Sequence[str], name: str) -> int:
-    """Run one command line: 0 for success, 1 for an error, 2 for wrong words, 130 for Ctrl-C."""
+    """Run one command line; return 0, or 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     try:
         app(list(arguments), prog_name=name)
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""Commands about challenges: list, new, release, verify."""
+"""Commands for challenges: list, new, release, verify, similar, cap."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from tinytorch_compete.util.times import shown
 Slug = Annotated[str, parameter(commands.SLUG)]
 
 
-def challenge_of(context: typer.Context, word: str) -> Challenge:
-    """The challenge that a word of the command line names."""
-    return packs.resolve(packs.find(context.obj), word)
+def challenge_of(context: typer.Context, name: str) -> Challenge:
+    """Return the challenge with a slug or an alias; raises ``CompeteError`` without one."""
+    return packs.resolve(packs.find(context.obj), name)
 
 
 def list_challenges(context: typer.Context) -> None:
-    """See the available challenges."""
+    """List the available challenges."""
     for slug, challenge in packs.find(context.obj).items():
         facts = challenge.spec
         aliases = f" (also {', '.join(facts.aliases)})" if facts.aliases else ""
@@ -60,13 +60,15 @@ def list_challenges(context: typer.Context) -> None:
 
 
 def new(
-    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Small letters, digits and hyphens.")],
+    slug: Annotated[
+        str, typer.Argument(metavar="SLUG", help="Lowercase letters, digits and hyphens.")
+    ],
     folder: Annotated[Path, typer.Option(help="The pack to add it to.")] = Path(),
 ) -> None:
     """Start a new challenge, ready to run."""
     for path in scaffold(slug, folder):
         console.print(str(path), markup=False, highlight=False)
-    console.print(f"Next: change them, then run: tito compete --pack {folder} verify {slug}")
+    console.print(f"Next: edit them, then run: tito compete --pack {folder} verify {slug}")
 
 
 def release(
@@ -80,10 +82,10 @@ def release(
     challenge = challenge_of(context, slug)
     choice = challenge.choice(dataset)
     with download() as progress:
-        found = prepare(
+        prepared = prepare(
             choice.name, train=choice.train, public=choice.public, source=data, progress=progress
         )
-    releasing.release(challenge, found.folder, folder)
+    releasing.release(challenge, prepared.folder, folder)
     console.print(
         f"Open {folder / challenge.slug}.ipynb in Jupyter.", markup=False, highlight=False
     )
@@ -91,9 +93,11 @@ def release(
 
 def verify(
     context: typer.Context,
-    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="All, if left out.")] = None,
+    slug: Annotated[
+        str | None, typer.Argument(metavar="[SLUG]", help="Defaults to all challenges.")
+    ] = None,
 ) -> None:
-    """Do the sample submissions earn what they promise?"""
+    """Check that the sample submissions earn what they promise."""
     challenges = packs.find(context.obj)
     chosen = [packs.resolve(challenges, slug)] if slug else list(challenges.values())
     sandbox = LocalSandbox()
@@ -106,7 +110,7 @@ def verify(
             line = Text(f"{mark} {check.name:20} ") + verdict(f"{check.verdict!s:11}")
             console.print(line + Text(plain(f" {check.what}")), soft_wrap=True)
     if failed:
-        console.print(f"{failed} did not earn what their metadata promise.")
+        console.print(f"{failed} of the samples did not earn what their metadata promise.")
         raise typer.Exit(1)
 
 
@@ -114,9 +118,11 @@ def similar(
     context: typer.Context,
     slug: Slug,
     submissions: Annotated[Path, typer.Argument(help="Laid out as STUDENT/SLUG/SLUG.ipynb.")],
-    at_least: Annotated[float, typer.Option(min=0, max=1, help="The share to list from.")] = 0.5,
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="The smallest share to list.")
+    ] = 0.5,
 ) -> None:
-    """List answers that look alike, for a human to read."""
+    """List similar answers for manual review."""
     challenge = challenge_of(context, slug)
     master = challenge.master()
     texts = {}
@@ -126,21 +132,21 @@ def similar(
         except CompeteError as error:
             errors.print(f"left out: {plain(str(error))}", markup=False, highlight=False)
     template = notebook.answers(master, releasing.student_version(master))
-    found = similarity.pairs(texts, template, at_least)
-    rows = [[pair.first, pair.second, f"{pair.share:.0%}", str(pair.common)] for pair in found]
+    pairs = similarity.pairs(texts, template, at_least)
+    rows = [[pair.first, pair.second, f"{pair.share:.0%}", str(pair.common)] for pair in pairs]
     columns = [Column.unbroken("student"), Column.unbroken("student")]
     columns += [Column.numeric("alike"), Column.numeric("places")]
     console.print(table("", columns, rows))
     console.print(
-        f"{len(found)} of {math.comb(len(texts), 2)} pairs share {at_least:.0%} or more of what is "
-        "their own. That proves nothing: read both."
+        f"{len(pairs)} of {math.comb(len(texts), 2)} pairs share {at_least:.0%} or more of their "
+        "own code. That proves nothing: read both."
     )
 
 
 def _dates(challenge: Challenge) -> list[str]:
     dates = challenge.spec.dates
-    named = [("opens", dates.opens), ("closes", dates.closes)]
-    lines = [f"{word} {shown(date)}" for word, date in named if date]
+    ends = [("opens", dates.opens), ("closes", dates.closes)]
+    lines = [f"{word} {shown(date)}" for word, date in ends if date]
     return lines + ([f"{dates.per_day} a day are graded"] if dates.per_day else [])
 
 
@@ -154,24 +160,26 @@ def cap(
     slug: Slug,
     path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A submission's notebook.")],
     tier: Annotated[
-        str | None, typer.Option(help="The tier to reach; the first, if left out.")
+        str | None, typer.Option(help="The tier to reach; defaults to the first.")
     ] = None,
-    resolution: Annotated[int, typer.Option(min=1, help="In MiB: how exactly to find it.")] = 8,
+    resolution: Annotated[
+        int, typer.Option(min=1, help="How precisely to find the cap, in MiB.")
+    ] = 8,
 ) -> None:
     """Find the smallest memory cap under which a notebook still reaches a tier."""
     challenge = challenge_of(context, slug)
-    wanted = tier or challenge.spec.tiers[0].name
+    goal = tier or challenge.spec.tiers[0].name
     if not path.is_file():
         raise CompeteError(f"{path}: no such notebook.")
     with download() as progress:
-        # Any secret does: this is no grade.
+        # Any secret works: nothing is graded.
         plan = Plan.of(challenge, verification.SECRET, seeds=1, progress=progress)
     work = submission.Submission("you", path, path.parent if path.parent != Path() else None)
     smallest = plan.limits.memory_mib
-    for attempt in memory_cap.attempts(plan, work, LocalSandbox(), wanted, resolution):
+    for attempt in memory_cap.attempts(plan, work, LocalSandbox(), goal, resolution):
         mark = "✓" if attempt.reached else "✗"
         why = f"  {attempt.result.message}" if attempt.result.message else ""
         line = f"{mark} {attempt.memory_mib:6d} MiB  {attempt.result.tier or 'no tier'}{why}"
         console.print(plain(line), markup=False, highlight=False)
         smallest = min(smallest, attempt.memory_mib) if attempt.reached else smallest
-    console.print(f"{wanted} is reached from {smallest} MiB on, give or take {resolution} MiB.")
+    console.print(f"{goal} is reached from {smallest} MiB on, to within {resolution} MiB.")

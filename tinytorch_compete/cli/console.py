@@ -1,4 +1,4 @@
-"""What the commands print with: consoles, and tables that no student's text can break."""
+"""Print to the terminal: consoles, and tables that no student's text can break."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STYLES = {
 
 @contextlib.contextmanager
 def download() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that shows itself when the first bytes of a download arrive."""
+    """Show a progress bar once the first bytes of a download arrive."""
     with Progress(
         TextColumn("downloading"), BarColumn(), DownloadColumn(), console=errors
     ) as progress:
@@ -42,16 +42,16 @@ def download() -> Iterator[Callable[[int, int], None]]:
 
 
 def say(text: str) -> None:
-    """Print a line as it is, however long."""
+    """Print a line as it is, without markup or line breaks."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def seconds(what: str) -> Iterator[Callable[[float, float], None]]:
-    """A bar of the seconds that something takes, of those that it may; gone when it is done."""
-    columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed:.0f} s"))
+def seconds(task: str) -> Iterator[Callable[[float, float], None]]:
+    """Show a bar of the seconds that a task has taken of its time limit, until it is done."""
+    columns = (TextColumn(task), BarColumn(), TextColumn("{task.completed:.0f} s"))
     limit = TextColumn("of at most {task.total:.0f} s")
-    # Not on the console of errors: a download may show its own there at the same time.
+    # Not on stderr's console: a download may show its own bar there at the same time.
     with Progress(*columns, limit, console=console, transient=True) as progress:
         bar = progress.add_task("", visible=False)
 
@@ -62,7 +62,7 @@ def seconds(what: str) -> Iterator[Callable[[float, float], None]]:
 
 
 def plain(text: str) -> str:
-    """A text without control characters, which a terminal would obey."""
+    """Replace control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
@@ -97,7 +97,7 @@ def verdict(name: str) -> Text:
 
 
 def print_results(spec: ChallengeSpec, results: Sequence[Result]) -> None:
-    """One line a result: who, verdict, points, tier, first metric, peak, a run's time; then why."""
+    """Print a line for each result, then the reasons of those that have any."""
     first = spec.metric(spec.rank[0])
     columns = [
         Column.unbroken("student"),
@@ -119,7 +119,7 @@ def print_results(spec: ChallengeSpec, results: Sequence[Result]) -> None:
 
 
 def _reason(result: Result) -> str:
-    """Why a result is what it is; for a withdrawn one what was found, and what it was before."""
+    """Explain a result; if it was withdrawn, say why, when, and what it was before."""
     if result.withdrawal is None:
         return result.message
     day = f"{result.withdrawal.withdrawn_at:%Y-%m-%d}"
@@ -131,13 +131,13 @@ def _points(result: Result) -> str:
 
 
 def print_flags(results: Sequence[Result]) -> None:
-    """The flags of each result that has any, one a line, beside what it earned."""
+    """Print the flags, one on each line, beside the points of the result that has them."""
     rows = []
     for result in results:
         for flag in result.flags:
             rows.append([result.identity.student, _points(result), flag])
     if rows:
-        columns = [Column.unbroken("student"), Column.numeric("points"), Column("to look at")]
+        columns = [Column.unbroken("student"), Column.numeric("points"), Column("flag")]
         console.print(table("", columns, rows))
     else:
         console.print("No flags.")

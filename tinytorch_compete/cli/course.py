@@ -1,4 +1,4 @@
-"""Commands for a course that uses nbgrader: init, release, and exports to other systems."""
+"""Commands for a course that uses nbgrader: init, release, samples, and exports."""
 
 from __future__ import annotations
 
@@ -30,35 +30,37 @@ Course = Annotated[Path, typer.Option("--course", help="The course's folder.")]
 @app.command()
 def init(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="The course's folder; made if it isn't there.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The course's folder; created if it doesn't exist.")
+    ],
     slugs: Annotated[
-        list[str] | None, typer.Argument(metavar="[SLUG]...", help="All challenges, if left out.")
+        list[str] | None, typer.Argument(metavar="[SLUG]...", help="Defaults to all challenges.")
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="One of the data sets of the named challenges.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="A folder that has the data set.")] = None,
 ) -> None:
-    """Make an nbgrader course with challenges, or add them to one."""
+    """Create an nbgrader course with challenges, or add challenges to one."""
     context.obj = (*courses.packs(folder), *context.obj)
     challenges = packs.find(context.obj)
     named = [packs.resolve(challenges, slug).slug for slug in slugs or ()]
     before = courses.chosen(folder)
     if dataset and not named:
         raise CompeteError("name the challenges that --dataset is for.")
-    wanted = dict.fromkeys([*before, *named]) or dict.fromkeys(challenges)
+    slugs_in_course = dict.fromkeys([*before, *named]) or dict.fromkeys(challenges)
     with download() as progress:
-        found = []
-        for challenge in (packs.resolve(challenges, slug) for slug in wanted):
+        datasets = []
+        for challenge in (packs.resolve(challenges, slug) for slug in slugs_in_course):
             name = courses.dataset(folder, challenge, dataset if challenge.slug in named else None)
             choice = challenge.choice(name)
             train, public = choice.train, choice.public
-            made = prepare(name, train=train, public=public, source=data, progress=progress)
-            found.append((challenge, made))
-    for line in courses.init(folder, found, context.obj):
+            prepared = prepare(name, train=train, public=public, source=data, progress=progress)
+            datasets.append((challenge, prepared))
+    for line in courses.init(folder, datasets, context.obj):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
-        f"Next: tito compete course release {next(iter(wanted))} --course {folder}",
+        f"Next: tito compete course release {next(iter(slugs_in_course))} --course {folder}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -86,10 +88,10 @@ def samples(
     slug: Slug,
     course: Course = Path(),
     students: Annotated[
-        int | None, typer.Option(min=1, help="How many; one for each sample, if left out.")
+        int | None, typer.Option(min=1, help="How many students; defaults to one for each sample.")
     ] = None,
 ) -> None:
-    """Hand in the challenge's sample submissions, to try a course out."""
+    """Submit the challenge's samples, to try out a course."""
     # nbgrader takes two seconds to import, which every other command would pay too.
     from tinytorch_compete.course.gradebook import CourseGradebook
 
@@ -106,12 +108,12 @@ def samples(
 
 
 def nbgrader(course: Path, *words: str) -> None:
-    """Run one of nbgrader's commands in a course, where it says what it does itself."""
+    """Run one of nbgrader's commands in a course; its own messages go to the terminal."""
     command = [sys.executable, "-m", "nbgrader", *words]
     done = subprocess.run(command, cwd=course, env=courses.environment())
     if done.returncode:
         raise CompeteError(
-            f"nbgrader {' '.join(words)} failed in {course}; what it said stands above."
+            f"nbgrader {' '.join(words)} failed in {course}; its messages are above."
         )
 
 

@@ -1,4 +1,4 @@
-"""``tito compete doctor``: what this machine can do, and what to install for more."""
+"""Check the machine: what it can isolate and profile, and what to install for more."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from tinytorch_compete.sandbox.isolation import capabilities
 
 def doctor(
     roofline: Annotated[
-        bool, typer.Option("--roofline", help="Measure how fast one core is; some seconds, once.")
+        bool,
+        typer.Option("--roofline", help="Measure the speed of one core, once; takes some seconds."),
     ] = False,
 ) -> None:
-    """See what this machine can hold and promise."""
+    """See this machine's capacity, and which isolation holds on it."""
     if roofline:
         show()
         return
@@ -42,8 +43,8 @@ def doctor(
     columns = [Column(), Column("layer"), Column("what it promises, or how to get it")]
     console.print(table("\nIsolation", columns, layers))
     profilers = [
-        ["✓" if found else "✗", name, what if found else f"pip install {package}"]
-        for name, package, what, found in _profilers()
+        ["✓" if is_installed else "✗", name, purpose if is_installed else f"pip install {package}"]
+        for name, package, purpose, is_installed in _profilers()
     ]
     columns = [Column(), Column("package"), Column("what it is for")]
     console.print(table("\nProfilers", columns, profilers))
@@ -63,8 +64,8 @@ def _which_tito() -> str:
 
 
 def _profilers() -> list[tuple[str, str, str, bool]]:
-    known = [
+    packages = [
         ("memray", "memray", "memory by line, exact (no build for Windows)"),
         ("memory_profiler", "memory_profiler", "memory by line without memray, coarser"),
     ]
-    return [(*entry, importlib.util.find_spec(entry[0]) is not None) for entry in known]
+    return [(*entry, importlib.util.find_spec(entry[0]) is not None) for entry in packages]

@@ -1,4 +1,4 @@
-"""Commands about who takes part: handles, teams, and what the course may show."""
+"""Show participants: handles, teams, and what the course may publish about them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def entries(
     slug: Slug,
     results: Folder = DEFAULT,
     hide: Annotated[
-        str | None, typer.Option("--private", metavar="STUDENT", help="Show nothing of a student.")
+        str | None,
+        typer.Option("--private", metavar="STUDENT", help="Publish nothing about this student."),
     ] = None,
 ) -> None:
-    """Show who takes part, in which team, and what each one shares."""
+    """Show who takes part, in which team, and what each student shares."""
     challenge = challenge_of(context, slug)
     roster = roster_file.read(results, challenge.slug)
     if hide is not None:
@@ -46,7 +47,7 @@ def entries(
 
 
 def print_teams(roster: Roster, slug: str, folder: ResultsFolder) -> None:
-    """How many teams there are, and who isn't in the one that was asked for."""
+    """Print the number of teams, and the students who were refused by theirs."""
     count = len({one.team for one in roster.entered.values()} - {""})
     if count:
         teams = "1 team" if count == 1 else f"{count} teams"

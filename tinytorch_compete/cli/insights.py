@@ -1,4 +1,4 @@
-"""``tito compete insights``: what to try, for whoever wrote the notebook."""
+"""Suggest improvements to a notebook: ``tito compete insights``."""
 
 from __future__ import annotations
 
@@ -30,11 +30,17 @@ LONGEST = 60  # characters of a line of code in a sentence
 
 def insights(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="The notebook to look at.")],
+    path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="The notebook to analyse.")],
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its challenge.")],
-    everything: Annotated[bool, typer.Option("--all", help="All of them, not just three.")] = False,
-    more: Annotated[bool, typer.Option("--more", help="Also why, and what to change.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Also the changes that were tried.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all insights, not just three.")
+    ] = False,
+    more: Annotated[
+        bool, typer.Option("--more", help="Also explain why, and what to change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Also show the changes that were tried.")
+    ] = False,
     dataset: Dataset = None,
     data: DataFolder = None,
 ) -> None:
@@ -47,8 +53,8 @@ def insights(
         work = Submission("you", path, profiling_notebook.code_beside(path, Path(folder)))
         graded = suggest.grade(plan, load(work), LocalSandbox())
     if graded.result.message:  # findings are of code that may not have run to its end
-        said = f"{graded.result.verdict}: {graded.result.message}"
-        console.print(plain(said), markup=False, highlight=False)
+        line = f"{graded.result.verdict}: {graded.result.message}"
+        console.print(plain(line), markup=False, highlight=False)
     if graded.advice is not None:
         _show(graded.advice, everything, more, diff)
 
@@ -69,13 +75,13 @@ def _show(advice: Advice, everything: bool, more: bool, diff: bool) -> None:
     if left := len(advice.insights) - len(shown):
         _say(f"{left} more: --all", "dim")
     if not advice.insights:
-        _say("Nothing was found that is worth a change.")
+        _say("Found nothing that is worth changing.")
     elif not (more and diff):
         _say("Why, and what to change: --more. The changes that were tried: --diff.", "dim")
 
 
 def _held(autopsy: Autopsy, profile: Profile, moment: MemoryPeak) -> None:
-    """What was alive when the cap was passed, by the lines that had made it."""
+    """Print what was in memory when the cap was exceeded, by the lines that allocated it."""
     held = suggestion_cells.largest_held(autopsy, moment)
     when = suggestion_cells.when_held(autopsy, moment)
     _say(f"{when} The lines that had made them:" if held else suggestion_cells.ELSEWHERE)

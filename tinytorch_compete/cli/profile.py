@@ -1,4 +1,4 @@
-"""``tito compete profile``: what a notebook's lines cost, for whoever wrote them."""
+"""Show what each line of a notebook costs: ``tito compete profile``."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ COLUMNS = (
     Column.numeric("net MiB"),
 )
 SOURCE, GAP = 1, 2
-DROPPED = (7, 6, 4, 2)  # the columns that go where the source lacks room, the first to go first
-READABLE, LEAST = 44, 10  # characters of the source: what figures give way to, and what is left
+DROPPED = (7, 6, 4, 2)  # columns to drop, in this order, where the source lacks room
+READABLE, LEAST = 44, 10  # characters of source: columns give way to 44, and 10 always remain
 TIME, MEMORY = "dark_orange3", "dodger_blue2"
 TAB = 4
 VERY_HOT = 0.25
-NARROW = " A wider terminal has more columns, and --html has all."
+NARROW = " A wider terminal has more columns, and --html has them all."
 
 
 def profile(
     context: typer.Context,
     path: ProfiledNotebook,
     slug: ProfiledSlug = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the measurements as JSON.")] = None,
     dataset: Dataset = None,
     data: DataFolder = None,
 ) -> None:
@@ -62,18 +62,18 @@ def profile(
         challenge = challenge_of(context, slug)
         with download() as progress:
             plan = notebook.plan(challenge, dataset, data, progress)
-    found = notebook.take(path, plan, LocalSandbox())
-    _show(found)
+    profiled = notebook.take(path, plan, LocalSandbox())
+    _show(profiled)
     if html:
         files.write_text(
-            html, profiling_html.page(found.profile, f"Profile of {path.name}", found.reasons)
+            html, profiling_html.page(profiled.profile, f"Profile of {path.name}", profiled.reasons)
         )
     if json:
-        files.write_text(json, notebook.as_json(found))
+        files.write_text(json, notebook.as_json(profiled))
 
 
-def _show(found: NotebookProfile) -> None:
-    sections = view.sections(found.profile)
+def _show(profiled: NotebookProfile) -> None:
+    sections = view.sections(profiled.profile)
     tables = [[_cells(part) for part in section.parts] for section in sections]
     columns, room = _layout([row for rows in tables for row in rows])
     for section, rows in zip(sections, tables, strict=True):
@@ -81,35 +81,35 @@ def _show(found: NotebookProfile) -> None:
         if rows:
             console.print(_table(rows, columns, room))
         console.print()
-    if found.profile.lines:
-        _explain(found, len(columns) < len(COLUMNS))
+    if profiled.profile.lines:
+        _explain(profiled, len(columns) < len(COLUMNS))
     else:
         console.print(view.NONE_RAN)
-    if found.failure:
-        console.print(plain(found.failure), markup=False, highlight=False, style="yellow")
+    if profiled.failure:
+        console.print(plain(profiled.failure), markup=False, highlight=False, style="yellow")
 
 
-def _explain(found: NotebookProfile, narrow: bool) -> None:
-    """Say what the figures mean, and why the hottest lines cost what they cost."""
+def _explain(profiled: NotebookProfile, narrow: bool) -> None:
+    """Explain the figures, and why the hottest lines cost what they cost."""
     console.print(
-        "Seconds include what a line called; peak is above what was held when the line began; "
-        f"~ marks estimates. Measured by {' and '.join(found.profile.backends)}."
+        "Seconds include calls; peak is memory above that in use when the line began; "
+        f"~ marks estimates. Measured by {' and '.join(profiled.profile.backends)}."
         f"{NARROW if narrow else ''}",
         style="dim",
         highlight=False,
     )
-    if untimed := view.untimed(found.profile):
+    if untimed := view.untimed(profiled.profile):
         console.print(untimed, style="yellow", highlight=False)
-    _show_reasons(found)
+    _show_reasons(profiled)
 
 
-def _show_reasons(found: NotebookProfile) -> None:
-    if found.reasons is None:
+def _show_reasons(profiled: NotebookProfile) -> None:
+    if profiled.reasons is None:
         console.print(UNMEASURED, style="dim", highlight=False, soft_wrap=True)
         return
     rows: list[list[str | Text]] = [
         [f"{view.title(reason.source)}: {reason.line}", Text(reason.kind, "bold"), reason.words]
-        for reason in found.reasons
+        for reason in profiled.reasons
     ]
     if rows:
         columns = [Column.unbroken("where"), Column.unbroken("bound"), Column("why")]
@@ -126,21 +126,21 @@ def _title(section: Section) -> Text:
 
 
 def _layout(rows: Sequence[Sequence[Text]]) -> tuple[list[int], int]:
-    """The columns that leave the source readable in this terminal, and the source's width."""
+    """Choose the columns that leave the source readable here; return the source's width, too."""
     widths = [
         max([len(column.name), *(row[number].cell_len for row in rows)])
         for number, column in enumerate(COLUMNS)
     ]
-    kept = list(range(len(COLUMNS)))
-    wanted = min(READABLE, widths[SOURCE])
+    columns = list(range(len(COLUMNS)))
+    readable = min(READABLE, widths[SOURCE])
     for number in DROPPED:
-        if _room(widths, kept) < wanted:
-            kept.remove(number)
-    return kept, max(LEAST, _room(widths, kept))
+        if _room(widths, columns) < readable:
+            columns.remove(number)
+    return columns, max(LEAST, _room(widths, columns))
 
 
 def _room(widths: Sequence[int], columns: Sequence[int]) -> int:
-    """What these columns leave to the source."""
+    """The width that these columns leave for the source."""
     others = sum(widths[number] + GAP for number in columns if number != SOURCE)
     return console.width - others
 
@@ -174,5 +174,5 @@ def _cells(part: Row | tuple[Row, ...]) -> list[Text]:
 
 
 def _padded(*cells: Text) -> list[Text]:
-    """A row of the table that has no figures."""
+    """Fill up a row that has no figures."""
     return [*cells, *(Text() for _ in COLUMNS[len(cells) :])]

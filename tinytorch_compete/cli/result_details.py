@@ -1,4 +1,4 @@
-"""Each student's standing in words: figures with intervals, and how far it is to the next group."""
+"""Print each student's standing: metrics with intervals, and the gap to the next group."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Line = tuple[str, str]
 def print_details(
     spec: ChallengeSpec, results: Sequence[Result], secret: bytes, roster: Roster
 ) -> None:
-    """A block for each student or team, in the order of ranks; then those who have no rank.
+    """Print a block for each student or team, in the order of ranks, unranked ones last.
 
-    For staff alone: those are among them who aren't shown on the board.
+    For staff only: it includes those whom the leaderboard doesn't show.
     """
     rivals, names = [], {}
     for result in rosters.competing(roster, results):
@@ -46,13 +46,13 @@ def print_details(
         _print(names[result.identity.student][0], [("not ranked", why)])
     if elsewhere:
         console.print(
-            f"{elsewhere} graded under other conditions have no rank: grade them again.",
+            f"Graded under other conditions and without a rank: {elsewhere}. Grade them again.",
             highlight=False,
         )
 
 
 def _title(row: Row, students: str, one: Competitor) -> str:
-    """Who a line of the board is, and what it is called there."""
+    """Name a row's students, and how the leaderboard names them."""
     shown = {"handle": row.handle, "anonymous": "(anonymous)", "nothing": "(not shown)"}
     return f"{students}  {shown[one.show]}"
 
@@ -70,15 +70,15 @@ def _standing(spec: ChallengeSpec, rows: Sequence[Row], row: Row) -> list[Line]:
     place = f"{row.rank} of {len(own)}{where}" + (f", tied with {tied} more" if tied else "")
     missed = "" if row.meets else ", a requirement is missed"
     lines = [("rank", place), ("tier", row.tier + missed)]
-    for name, found in row.estimates.items():
-        runs = f"{found.n} run" if found.n == 1 else f"{found.n} runs"
-        shown = figures.format_estimate(figures.declared(spec, name), found)
+    for name, estimate in row.estimates.items():
+        runs = f"{estimate.n} run" if estimate.n == 1 else f"{estimate.n} runs"
+        shown = figures.format_estimate(figures.declared(spec, name), estimate)
         lines.append((name, f"{shown}, {runs}"))
     return [*lines, *_next_group(spec, rows, row), *_neighbour(spec, own, row)]
 
 
 def _next_group(spec: ChallengeSpec, rows: Sequence[Row], row: Row) -> Iterator[Line]:
-    """How far it is to the last row of the group above, in the metric that separates them."""
+    """Give the gap to the last row of the group above, in the metric that separates them."""
     above = ranking.next_group(rows, row)
     if above is None:
         yield "next group", "none: this is the first"
@@ -91,12 +91,12 @@ def _next_group(spec: ChallengeSpec, rows: Sequence[Row], row: Row) -> Iterator[
 
 
 def _neighbour(spec: ChallengeSpec, own: Sequence[Row], row: Row) -> Iterator[Line]:
-    """What it would take to tell a tied row from the first of its group, which a tie is with."""
+    """Say what would separate a tied row from the first row of its group."""
     first = next(other for other in own if other.rank == row.rank and other.handle)
     metric = spec.metric(spec.rank[0])
     if first is not row and {metric.name} <= row.estimates.keys() & first.estimates.keys():
-        telling = _telling(spec, own, metric, row, first)
-        yield "tied", f"{_gap(metric, row, first)} from {first.handle}: {telling}"
+        runs = _runs_to_separate(spec, own, metric, row, first)
+        yield "tied", f"{_gap(metric, row, first)} from {first.handle}: {runs}"
 
 
 def _gap(metric: Metric, row: Row, other: Row) -> str:
@@ -106,13 +106,18 @@ def _gap(metric: Metric, row: Row, other: Row) -> str:
     return f"{difference(metric, *values)} in {metric.name}"
 
 
-def _telling(spec: ChallengeSpec, own: Sequence[Row], metric: Metric, row: Row, other: Row) -> str:
-    """About how many more runs would tell two tied rows apart, on a board with so many pairs."""
+def _runs_to_separate(
+    spec: ChallengeSpec, own: Sequence[Row], metric: Metric, row: Row, other: Row
+) -> str:
+    """Estimate how many more runs would make two tied rows statistically distinguishable.
+
+    The error rate is divided by the number of pairs on the board.
+    """
     mine, theirs = (r.samples.get(metric.name, ()) for r in (row, other))
     if len(mine) != len(theirs) or len(mine) < 2:
         return "too few runs of the same seeds to say more"
     alpha = ranking.error_rate(spec) / math.comb(len(own), 2)
     needed = stats.runs_to_tell(mine, theirs, metric.scale, metric.resolution, alpha)
     if needed is None:
-        return f"not even {stats.MOST_RUNS} runs would tell"
-    return f"about {max(1, needed - len(mine))} more runs each would tell"
+        return f"not even {stats.MOST_RUNS} runs would separate them"
+    return f"about {max(1, needed - len(mine))} more runs each would separate them"

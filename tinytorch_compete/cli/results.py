@@ -1,4 +1,4 @@
-"""The results table: in the terminal, or as a file."""
+"""Show the results table in the terminal, or write it to a file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tinytorch_compete.results import table
 from tinytorch_compete.util import files
 
 NOTHING = (
-    "there are no results here. As a student, see the challenges by tito compete list and take "
-    "part by tito compete join {}, or go to the folder where you did. As staff, grade first, or "
-    "name the folder of results by --results."
+    "there are no results here. As a student, see the challenges with tito compete list and join "
+    "one with tito compete join {}, or go to the folder where you did. As staff, grade first, or "
+    "name the folder of results with --results."
 )
 
 
@@ -35,19 +35,19 @@ def results(
     slug: ResultsSlug = None,
     results: Folder = DEFAULT,
     csv: Annotated[Path | None, typer.Option(help="Write the whole table as CSV.")] = None,
-    parquet: Annotated[Path | None, typer.Option(help="Write it as Parquet.")] = None,
-    history: Annotated[bool, typer.Option(help="Every result, not just the newest.")] = False,
+    parquet: Annotated[Path | None, typer.Option(help="Write the whole table as Parquet.")] = None,
+    history: Annotated[bool, typer.Option(help="Show every result, not just the newest.")] = False,
     flags: Annotated[
-        bool, typer.Option("--flags", help="What a person should look at, and nothing else.")
+        bool, typer.Option("--flags", help="Show only the flags for manual review.")
     ] = False,
     detailed: Detailed = False,
     final: Final = False,
-    came: FeedbackFrom = None,
+    feedback_from: FeedbackFrom = None,
 ) -> None:
     """Show the results table, or write it to a file; in a student's folder, the student's own."""
     if not results.is_graded:
         if registration.find(Path()):
-            student.own_results(context, slug, came, detailed)
+            student.own_results(context, slug, feedback_from, detailed)
             return
         if results == DEFAULT:
             raise CompeteError(NOTHING.format(slug or "SLUG"))
@@ -80,7 +80,7 @@ def results(
 
 
 def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Result]:
-    """The results that count for each student, of all challenges."""
+    """Select the results that count for each student, in all challenges."""
     return [
         result
         for name, roster in rosters.items()

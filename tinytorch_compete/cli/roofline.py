@@ -1,4 +1,4 @@
-"""The machine's roofline in a terminal."""
+"""Show the machine's roofline in a terminal."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ MARKS = {"float32": "●", "float64": "○"}
 
 
 def show() -> None:
-    """Print this machine's roof, measured now if it wasn't before."""
-    found = roofline.load()
-    if found is None:
+    """Print this machine's roofline; measure it first if it never was."""
+    roof = roofline.load()
+    if roof is None:
         with Progress(console=errors, transient=True) as progress:
             progress.add_task("measuring one core", total=None)
-            found = roofline.measure()
-        roofline.save(found)
-    console.print(_figures(found))
+            roof = roofline.measure()
+        roofline.save(roof)
+    console.print(_figures(roof))
     console.print()
-    console.print("\n".join(picture(found)), markup=False, highlight=False)
-    for line in _words(found):
+    console.print("\n".join(picture(roof)), markup=False, highlight=False)
+    for line in _explanations(roof):
         console.print(line, markup=False, highlight=False)
 
 
-def picture(found: Roof) -> list[str]:
-    """The roofline on logarithmic axes: flop/s up, flop/byte across; both of a kind on one axis."""
-    top = math.log2(found.float32.median)
-    low = math.log2(found.attainable(2.0**LEAST, "float32"))
+def picture(roof: Roof) -> list[str]:
+    """Draw the roofline on logarithmic axes: flop/s against flop/byte, for both precisions."""
+    top = math.log2(roof.float32.median)
+    low = math.log2(roof.attainable(2.0**LEAST, "float32"))
     width = (MOST - LEAST) * COLUMN + 1
     grid = [[" "] * width for _ in range(ROWS)]
     for precision in ("float64", "float32"):  # the last one wins where both are the same
         for column in range(width):
             intensity = 2.0 ** (LEAST + column / COLUMN)
-            height = math.log2(found.attainable(intensity, precision)) - low
+            height = math.log2(roof.attainable(intensity, precision)) - low
             row = ROWS - 1 - round(height / max(top - low, 1e-9) * (ROWS - 1))
             grid[min(max(row, 0), ROWS - 1)][column] = MARKS[precision]
     names = [f"{2 ** (low + (top - low) * row / (ROWS - 1)) / 1e9:.3g}" for row in range(ROWS)]
@@ -56,13 +56,13 @@ def picture(found: Roof) -> list[str]:
     return [head, *lines, f"{'':>7} └{'─' * width}", f"{'':>8} {ticks.rstrip()} flop/byte"]
 
 
-def _figures(found: Roof) -> object:
+def _figures(roof: Roof) -> object:
     rows: list[list[str | Text]] = [
-        ["memory bandwidth", *_rate(found.bandwidth, "GB/s")],
-        ["filling new memory", *_rate(found.fresh, "GB/s")],
-        ["float32 products", *_rate(found.float32, "Gflop/s")],
-        ["float64 products", *_rate(found.float64, "Gflop/s")],
-        ["a call of numpy", f"{found.call_s * 1e6:.2f} µs", "", ""],
+        ["memory bandwidth", *_rate(roof.bandwidth, "GB/s")],
+        ["filling new memory", *_rate(roof.fresh, "GB/s")],
+        ["float32 products", *_rate(roof.float32, "Gflop/s")],
+        ["float64 products", *_rate(roof.float64, "Gflop/s")],
+        ["a call of numpy", f"{roof.call_s * 1e6:.2f} µs", "", ""],
     ]
     columns = [Column.unbroken(), Column.numeric("median")]
     columns += [Column.numeric("lowest to highest"), Column.unbroken()]
@@ -75,12 +75,12 @@ def _rate(rate: Rate, unit: str) -> list[str | Text]:
     return [f"{rate.median / 1e9:.1f} {unit}", f"{low:.1f} to {high:.1f}", noisy]
 
 
-def _words(found: Roof) -> list[str]:
-    ridges = found.ridge("float32"), found.ridge("float64")
+def _explanations(roof: Roof) -> list[str]:
+    ridges = roof.ridge("float32"), roof.ridge("float64")
     return [
         f"\nRidge points: {ridges[0]:.1f} flop/byte in float32, {ridges[1]:.1f} in float64. Code "
         "that does less for each byte it moves waits for memory; code that does more, for "
         "arithmetic.",
-        f"{found.machine}; {found.measured_at:%Y-%m-%d %H:%M} UTC, kept in {roofline.path()}. "
+        f"{roof.machine}; {roof.measured_at:%Y-%m-%d %H:%M} UTC, saved in {roofline.path()}. "
         "Delete that file to measure again.",
     ]

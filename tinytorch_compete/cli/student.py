@@ -40,14 +40,14 @@ from tinytorch_compete.student.join_options import JoinOptions
 
 SHARING = (
     "The course always has your results. The leaderboard, which everybody may read, shows the "
-    "figures and the tier of your newest one in a line of its own: under a handle (a pseudonym, or "
-    "a name that you choose), anonymous, or nothing at all. You can change this by joining "
-    "again; it goes to the course with your next submission. What was given out stays out."
+    "metrics and the tier of your newest result on a line of its own: under a handle (a pseudonym, "
+    "or a name that you choose), anonymously, or not at all. You can change this by joining again; "
+    "the change goes to the course with your next submission. What was published stays public."
 )
 
 
 def show(panel: Panel) -> None:
-    """Print a panel; nothing in it but its Markdown is markup."""
+    """Print a panel; only its Markdown is interpreted as markup."""
     if panel.title:
         console.print(plain(panel.title), style="bold", markup=False, highlight=False)
     if panel.rows:
@@ -71,10 +71,10 @@ def join(
     shown: Show = None,
     progress: Progress = None,
 ) -> None:
-    """Take part in a challenge, or change how you do."""
+    """Join a challenge, or change how you take part."""
     challenge = challenge_of(context, slug)
     _, before = student_join.joined(challenge, Path(), folder)
-    wishes = JoinOptions(
+    options = JoinOptions(
         folder=folder,
         handle=handle,
         to=to,
@@ -86,18 +86,18 @@ def join(
         progress=progress,
     )
     if before is None and sys.stdin.isatty():
-        wishes = _asked(wishes)
+        options = _with_answers(options)
     with download() as bar:
-        panel = student_join.join(challenge, Path(), wishes, bar)
+        panel = student_join.join(challenge, Path(), options, bar)
     show(panel)
 
 
-def _asked(wishes: JoinOptions) -> JoinOptions:
-    """The wishes with what no flag said, asked once."""
-    if None not in (wishes.show, wishes.handle, wishes.progress):
-        return wishes
+def _with_answers(options: JoinOptions) -> JoinOptions:
+    """Ask, once, for the sharing options that no flag set."""
+    if None not in (options.show, options.handle, options.progress):
+        return options
     console.print(SHARING, highlight=False)
-    shown, handle, progress = wishes.show, wishes.handle, wishes.progress
+    shown, handle, progress = options.show, options.handle, options.progress
     if shown is None:
         words = "Your line: handle, anonymous or nothing"
         shown = typer.prompt(words, "handle", value_proc=_one_of_three)
@@ -105,15 +105,15 @@ def _asked(wishes: JoinOptions) -> JoinOptions:
         handle = typer.prompt("Handle (Enter for a pseudonym)", default="", show_default=False)
     if shown == "handle" and progress is None:
         progress = typer.confirm("Show your earlier results and their days, too?", default=False)
-    return msgspec.structs.replace(wishes, show=shown, handle=handle, progress=progress)
+    return msgspec.structs.replace(options, show=shown, handle=handle, progress=progress)
 
 
-def _one_of_three(said: str) -> Shown:
-    """The choice that was typed; asked again if it is none."""
+def _one_of_three(text: str) -> Shown:
+    """Parse a typed choice; Typer asks again if it is invalid."""
     for choice in get_args(Shown):
-        if said.strip().lower() == choice:
+        if text.strip().lower() == choice:
             return cast(Shown, choice)
-    raise typer.BadParameter("say one of these three words")
+    raise typer.BadParameter("type one of these three words")
 
 
 def check(context: typer.Context, path: Notebook = None, challenge: ChallengeName = None) -> None:
@@ -135,9 +135,11 @@ def submit(
     path: Notebook = None,
     challenge: ChallengeName = None,
     to: SendTo = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Send without being asked.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Send without asking for confirmation.")
+    ] = False,
 ) -> None:
-    """Send your notebook to the course; prints a receipt."""
+    """Send your notebook to the course and print a receipt."""
 
     def agreed(panel: Panel) -> bool:
         show(panel)
@@ -152,20 +154,21 @@ def submit(
 
 
 def own_results(
-    context: typer.Context, slug: str | None, came: Path | None, detailed: bool
+    context: typer.Context, slug: str | None, feedback_from: Path | None, detailed: bool
 ) -> None:
     """Show a student's own results; see ``results``."""
-    for panel in results.panels(packs.find(context.obj), Path(), slug, came, detailed):
+    challenges = packs.find(context.obj)
+    for panel in results.panels(challenges, Path(), slug, feedback_from, detailed):
         show(panel)
 
 
 def hint(context: typer.Context, slug: JoinedSlug = None) -> None:
-    """See one more hint, the mildest first."""
+    """See the next hint, the mildest first."""
     show(hints.hint(packs.find(context.obj), Path(), slug))
 
 
 def guide(context: typer.Context, slug: GuideSlug = None) -> None:
-    """Read the guide of a challenge, or the one to insights."""
+    """Read a challenge's guide, or the guide to insights."""
     show(hints.guide(packs.find(context.obj), Path(), slug))
 
 

@@ -1,4 +1,4 @@
-"""An answer to a student, which a terminal and a notebook show alike."""
+"""Answers to a student, shown alike in a terminal and a notebook."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Panel(msgspec.Struct, frozen=True):
     markdown: str = ""
 
 
-# Lab's colours, then VS Code's, then what is around it: readable on light and on dark. No style
-# sheet, for a page may hold many of these, and an untrusted notebook strips it.
+# Lab's colours, then VS Code's, then inherited ones: readable on light and on dark. No style sheet,
+# for a page may hold many panels, and an untrusted notebook strips it.
 TEXT = "color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit))"
 DIM = "color:var(--jp-content-font-color2,var(--vscode-descriptionForeground,inherit))"
 LINE = "1px solid var(--jp-border-color2,var(--vscode-panel-border,rgba(128,128,128,.4)))"
@@ -28,7 +28,7 @@ ERROR = "var(--jp-error-color1,var(--vscode-errorForeground,#c62828))"
 
 
 def as_html(panel: Panel) -> str:
-    """A panel without its Markdown as HTML, all text in it escaped, without scripts."""
+    """Render a panel, without its Markdown, as HTML without scripts and with all text escaped."""
     parts = [f"<div><strong>{_text(panel.title)}</strong></div>"] if panel.title else []
     if panel.rows:
         parts += [_table(panel)]
@@ -37,7 +37,7 @@ def as_html(panel: Panel) -> str:
 
 
 def error_html(message: str) -> str:
-    """A message about what went wrong as HTML, escaped."""
+    """Render an error message as HTML, escaped."""
     return (
         f'<div role="alert" style="{TEXT};border-left:3px solid {ERROR};padding-left:.8em;'
         f'max-width:80ch">{_text(message)}</div>'
@@ -69,5 +69,5 @@ def _style(column: Column) -> str:
 
 
 def _text(text: str) -> str:
-    """A text as HTML that shows it; what can't be shown is replaced."""
+    """Escape a text for HTML, with characters that can't be shown replaced."""
     return html.escape("".join(char if char.isprintable() else "�" for char in text))

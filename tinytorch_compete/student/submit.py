@@ -72,9 +72,8 @@ def _preview(
 ) -> Panel:
     """Preview a submission: the notebook, the largest files by name, and a count of the rest."""
     first = submission_package.snapshot.work.notebook.name
-    sizes = sorted(
-        submission_package.snapshot.sizes.items(), key=lambda item: (item[0] != first, -item[1])
-    )
+    package_sizes = submission_package.snapshot.sizes
+    sizes = sorted(package_sizes.items(), key=lambda item: (item[0] != first, -item[1]))
     rows = [(name, f"{size / 1024:.0f} KiB") for name, size in sizes[:SHOWN_FILES]]
     if rest := sizes[SHOWN_FILES:]:
         total = sum(size for _, size in rest)
