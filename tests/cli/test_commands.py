@@ -201,9 +201,9 @@ def rows(folder: Path) -> list[str]:
     if not database.exists():
         return []
     with sqlite3.connect(database) as connection:
-        made = connection.execute("select 1 from sqlite_master where name = 'results'").fetchone()
+        table = connection.execute("select 1 from sqlite_master where name = 'results'").fetchone()
         query = "select student from results order by id"
-        return [row[0] for row in connection.execute(query)] if made else []
+        return [row[0] for row in connection.execute(query)] if table else []
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

@@ -60,8 +60,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     two = hand_in(place, "two") / "mine.ipynb"
     two.rename(two.with_name("a.ipynb")).with_name("b.ipynb").write_text("{}")
     (hand_in(place, "nearly") / "weights.bin").write_bytes(bytes(62 * 2**20))
-    for name, made in (("checkpoints", ".ipynb_checkpoints"), ("cached", "__pycache__")):
-        hidden = hand_in(place, name, LOOKS + HONEST) / made
+    for name, ignored in (("checkpoints", ".ipynb_checkpoints"), ("cached", "__pycache__")):
+        hidden = hand_in(place, name, LOOKS + HONEST) / ignored
         hidden.mkdir()
         (hidden / "link").symlink_to(root / "secret")
         (hidden / "endless").symlink_to("/dev/zero")
@@ -84,7 +84,7 @@ def test_strange_work_that_answers_well_is_graded_like_any_other(
 
 
 @pytest.mark.parametrize(
-    ("student", "said"),
+    ("student", "message"),
     [
         ("surrogates", "a notebook of format ?"),
         ("deep", "folders more than 20 deep"),
@@ -94,9 +94,9 @@ def test_strange_work_that_answers_well_is_graded_like_any_other(
     ],
 )
 def test_what_can_not_be_graded_is_its_students_error_in_one_sentence(
-    graded: dict[str, Result], student: str, said: str
+    graded: dict[str, Result], student: str, message: str
 ) -> None:
     result = graded[student]
     assert (str(result.verdict), result.points) == ("ERROR", 0)
-    assert said in result.message
+    assert message in result.message
     assert "/" not in result.message

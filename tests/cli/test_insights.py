@@ -50,5 +50,5 @@ def test_feedback_ends_with_what_to_try_unless_told_not_to(
 ) -> None:
     where = ["mine", str(place / "class"), "--results", str(tmp_path)]
     assert run(["--pack", str(place), "grade", *where, word], "t") == 0
-    made = nbformat.read(tmp_path / "feedback" / "ada" / "mine.ipynb", 4)
-    assert ("What to try" in made.cells[-1].source) is there
+    feedback = nbformat.read(tmp_path / "feedback" / "ada" / "mine.ipynb", 4)
+    assert ("What to try" in feedback.cells[-1].source) is there

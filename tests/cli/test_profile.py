@@ -43,9 +43,9 @@ def test_a_notebook_of_no_challenge_is_profiled_whole(
     shown = capsys.readouterr().out
     for words in ("Cell 1", "helper.py", "peak 64.0 MiB", "kept = make(64)"):
         assert words in shown
-    found = msgspec.json.decode(figures.read_bytes(), type=Profile)
+    profile = msgspec.json.decode(figures.read_bytes(), type=Profile)
     assert json.loads(figures.read_text())["reasons"] is None
-    assert found.sources == {"cell:1": CELL, "helper.py": HELPER}
+    assert profile.sources == {"cell:1": CELL, "helper.py": HELPER}
     assert "<script" not in page.read_text()
 
 
@@ -142,8 +142,8 @@ def test_the_source_has_room_in_a_terminal_and_figures_are_whole(
 def test_a_notebook_that_runs_nothing_is_said_to_in_one_sentence(
     cells: list[str], notebook: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = v4.new_notebook(cells=[v4.new_code_cell(text) for text in cells])
-    notebook.write_text(nbformat.writes(made))
+    document = v4.new_notebook(cells=[v4.new_code_cell(text) for text in cells])
+    notebook.write_text(nbformat.writes(document))
     assert run(["profile", str(notebook)], "t") == 0
     shown = capsys.readouterr().out
     assert shown.endswith("No line of code ran, so there is nothing to profile.\n")

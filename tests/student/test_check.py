@@ -88,10 +88,10 @@ def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
     challenge: Challenge, folder: Path, walled_sandbox: Sandbox
 ) -> None:
     write_answer(folder, "while True: pass")
-    told: list[tuple[float, float]] = []
+    reports: list[tuple[float, float]] = []
 
     def running(seconds: float, limit: float) -> None:
-        told.append((seconds, limit))
+        reports.append((seconds, limit))
         if seconds > 1:
             signal.raise_signal(signal.SIGINT)
 
@@ -99,9 +99,9 @@ def test_a_check_tells_its_seconds_and_limit_and_an_interruption_there_is_clean(
         student_check.check(
             {"mine": challenge}, folder, None, None, walled_sandbox, running=running
         )
-    assert [limit for _, limit in told] == [30] * len(told)
-    assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
-    assert len(told) > 1
+    assert [limit for _, limit in reports] == [30] * len(reports)
+    assert [seconds for seconds, _ in reports] == sorted(seconds for seconds, _ in reports)
+    assert len(reports) > 1
 
 
 def test_the_command_shows_seconds_and_stops_by_ctrl_c(
@@ -115,7 +115,7 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
     terminal = Console(force_terminal=True, force_interactive=True, width=100)
     monkeypatch.setattr(console, "console", terminal)
     write_answer(folder, "while True: pass")
-    told = student_check.grade_public
+    grade_public = student_check.grade_public
 
     def check(plan, work, sandbox, running):  # type: ignore[no-untyped-def]
         def and_interrupt(seconds: float, limit: float) -> None:
@@ -123,14 +123,14 @@ def test_the_command_shows_seconds_and_stops_by_ctrl_c(
             if seconds > 1:
                 signal.raise_signal(signal.SIGINT)
 
-        return told(plan, work, sandbox, and_interrupt)
+        return grade_public(plan, work, sandbox, and_interrupt)
 
     monkeypatch.setattr(student_check, "grade_public", check)
     pack = str(challenge.folder.parents[1])
     assert run(["--pack", pack, "check"], "tito compete") == 130
-    said = capsys.readouterr()
-    assert "s of at most 30 s" in said.out
-    assert said.err.strip() == "Stopped; nothing was sent or kept."
+    captured = capsys.readouterr()
+    assert "s of at most 30 s" in captured.out
+    assert captured.err.strip() == "Stopped; nothing was sent or kept."
 
 
 def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(
@@ -144,9 +144,9 @@ def test_a_parcel_holds_the_notebook_and_code_and_nothing_else(
     (folder / ".git" / "config").write_text("")
     with package.packed(
         challenge, folder, folder / "mine.ipynb", registration.read(folder)
-    ) as made:
-        names = set(made.snapshot.files)
-        sent = registration.read(made.snapshot.work.notebook.parent)
+    ) as submission_package:
+        names = set(submission_package.snapshot.files)
+        sent = registration.read(submission_package.snapshot.work.notebook.parent)
     assert {"mine.ipynb", "tinytorch/mine.py", registration.FILE} <= names
     assert {name.split("/")[0] for name in names} == {"mine.ipynb", "tinytorch", registration.FILE}
     assert sent == registration.Registration("mine", "digits")

@@ -42,8 +42,8 @@ def send_and_grade(challenge: Challenge, folder: Path, answer: str) -> None:
 
 
 def own(challenge: Challenge, folder: Path, *, detailed: bool = False) -> Panel:
-    came = folder.parent.parent / "graded" / "feedback"
-    (panel,) = results.panels({"mine": challenge}, folder, None, came, detailed)
+    feedback = folder.parent.parent / "graded" / "feedback"
+    (panel,) = results.panels({"mine": challenge}, folder, None, feedback, detailed)
     return panel
 
 
@@ -99,9 +99,9 @@ def test_a_damaged_entry_in_a_submission_leaves_a_pseudonym(
     top = folder.parent.parent
     words = ["--pack", str(top / "pack"), "grade", "mine", str(top / "drop")]
     assert run([*words, "--results", str(top / "graded")], "tito compete") == 0
-    ((_, told),) = record.history(top / "graded" / "feedback", "mine")
-    assert told.verdict == "OK"
-    assert "<" not in told.handle
+    ((_, result),) = record.history(top / "graded" / "feedback", "mine")
+    assert result.verdict == "OK"
+    assert "<" not in result.handle
 
 
 def test_an_entry_is_no_reason_to_look_unless_it_says_more_than_it_must(
@@ -128,12 +128,12 @@ def test_a_result_is_read_from_a_page_as_from_a_notebook(
     challenge: Challenge, folder: Path
 ) -> None:
     send_and_grade(challenge, folder, GOLD)
-    ((path, told),) = record.history(folder.parent.parent / "graded" / "feedback", "mine")
+    ((path, result),) = record.history(folder.parent.parent / "graded" / "feedback", "mine")
     page = folder / "feedback" / "2026" / "mine.html"
     page.parent.mkdir(parents=True)
     page.write_text(path.read_text())
-    assert record.history(folder / "feedback", "mine") == [(page, told)]
-    assert told.graded_at.tzinfo is dt.UTC
+    assert record.history(folder / "feedback", "mine") == [(page, result)]
+    assert result.graded_at.tzinfo is dt.UTC
 
 
 def test_hints_come_one_at_a_time_and_are_counted(challenge: Challenge, folder: Path) -> None:

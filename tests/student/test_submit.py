@@ -129,10 +129,10 @@ def test_feedback_that_nbgrader_released_is_fetched_and_read(
     nbgrader(course, "collect", "mine")
     words = ["--pack", str(tmp_path / "pack"), "grade", "mine", str(course / "submitted")]
     assert run([*words, "--results", str(course / "graded")], "tito compete") == 0
-    (made,) = (course / "graded" / "feedback").glob("*/mine.ipynb")
-    page = course / "feedback" / made.parent.name / "mine" / "mine.html"
+    (feedback,) = (course / "graded" / "feedback").glob("*/mine.ipynb")
+    page = course / "feedback" / feedback.parent.name / "mine" / "mine.html"
     page.parent.mkdir(parents=True)
-    page.write_text(HTMLExporter().from_filename(str(made))[0])
+    page.write_text(HTMLExporter().from_filename(str(feedback))[0])
     (work,) = submission.find(course / "submitted", "mine")
     for name in ("timestamp.txt", "submission_secret.txt"):  # as generate_feedback does
         (page.parent / name).write_text((work.notebook.parent / name).read_text())
@@ -328,23 +328,23 @@ def test_grading_enforces_dates_and_quota_whatever_the_client_did(
         stamp = work.notebook.parent / "timestamp.txt"
         stamp.unlink() if not when else stamp.write_text(when)
         assert run(words, "tito compete") == 0
-        said.append(capsys.readouterr().err)
+        errors.append(capsys.readouterr().err)
         store = Store(tmp_path / "graded" / "results.sqlite")
         return [str(result.submitted_at) for result in store.history("mine")]
 
-    said: list[str] = []
+    errors: list[str] = []
     first = sent("2026-03-02 10:00:00.000000 UTC", GOLD)
     assert first == ["2026-03-02 10:00:00+00:00"]
     assert sent("2026-03-02 23:00:00.000000 UTC", GOLD + "# 2") == first
-    assert "1 were taken on 2026-03-02 (UTC) already" in said[-1]
+    assert "1 were taken on 2026-03-02 (UTC) already" in errors[-1]
     assert len(sent("2026-03-03 00:01:00.000000 UTC", GOLD + "# 3")) == 2
     assert len(sent("2026-04-01 00:00:00.000000 UTC", GOLD + "# 4")) == 2
-    assert "after the challenge closed" in said[-1]
+    assert "after the challenge closed" in errors[-1]
     assert len(sent("2026-03-03 00:01:00.000000 UTC", GOLD + "# 3")) == 2
     assert run([*words, "--again"], "tito compete") == 0
     assert "not graded" not in capsys.readouterr().err  # the same files cost no quota
     assert len(sent("", GOLD + "# 5")) == 4
-    assert "no time of sending" in said[-1]
+    assert "no time of sending" in errors[-1]
 
 
 @pytest.mark.parametrize(

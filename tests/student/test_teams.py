@@ -29,39 +29,39 @@ from tinytorch_compete.submissions import submission
 
 
 def joined(
-    challenge: Challenge, home: Path, **wishes: object
+    challenge: Challenge, home: Path, **options: object
 ) -> tuple[registration.Registration, str]:
-    """The entry after joining, and all that was said."""
-    panel = join.join(challenge, home, JoinOptions(**wishes))
+    """Join; return the registration, and the panel's text."""
+    panel = join.join(challenge, home, JoinOptions(**options))
     return registration.read(home / "mine"), "\n".join([*map(" ".join, panel.rows), *panel.lines])
 
 
 def test_by_default_a_board_gets_a_pseudonym_and_nothing_of_earlier(
     challenge: Challenge, home: Path
 ) -> None:
-    found, said = joined(challenge, home)
-    assert (found.show, found.progress, found.team) == ("handle", False, "")
-    assert "a pseudonym that the course gives you" in said
-    assert "your earlier results not shown" in said
+    who, text = joined(challenge, home)
+    assert (who.show, who.progress, who.team) == ("handle", False, "")
+    assert "a pseudonym that the course gives you" in text
+    assert "your earlier results not shown" in text
 
 
 def test_a_new_team_gets_a_word_and_says_how_the_others_join(
     challenge: Challenge, home: Path
 ) -> None:
-    found, said = joined(challenge, home, team="Team O'Hara")
-    assert found.word
-    command = f"tito compete join mine --team 'Team O'\"'\"'Hara' --word {found.word}"
-    assert command in said
-    assert "--word WORD" in said
-    again, said = joined(challenge, home, handle="Ada Lo")
-    assert (again.team, again.word) == ("Team O'Hara", found.word)
-    assert "--word" not in said  # explained once
+    who, text = joined(challenge, home, team="Team O'Hara")
+    assert who.word
+    command = f"tito compete join mine --team 'Team O'\"'\"'Hara' --word {who.word}"
+    assert command in text
+    assert "--word WORD" in text
+    again, text = joined(challenge, home, handle="Ada Lo")
+    assert (again.team, again.word) == ("Team O'Hara", who.word)
+    assert "--word" not in text  # explained once
 
 
 def test_a_word_that_was_given_is_kept_and_can_be_mended(challenge: Challenge, home: Path) -> None:
-    found, said = joined(challenge, home, team="Rocket", word="Open Sesame")
-    assert found.word == "open sesame"
-    assert "--word WORD" not in said
+    who, text = joined(challenge, home, team="Rocket", word="Open Sesame")
+    assert who.word == "open sesame"
+    assert "--word WORD" not in text
     assert joined(challenge, home, word="other word")[0].team == "Rocket"
     assert registration.read(home / "mine").word == "other word"
     assert joined(challenge, home, team="ROCKET")[0].word == "other word"
@@ -70,14 +70,14 @@ def test_a_word_that_was_given_is_kept_and_can_be_mended(challenge: Challenge, h
 
 def test_a_team_can_be_left_and_everything_said_otherwise(challenge: Challenge, home: Path) -> None:
     joined(challenge, home, team="Rocket", show="handle", progress=True)
-    found, said = joined(challenge, home, team="", show="nothing", progress=False)
-    assert (found.team, found.word, found.show, found.progress) == ("", "", "nothing", False)
-    assert "you are not shown" in said
+    who, text = joined(challenge, home, team="", show="nothing", progress=False)
+    assert (who.team, who.word, who.show, who.progress) == ("", "", "nothing", False)
+    assert "you are not shown" in text
     assert "a line without a name" in joined(challenge, home, show="anonymous")[1]
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("options", "message"),
     [
         ({"team": "<script>"}, "--team '<script>'"),
         ({"team": "=1+1"}, "--team '=1\\+1'"),
@@ -89,10 +89,10 @@ def test_a_team_can_be_left_and_everything_said_otherwise(challenge: Challenge, 
     ],
 )
 def test_what_will_not_do_is_said_and_nothing_is_made(
-    challenge: Challenge, home: Path, wishes: dict[str, str], message: str
+    challenge: Challenge, home: Path, options: dict[str, str], message: str
 ) -> None:
     with pytest.raises(CompeteError, match=message):
-        joined(challenge, home, **wishes)
+        joined(challenge, home, **options)
     assert list(home.iterdir()) == []
 
 
@@ -122,11 +122,11 @@ def test_a_terminal_asks_once_and_only_what_no_flag_said(
     words = ["--pack", str(home.parent / "pack"), "join", "mine"]
     assert run([*words, "--team", "Rocket"], "tito compete") == 0
     assert typed.read() == ""
-    said = capsys.readouterr().out
-    assert "You can change this by joining again" in " ".join(said.split())
-    assert said.count("Your line:") == 2
-    found = registration.read(home / "mine")
-    assert (found.show, found.handle, found.progress) == ("handle", "Ada Lo", True)
+    text = capsys.readouterr().out
+    assert "You can change this by joining again" in " ".join(text.split())
+    assert text.count("Your line:") == 2
+    who = registration.read(home / "mine")
+    assert (who.show, who.handle, who.progress) == ("handle", "Ada Lo", True)
     assert run([*words, "--show", "anonymous"], "tito compete") == 0
     assert registration.read(home / "mine").show == "anonymous"
     assert "Your line:" not in capsys.readouterr().out
@@ -169,13 +169,13 @@ def board(folder: Path) -> boards.Board:
 def test_what_is_said_of_a_student_is_shown_before_it_is_sent_and_the_word_is_not(
     challenge: Challenge, folder: Path
 ) -> None:
-    found = joined(challenge, folder.parent, team="Rocket", word="open sesame")[0]
+    who = joined(challenge, folder.parent, team="Rocket", word="open sesame")[0]
     panel = send(challenge, folder)
     assert "on the leaderboard: Rocket" in "\n".join(panel.lines)
     (work,) = submission.find(folder.parent.parent / "drop", "mine")
     sent = (work.notebook.parent / registration.FILE).read_text()
     assert "sesame" not in sent + "\n".join(panel.lines)
-    assert registration.read(work.notebook.parent) == found.shown()
+    assert registration.read(work.notebook.parent) == who.shown()
 
 
 def test_each_wish_changes_the_board_and_the_last_one_counts(
@@ -192,14 +192,14 @@ def test_each_wish_changes_the_board_and_the_last_one_counts(
     grade(folder)
     (line,) = board(folder).newest
     assert line.handle == "anonymous 1"
-    came = folder.parent.parent / "graded" / "feedback"
-    (panel,) = student_results.panels({"mine": challenge}, folder, None, came, False)
+    feedback = folder.parent.parent / "graded" / "feedback"
+    (panel,) = student_results.panels({"mine": challenge}, folder, None, feedback, False)
     assert "On the leaderboard" not in "\n".join(panel.lines)
     joined(challenge, folder.parent, show="nothing")
     send(challenge, folder)
     grade(folder)
-    made = board(folder)
-    assert (made.newest, made.unshown) == ((), 1)
+    standings = board(folder)
+    assert (standings.newest, standings.unshown) == ((), 1)
     joined(challenge, folder.parent, show="handle", handle="Ada Lo")
     send(challenge, folder)
     grade(folder)
@@ -238,8 +238,8 @@ def test_a_raw_record_counts_as_what_would_have_been_sent(
     joined(challenge, folder.parent, team="Rocket", word="open sesame")
     exchange.put(folder.parent.parent / "drop", folder)  # as nbgrader's own button does
     grade(folder)
-    known = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine")
-    assert known.of(exchange.username()).team
+    roster = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine")
+    assert roster.of(exchange.username()).team
     assert "sesame" not in (folder.parent.parent / "graded" / "entries" / "mine.json").read_text()
 
 
@@ -253,9 +253,9 @@ def test_another_challenges_entry_counts_for_nothing_here(
         place, registration.Registration("other", "digits", "Ada Lo", team="Rocket", key="0" * 32)
     )
     grade(folder)
-    known = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine")
-    assert known.teams == {}
-    assert known.of(exchange.username()).handle == ""
+    roster = roster_file.read(ResultsFolder(folder.parent.parent / "graded"), "mine")
+    assert roster.teams == {}
+    assert roster.of(exchange.username()).handle == ""
 
 
 @pytest.mark.parametrize(
@@ -277,9 +277,9 @@ def test_who_left_a_team_and_has_nothing_graded_is_told_of_no_team_result(
     challenge: Challenge, tmp_path: Path
 ) -> None:
     plan, folder = Plan.of(challenge, b"s" * 32), tmp_path / "graded"
-    known = enrol(Roster(), [said("ada", "Rocket"), said("bob", "Rocket")], SIZE)
-    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, ResultsFolder(folder))
+    roster = enrol(Roster(), [said("ada", "Rocket"), said("bob", "Rocket")], SIZE)
+    writer.write_team_feedback(plan, [result("ada", 9, 5)], roster, ResultsFolder(folder))
     assert [path.name for path in folder.rglob("*.ipynb")] == ["mine-team.ipynb"]
-    known = enrol(known, [said("bob", hours=7)], SIZE)
-    writer.write_team_feedback(plan, [result("ada", 9, 5)], known, ResultsFolder(folder))
+    roster = enrol(roster, [said("bob", hours=7)], SIZE)
+    writer.write_team_feedback(plan, [result("ada", 9, 5)], roster, ResultsFolder(folder))
     assert list(folder.rglob("*.ipynb")) == []

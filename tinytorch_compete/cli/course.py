@@ -44,15 +44,15 @@ def init(
     """Create an nbgrader course with challenges, or add challenges to one."""
     context.obj = (*courses.packs(folder), *context.obj)
     challenges = packs.find(context.obj)
-    named = [packs.resolve(challenges, slug).slug for slug in slugs or ()]
+    chosen = [packs.resolve(challenges, slug).slug for slug in slugs or ()]
     before = courses.chosen(folder)
-    if dataset and not named:
+    if dataset and not chosen:
         raise CompeteError("name the challenges that --dataset is for.")
-    slugs_in_course = dict.fromkeys([*before, *named]) or dict.fromkeys(challenges)
+    slugs_in_course = dict.fromkeys([*before, *chosen]) or dict.fromkeys(challenges)
     with download() as progress:
         datasets = []
         for challenge in (packs.resolve(challenges, slug) for slug in slugs_in_course):
-            name = courses.dataset(folder, challenge, dataset if challenge.slug in named else None)
+            name = courses.dataset(folder, challenge, dataset if challenge.slug in chosen else None)
             choice = challenge.choice(name)
             train, public = choice.train, choice.public
             prepared = prepare(name, train=train, public=public, source=data, progress=progress)

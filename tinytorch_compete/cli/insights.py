@@ -84,7 +84,7 @@ def _held(autopsy: Autopsy, profile: Profile, moment: MemoryPeak) -> None:
     """Print what was in memory when the cap was exceeded, by the lines that allocated it."""
     held = suggestion_cells.largest_held(autopsy, moment)
     when = suggestion_cells.when_held(autopsy, moment)
-    _say(f"{when} The lines that had made them:" if held else suggestion_cells.ELSEWHERE)
+    _say(f"{when} The lines that allocated them:" if held else suggestion_cells.ELSEWHERE)
     for row in held:
         text = lines_of(profile.sources.get(row.source, ""))[row.line - 1].strip()
         text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

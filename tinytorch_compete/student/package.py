@@ -42,9 +42,9 @@ def notebook_in(folder: Path, slug: str) -> Path:
 
     Raises ``NotebookError`` if neither is there.
     """
-    named, others = folder / f"{slug}.ipynb", sorted(folder.glob("*.ipynb"))
-    if named.exists():
-        return named
+    expected, others = folder / f"{slug}.ipynb", sorted(folder.glob("*.ipynb"))
+    if expected.exists():
+        return expected
     if len(others) == 1:
         return others[0]
     raise NotebookError(f"{folder}: {len(others)} notebooks, none of them {slug}.ipynb; name one.")
