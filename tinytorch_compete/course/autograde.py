@@ -247,9 +247,11 @@ def _copy(session: ClassGrading, where: Places, student: str, refusal: str) -> N
     latest = {result.identity.student: result for result in store.latest(slug)}
     assert isinstance(session.gradebook, GradebookInProgress)
     graded = session.gradebook.last
-    if graded is None and student not in latest:
+    counts = {r.identity.student: r for r in counted(roster, list(latest.values()))}
+    if graded is None and student not in counts:
         raise CompeteError(f"not graded: {student}: {refusal}.")
-    result = graded.result if graded else latest[student]
+    result = graded.result if graded else latest.get(student, counts.get(student))
+    assert result is not None
     if result.verdict == Verdict.FAULT:
         raise Fault(result.message)
     if graded:
@@ -259,9 +261,8 @@ def _copy(session: ClassGrading, where: Places, student: str, refusal: str) -> N
     add_checksums(copy, released(where.db_url, plan))
     notebook.with_class(copy, class_grading.class_section(session, result, store, roster))
     store.close()
-    counts = {r.identity.student: r for r in counted(roster, list(latest.values()))}
     if roster.teams and student in counts:
-        own = counts[student].identity == latest[student].identity
+        own = student in latest and counts[student].identity == latest[student].identity
         copy = team_scores.mark(copy, plan, counts[student], own, roster)
     return copy
 

@@ -33,6 +33,13 @@ from tinytorch_compete.submissions.submission import (
 REGISTRATION = "compete.json"
 # Of larger files only the digest stays in memory: a class of 500 is held at once.
 MAX_KEPT = 2 * MIB
+# Follows no link and waits for no pipe that took the file's place; Windows has no such flags.
+PLAIN_FILE = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -152,11 +159,7 @@ def _is_read_here(path: Path, work: Submission) -> bool:
 def _read(path: Path) -> bytes:
     """A file's bytes, at most as many as a submission may have and one more."""
     try:
-        with open(path, "rb", opener=_without_links) as file:
+        with open(os.open(path, PLAIN_FILE), "rb") as file:
             return file.read(MAX_MIB * MIB + 1)
     except OSError as error:
         raise unreadable(path, error) from None
-
-
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
