@@ -30,6 +30,7 @@ def test_the_wheel_holds_the_pack_but_no_sample_submission(wheel: Path) -> None:
         "tinytorch_compete/_pack/graders/efficient-training/grader.py",
         "tinytorch_compete/reference/tinytorch/__init__.py",
         "tinytorch_compete/kernel/launch.py",
+        "tinytorch_compete/py.typed",
         "tinytorch_compete/datasets/digits.npz",
         "tinytorch_compete/_docs/insights.md",
     ):

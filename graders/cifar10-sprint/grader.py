@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tinytorch_compete.judging import metrics
-from tinytorch_compete.judging.exam import CHECK_N, Exam
+from tinytorch_compete import metrics
+from tinytorch_compete.exam import CHECK_N, Exam
 from tinytorch_compete.model import CellJudgement, Evidence, Inputs, Judgement
 
 Array = np.ndarray[Any, Any]

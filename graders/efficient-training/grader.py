@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tinytorch_compete.judging import metrics
-from tinytorch_compete.judging.exam import CHECK_N, Exam
+from tinytorch_compete import metrics
+from tinytorch_compete.exam import CHECK_N, Exam
 from tinytorch_compete.model import CellJudgement, Evidence, Inputs, Judgement
 
 CLASSES = 10

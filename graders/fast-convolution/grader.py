@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinytorch_compete.judging import metrics
-from tinytorch_compete.judging.exam import Exam
+from tinytorch_compete import metrics
+from tinytorch_compete.exam import Exam
 from tinytorch_compete.model import Answer, CellJudgement, Evidence, Inputs, Judgement, Timed
 
 Array = np.ndarray[Any, Any]
