@@ -26,6 +26,8 @@ from tinytorch_compete.rendering import chart
 from tinytorch_compete.results.figures import FEWEST
 from tinytorch_compete.sandbox.timing import noise, race
 
+pytestmark = pytest.mark.slow  # boards are executed notebooks
+
 
 def collected(results: list[Result], **options: Any) -> Board:
     latest = list({result.identity.student: result for result in results}.values())

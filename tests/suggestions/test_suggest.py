@@ -244,6 +244,7 @@ def test_what_runs_out_of_the_larger_room_too_needs_more_than_that(
     assert (autopsy.need_mib, autopsy.more, autopsy.fits) == (1024, True, None)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_was_killed_at_the_cap_is_told_what_it_needs(
     plan: Plan, tmp_path: Path
 ) -> None:
@@ -306,6 +307,7 @@ def burst(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Graded:
     return suggest.grade(plan, submit(tmp_path_factory.mktemp("real"), BURST), LocalSandbox())
 
 
+@pytest.mark.slow
 def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) -> None:
     assert burst.advice is not None and burst.advice.profile is not None
     best = burst.advice.insights[0]
@@ -315,6 +317,7 @@ def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) ->
     assert best.trial.peak_mib_before - best.trial.peak_mib_after == pytest.approx(55, abs=6)
 
 
+@pytest.mark.slow
 def test_feedback_with_advice_gives_nothing_hidden_away(plan: Plan, burst: Graded) -> None:
     assert burst.run is not None
     made = feedback_notebook.make(plan.spec, burst.result, burst.run.notebook, advice=burst.advice)
