@@ -28,7 +28,9 @@ from tinytorch_compete.grading import engine, pipeline, scoring
 from tinytorch_compete.model import Limits, Verdict
 from tinytorch_compete.results import store
 from tinytorch_compete.results.store import Store
-from tinytorch_compete.sandbox.isolation import box, bubblewrap, capabilities, cgroup
+from tinytorch_compete.sandbox.isolation import bubblewrap, capabilities, cgroup
+from tinytorch_compete.sandbox.isolation.launch_command import LaunchCommand
+from tinytorch_compete.sandbox.isolation.usage import Usage
 from tinytorch_compete.sandbox.session import session
 
 KIB = 1024
@@ -204,7 +206,7 @@ def test_a_kernel_that_never_starts_is_our_fault(
     program: list[str],
 ) -> None:
     with hasty.context() as patch:
-        patch.setattr(box.Box, "_enter", lambda *_: program)
+        patch.setattr(LaunchCommand, "build", lambda *_: program)
         assert grade(root, name, "--workers", "6") == 1
     said = capsys.readouterr()
     assert "6 of 6 could not be graded, which is our fault" in " ".join(said.err.split())
@@ -219,16 +221,17 @@ def test_a_kernel_that_never_starts_is_our_fault(
 def kill_at_first_look(patch: pytest.MonkeyPatch, whom: str, times: int) -> list[int]:
     """Kill a process of a box in mid-run, from outside, so many times; returns whom it hit."""
     hit: list[int] = []
-    look = box.Box.strayed
+    look = Usage.over_processes
 
-    def killing(self: box.Box) -> bool:
-        found = [p for p in self._tree() if whom == "outermost" or "launch.py" in _words(p)]
-        if len(hit) < times and self.pid not in hit:
-            hit.append(self.pid or 0)
-            os.kill(found[0 if whom == "outermost" else -1].pid, signal.SIGKILL)
+    def killing(self: Usage) -> bool:
+        tree = self._tree()
+        if tree and tree[0].pid not in hit and len(hit) < times:
+            hit.append(tree[0].pid)
+            kernels = [process for process in tree if "launch.py" in _words(process)]
+            os.kill((tree[0] if whom == "outermost" else kernels[-1]).pid, signal.SIGKILL)
         return look(self)
 
-    patch.setattr(box.Box, "strayed", killing)
+    patch.setattr(Usage, "over_processes", killing)
     return hit
 
 

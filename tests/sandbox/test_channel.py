@@ -17,24 +17,30 @@ from tinytorch_compete.sandbox.session.channel import Channel
 ASKED = json.dumps({"probe": "c1"}).encode() + b"\n"
 
 
-class FullBox:
-    """A box on a disk that is full."""
+class FullFolders:
+    """A box's folders on a disk that is full."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / "ipc").mkdir()
-
-    def hand_over(self, path: str) -> None:
-        """Nothing: its kernel is of the same user."""
+        self.root, self.probe_socket = root, root / "probe.sock"
 
     def release(self, probe: str, inputs: Inputs) -> dict[str, Any]:
         raise OSError("No space left on device")
 
 
+class FullBox:
+    """A box on a disk that is full."""
+
+    def __init__(self, root: Path) -> None:
+        self.folders = FullFolders(root)
+
+    def hand_over(self, path: Path) -> None:
+        """Nothing: its kernel is of the same user."""
+
+
 async def _ask(channel: Channel, root: Path) -> None:
     """Ask for the inputs, and wait until the grader hangs up."""
     channel.open("c1")
-    reader, writer = await asyncio.open_unix_connection(root / "ipc" / "probe.sock")
+    reader, writer = await asyncio.open_unix_connection(root / "probe.sock")
     writer.write(ASKED)
     await reader.read()
     writer.close()

@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import MIB, Answer, Run, Timed, Verdict
 from tinytorch_compete.sandbox.contract import RunRequest
-from tinytorch_compete.sandbox.isolation import box, cgroup
+from tinytorch_compete.sandbox.isolation import cgroup, folders
 from tinytorch_compete.sandbox.isolation.cores import Lanes
 from tinytorch_compete.sandbox.session.channel import TimedProbeHandler
 from tinytorch_compete.sandbox.session.peer import ProbePeer
@@ -31,7 +31,7 @@ class LocalSandbox:
         self._stopping = threading.Event()
         self._lanes = Lanes()
         cgroup.sweep()
-        box.sweep()
+        folders.sweep()
         self._capped = cgroup.works()
 
     def stop(self) -> None:

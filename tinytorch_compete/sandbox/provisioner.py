@@ -36,14 +36,14 @@ class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
         files, data = (Path(name) if name else None for name in (self.files, self.data))
         self.box = Box(limits, files, data, capped=self.capped)
         manager = self.parent
-        manager.connection_file = str(self.box.root / "ipc" / "kernel.json")
+        manager.connection_file = str(self.box.folders.channels / "kernel.json")
         if os.name == "posix":
             manager.transport = "ipc"
-            manager.ip = str(self.box.root / "ipc" / "k")
+            manager.ip = str(self.box.folders.channels / "k")
         kwargs = await super().pre_launch(**kwargs)
-        kwargs["cmd"] = self.box.command(Path(manager.connection_file))
-        kwargs["env"] = self.box.environment()
-        kwargs["cwd"] = str(self.box.root / "home")
+        kwargs["cmd"] = self.box.launch_command.build(Path(manager.connection_file))
+        kwargs["env"] = self.box.launch_command.environment()
+        kwargs["cwd"] = str(self.box.folders.work)
         kwargs["independent"] = True  # or ipykernel would watch for a parent that it can't see
         kwargs["stdin"] = subprocess.DEVNULL
         return kwargs
@@ -51,7 +51,7 @@ class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Start the box's process, with what it says before the kernel speaks kept in a file."""
         assert self.box is not None
-        with open(self.box.root / "start.log", "wb") as log:
+        with open(self.box.folders.log, "wb") as log:
             connection = await super().launch_kernel(cmd, stdout=log, stderr=log, **kwargs)
         self.box.pid = self.pid
         return connection

@@ -42,7 +42,7 @@ class Channel:
         self.answers: dict[str, Answer] = {}
 
     async def __aenter__(self) -> Channel:
-        path = str(self._box.root / "ipc" / "probe.sock")
+        path = self._box.folders.probe_socket
         if os.name == "posix":
             self._server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE)
             self._box.hand_over(path)

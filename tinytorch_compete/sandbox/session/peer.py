@@ -47,11 +47,11 @@ class ProbePeer:
         Raises ``Fault`` if they can't be written.
         """
         try:
-            released = await asyncio.to_thread(self.box.release, self.probe, inputs)
+            released = await asyncio.to_thread(self.box.folders.release, self.probe, inputs)
         except OSError as error:
             raise Fault(
-                f"{self.box.root}: the inputs can't be written ({error.strerror or error}). "
-                "Is the disk full?"
+                f"{self.box.folders.root}: the inputs can't be written "
+                f"({error.strerror or error}). Is the disk full?"
             ) from None
         return json.dumps(released).encode() + b"\n"
 

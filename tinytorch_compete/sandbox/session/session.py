@@ -16,7 +16,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from tinytorch_compete.errors import Fault
-from tinytorch_compete.model import Answer, CellRun, Verdict
+from tinytorch_compete.model import MIB, Answer, CellRun, Verdict
 from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.sandbox.isolation.box import Box
 from tinytorch_compete.sandbox.provisioner import NAME
@@ -110,7 +110,7 @@ class Session:
     async def _interpose(self) -> None:
         """Put the relay between the kernel and the client, which is told its addresses alone."""
         assert self._box is not None
-        manager, place = self._manager, str(self._box.root / "out" / "k")
+        manager, place = self._manager, str(self._box.folders.relay / "k")
         unix = manager.transport == "ipc"
         for name in CHANNELS:
             port = getattr(manager, name)
@@ -125,16 +125,16 @@ class Session:
     async def _run_cells(self, channel: Channel) -> None:
         assert self._box is not None
         start_s = self._start_s = self._clock.elapsed_s()
-        cpu_s = self._box.cpu_s()
+        cpu_s = self._box.usage.cpu_s()
         self._deadline_s = start_s + self._limits.wall_s
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type == "code" and cell.source.strip():
                 self.cells.append(await self._run_cell(index, cell, channel))
         self.facts = {
             "wall_s": self._clock.elapsed_s() - start_s,
-            "cpu_s": max(0.0, self._box.cpu_s() - cpu_s),
-            "peak_mib": self._box.peak_mib(),
-            "baseline_mib": self._box.baseline / 2**20,
+            "cpu_s": max(0.0, self._box.usage.cpu_s() - cpu_s),
+            "peak_mib": self._box.usage.peak_mib(),
+            "baseline_mib": self._box.usage.baseline / MIB,
             "layers": self._box.layers,
             "timeline": tuple(self._seen),
         }
@@ -199,9 +199,9 @@ class Session:
             self._check_time()
             if self._relay.problem:
                 raise self._ended(self._relay.problem)
-            if self._box.over_processes():
+            if self._box.usage.over_processes():
                 raise Stop(Verdict.ERROR, f"started over {self._limits.processes} processes")
-            if self._box.strayed():
+            if self._box.folders.has_intruder():
                 raise Stop(Verdict.ERROR, "wrote into the folder of the kernel's channels")
             await asyncio.sleep(WATCH_S)
 
@@ -240,12 +240,12 @@ class Session:
 
     def _check_memory(self) -> None:
         assert self._box is not None
-        if self._box.starved():
+        if self._box.usage.starved():
             raise Fault(
                 "the machine ran out of memory: a process was killed below its own cap. "
                 "Free some, or run fewer at once: --workers 1"
             )
-        if self._box.over_memory():
+        if self._box.usage.over_memory():
             raise Stop(
                 Verdict.OVER_MEMORY,
                 f"stopped: over the cap of {self._limits.memory_mib} MiB above the idle kernel",
@@ -257,7 +257,7 @@ class Session:
         now = self._clock.elapsed_s() - self._start_s
         if self._seen and now - self._seen[-1][0] < self._spacing_s:
             return
-        self._seen.append((now, self._box.used_mib()))
+        self._seen.append((now, self._box.usage.used_mib()))
         if len(self._seen) >= MAX_LOOKS:
             self._seen = self._seen[::2]
             self._spacing_s = max(2 * self._spacing_s, 2 * WATCH_S)
@@ -300,7 +300,7 @@ class Session:
 
     def _said(self) -> str:
         """The end of what the closed box said before its kernel spoke, for our own reports."""
-        said = self._box.said if self._box else ""
+        said = self._box.log if self._box else ""
         return f"; it said: {said[-MAX_MESSAGE:]}" if said else ""
 
 

@@ -15,8 +15,8 @@ class TimedPeer:
         self._contender, self._box, self._clock = contender, contender.box, contender.clock
         self._freeze()
         self._instructions = self._box.instructions()
-        self._cpu_s = self._box.cpu_s()
-        self._members = self._box.members()
+        self._cpu_s = self._box.usage.cpu_s()
+        self._members = set(self._box.members())
 
     def bind(self, lane: Cores) -> None:
         """Move to a lane."""
@@ -35,7 +35,7 @@ class TimedPeer:
             arrays, wall_s = await self._contender.exchange(question)
         finally:
             self._freeze()
-        before, self._cpu_s = self._cpu_s, self._box.cpu_s()
+        before, self._cpu_s = self._cpu_s, self._box.usage.cpu_s()
         now = self._instructions.read()
         retired = None if now is None or counted is None else now - counted
         return arrays, Cost(wall_s, self._cpu_s - before, retired, self._all_seen(started))
@@ -55,7 +55,7 @@ class TimedPeer:
         """
         if self._box.group:
             return True
-        before, self._members = self._members, self._box.members()
+        before, self._members = self._members, set(self._box.members())
         return started is not None and watcher.started() == started and before <= self._members
 
     def _freeze(self) -> None:
