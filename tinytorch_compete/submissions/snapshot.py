@@ -6,6 +6,7 @@ file is opened once and all decisions are about the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
@@ -31,8 +32,10 @@ from tinytorch_compete.submissions.submission import (
 )
 
 REGISTRATION = "compete.json"
-# Of larger files only the digest stays in memory: a class of 500 is held at once.
-MAX_KEPT = 2 * MIB
+MAX_COVER = MIB  # bytes of the registration and of the time of sending, each
+# Bytes of a submission's notebook and code that stay in memory, enough for a whole framework beside
+# a notebook. A class is held at once; what is beyond is read again when it is needed.
+MAX_HELD = MIB
 # Follows no link and waits for no pipe that took the file's place; Windows has no such flags.
 PLAIN_FILE = (
     os.O_RDONLY
@@ -47,8 +50,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     ``files`` has the sha256 of each file and ``sizes`` its bytes, by the file's path in the
     submission's folder. ``contents`` are the bytes of what is read here and not only digested: the
-    notebook, Python files, the registration and the time of sending. ``problem`` says why there is
-    no more of it: a ``NotebookError`` is about what was sent, a ``Fault`` about this machine.
+    registration, the time of sending and, within ``MAX_HELD``, the notebook and Python files.
+    ``problem`` says why there is no more of it: a ``NotebookError`` is about what was sent, a
+    ``Fault`` about this machine.
     """
 
     work: Submission
@@ -81,27 +85,41 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self.contents.get(REGISTRATION)
 
     def notebook(self) -> NotebookNode:
-        """The student's notebook; raises ``NotebookError`` and ``Fault`` as ``notebook.read``."""
-        data = self.contents.get(self.work.notebook.name)
+        """The student's notebook.
+
+        Raises ``NotebookError`` and ``Fault`` as ``notebook.read`` does, and ``Fault`` if the file
+        had to be read again and has changed.
+        """
+        path = self.work.notebook
+        data = self.contents.get(path.name)
         if data is None:
-            return notebook.read(self.work.notebook)
-        return notebook.parse(data, self.work.notebook)
+            data = self._unchanged(path, notebook.read_bytes(path))
+        return notebook.parse(data, path)
 
     def code(self) -> Mapping[str, str]:
-        """The text of each Python file beside the notebook."""
-        return {
-            name: self._bytes(name).decode("utf-8", errors="replace")
-            for name in self.files
-            if name.endswith(".py") and self.work.folder
-        }
+        """The text of each Python file beside the notebook.
+
+        Raises ``Fault`` if a file had to be read again and can't be, or has changed.
+        """
+        names = [name for name in self.files if self.work.folder and _is_code(name)]
+        return {name: self._bytes(name).decode("utf-8", errors="replace") for name in names}
 
     def _bytes(self, name: str) -> bytes:
         assert self.work.folder is not None
-        kept = self.contents.get(name)
-        try:
-            return (self.work.folder / name).read_bytes() if kept is None else kept
-        except OSError as error:
-            raise unreadable(self.work.folder / name, error) from None
+        data = self.contents.get(name)
+        if data is not None:
+            return data
+        path = self.work.folder / name
+        return self._unchanged(path, _read(path, MAX_MIB * MIB))
+
+    def _unchanged(self, path: Path, data: bytes) -> bytes:
+        """The bytes of a file; raises ``Fault`` if this snapshot read others."""
+        folder = self.work.folder
+        if folder is not None and path.is_relative_to(folder):
+            name = path.relative_to(folder).as_posix()
+            if self.files.get(name) != hashlib.sha256(data).hexdigest():
+                raise _changed(path)
+        return data
 
 
 def load(work: Submission) -> Snapshot:
@@ -113,17 +131,28 @@ def load(work: Submission) -> Snapshot:
         return Snapshot(work, contents=cover(work), problem=error)
 
 
+def check_unchanged(snapshot: Snapshot) -> None:
+    """Raise ``Fault`` if the submission's files are no longer those that the snapshot read.
+
+    Kernels get copies of the files on disk, perhaps hours after the snapshot was taken.
+    """
+    if snapshot.work.folder is None:
+        return
+    current = load(snapshot.work)
+    if isinstance(current.problem, Fault):
+        raise current.problem
+    if current.files != snapshot.files:
+        raise _changed(snapshot.work.folder)
+
+
 def cover(work: Submission) -> Mapping[str, bytes]:
     """The registration and the time of sending alone, as far as they can be read."""
     contents = {}
     for name in (REGISTRATION, TIMESTAMP):
-        path = work.notebook.parent / name
-        try:
-            facts = path.lstat()
-            if stat.S_ISREG(facts.st_mode) and facts.st_size <= MIB:  # reading a pipe never ends
-                contents[name] = path.read_bytes()
-        except OSError:
-            continue
+        with contextlib.suppress(NotebookError, Fault):
+            data = _read(work.notebook.parent / name, MAX_COVER)
+            if len(data) <= MAX_COVER:
+                contents[name] = data
     return contents
 
 
@@ -140,26 +169,40 @@ def _load(work: Submission) -> Snapshot:
         sha = hashlib.sha256(data).hexdigest()
         return Snapshot(work, {name: sha}, {name: len(data)}, {**cover(work), name: data})
     files, sizes, contents = {}, {}, {}
+    left, room = MAX_MIB * MIB, MAX_HELD
     for path in walk(work.folder):
         name = path.relative_to(work.folder).as_posix()
-        data = _read(path)
-        files[name], sizes[name] = hashlib.sha256(data).hexdigest(), len(data)
-        if sum(sizes.values()) > MAX_MIB * MIB:
+        data = _read(path, left)
+        left -= len(data)
+        if left < 0:
             raise too_much(work.folder, f"{MAX_MIB} MiB")
-        if len(data) <= MAX_KEPT and _is_read_here(path, work):
+        files[name], sizes[name] = hashlib.sha256(data).hexdigest(), len(data)
+        if name in (REGISTRATION, TIMESTAMP) and len(data) <= MAX_COVER:
             contents[name] = data
+        elif (path == work.notebook or _is_code(name)) and len(data) <= room:
+            contents[name] = data
+            room -= len(data)
     return Snapshot(work, files, sizes, contents)
 
 
-def _is_read_here(path: Path, work: Submission) -> bool:
-    own = {work.notebook, work.notebook.parent / REGISTRATION, work.notebook.parent / TIMESTAMP}
-    return path.suffix == ".py" or path in own
+def _is_code(name: str) -> bool:
+    return name.endswith(".py")
 
 
-def _read(path: Path) -> bytes:
-    """A file's bytes, at most as many as a submission may have and one more."""
+def _changed(path: Path) -> Fault:
+    return Fault(f"{path}: changed while it was being graded; grade it again.")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file, at most one more than ``limit``.
+
+    Raises ``NotebookError`` for anything else in its place, without waiting for a pipe, and
+    ``Fault`` for a file that can't be read.
+    """
     try:
         with open(os.open(path, PLAIN_FILE), "rb") as file:
-            return file.read(MAX_MIB * MIB + 1)
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotebookError(f"{path}: a link or special file; send plain files only.")
+            return file.read(limit + 1)
     except OSError as error:
         raise unreadable(path, error) from None
