@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from nbformat import v4
 
 from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
-from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.errors import CompeteError, Fault
 from tinytorch_compete.feedback import notebook
 from tinytorch_compete.grading import batch, pipeline
 from tinytorch_compete.grading.engine import LocalEngine
@@ -26,7 +27,7 @@ from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.fake import FakeSandbox
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.snapshot import Snapshot, load
-from tinytorch_compete.submissions.submission import Submission
+from tinytorch_compete.submissions.submission import TIMESTAMP, Submission
 
 SECRET = b"a secret of tests"
 
@@ -204,6 +205,20 @@ def test_a_fault_that_stays_is_reported_and_never_scored(plan: Plan, tmp_path: P
     assert sandbox.runs == pipeline.ATTEMPTS
     assert (result.verdict, result.points) == (Verdict.FAULT, None)
     assert "our fault: the fake broke" in result.message
+
+
+def test_a_submission_that_could_not_be_read_at_first_is_graded_from_its_second_reading(
+    plan: Plan, tmp_path: Path
+) -> None:
+    work = submit(tmp_path, "ada").work
+    (work.notebook.parent / "helper.py").write_text("x = 1")
+    (work.notebook.parent / TIMESTAMP).write_text("2026-03-01 12:00:00 UTC")
+    unread = Snapshot(work, problem=Fault("the file server was away"))
+    graded = pipeline.grade(plan, unread, FakeSandbox())
+    assert graded.result.verdict == Verdict.OK
+    assert graded.result.submitted_at == dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+    assert graded.snapshot is not None
+    assert graded.snapshot.code() == {"helper.py": "x = 1"}
 
 
 def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch) -> None:

@@ -111,6 +111,22 @@ def test_a_change_that_helps_is_shown_with_its_gain(plan: Plan, tmp_path: Path) 
     assert NARROW in found[0].diff
 
 
+def test_advice_is_on_the_reading_that_was_graded(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advised: list[Snapshot] = []
+
+    def advise(plan, snapshot, graded, sandbox) -> Advice:
+        advised.append(snapshot)
+        return Advice()
+
+    monkeypatch.setattr(suggest, "advise", advise)
+    loaded = submit(tmp_path, WIDE)
+    unread = Snapshot(loaded.work, problem=Fault("the file server was away"))
+    suggest.grade(plan, unread, FakeSandbox())
+    assert [snapshot.sha for snapshot in advised] == [loaded.sha]
+
+
 @pytest.mark.parametrize("after", [100.0, 99.0, 140.0])
 def test_a_change_that_does_not_help_is_not_shown(after: float, plan: Plan, tmp_path: Path) -> None:
     found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: after}, 100.0)).insights

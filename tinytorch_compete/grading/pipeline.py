@@ -40,12 +40,16 @@ KERNELS_MIB = 1  # of a run's disk, for what the kernel itself writes
 
 
 class Graded(msgspec.Struct, frozen=True):
-    """A result, and what feedback is made from: the first run, ``None`` if nothing could be run."""
+    """A result, and what feedback is made from: the first run, ``None`` if nothing could be run.
+
+    ``snapshot`` is the reading of the submission that was graded.
+    """
 
     result: Result
     run: Run | None = None
     assembly: notebook.Assembly | None = None
     advice: Advice | None = None
+    snapshot: Snapshot | None = None
 
 
 def grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
@@ -55,12 +59,13 @@ def grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
     tier isn't repeated with other seeds. What fails on our side is tried again, ``ATTEMPTS`` times
     in all with a growing pause, and then is a ``FAULT`` without points.
     """
+    snapshot = _readable(snapshot)
     graded = _grade(plan, snapshot, sandbox)
     who = roster_file.who(snapshot)
     result = msgspec.structs.replace(
         graded.result, submitted_at=snapshot.sent_at, handle=who.handle if who else ""
     )
-    return Graded(result, graded.run, graded.assembly)
+    return msgspec.structs.replace(graded, result=result, snapshot=snapshot)
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, int]:
@@ -74,7 +79,8 @@ def _sizes(snapshot: Snapshot) -> dict[str, int]:
 
 def _grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
     try:
-        snapshot = retried(functools.partial(_readable, snapshot))
+        if snapshot.problem:
+            raise snapshot.problem
         _check_size(plan, snapshot)
         assembly = retried(lambda: notebook.assemble(plan.master, snapshot.notebook()))
         trials: list[ScoredRun] = []
@@ -96,12 +102,20 @@ def _grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
 
 
 def _readable(snapshot: Snapshot) -> Snapshot:
-    """The snapshot, read again if this machine was at fault; raises what is wrong with it."""
-    if isinstance(snapshot.problem, Fault):
-        snapshot = snapshots.load(snapshot.work)
-    if snapshot.problem:
-        raise snapshot.problem
-    return snapshot
+    """The snapshot, read again if this machine was at fault; as it is if that doesn't help."""
+    if not isinstance(snapshot.problem, Fault):
+        return snapshot
+
+    def attempt() -> Snapshot:
+        current = snapshots.load(snapshot.work)
+        if isinstance(current.problem, Fault):
+            raise current.problem
+        return current
+
+    try:
+        return retried(attempt)
+    except Fault:
+        return snapshot
 
 
 def _check_size(plan: Plan, snapshot: Snapshot) -> None:

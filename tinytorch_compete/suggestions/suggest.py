@@ -94,7 +94,7 @@ class TrialRunner(msgspec.Struct, frozen=True):
 def grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
     """Grade one submission as ``pipeline.grade`` does, and add advice and its kinds to it."""
     graded = pipeline.grade(plan, snapshot, sandbox)
-    advice = advise(plan, snapshot, graded, sandbox)
+    advice = advise(plan, graded.snapshot or snapshot, graded, sandbox)
     looked = advice.profile is not None or advice.insights
     kinds = tuple(sorted({insight.name for insight in advice.insights})) if looked else None
     result = msgspec.structs.replace(graded.result, findings=kinds)
