@@ -221,6 +221,16 @@ def test_a_submission_that_could_not_be_read_at_first_is_graded_from_its_second_
     assert graded.snapshot.code() == {"helper.py": "x = 1"}
 
 
+def test_files_that_change_before_they_are_run_are_not_graded_as_those_that_were_read(
+    plan: Plan, tmp_path: Path
+) -> None:
+    snapshot = submit(tmp_path, "ada")
+    (snapshot.work.notebook.parent / "helper.py").write_text("another = 1")
+    result = pipeline.grade(plan, snapshot, FakeSandbox()).result
+    assert (result.verdict, result.points) == (Verdict.FAULT, None)
+    assert pipeline.grade(plan, load(snapshot.work), FakeSandbox()).result.verdict == Verdict.OK
+
+
 def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(pipeline, "BACK_OFF_S", 0.0)
     shutil.copytree(place, tmp_path / "pack")

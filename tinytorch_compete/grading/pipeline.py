@@ -89,6 +89,7 @@ def _grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
             trials.append(retried(attempt))
             if not trials[0].tier:
                 break
+        retried(functools.partial(snapshots.check_unchanged, snapshot))
         identity = plan.identity(snapshot.student, snapshot.sha)
         seen = flags.read(_sources(assembly, snapshot), _sizes(snapshot))
         result = scoring.result(plan.spec, identity, snapshot.files, trials, seen)
