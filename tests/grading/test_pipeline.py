@@ -242,6 +242,15 @@ def test_a_bug_in_a_grader_is_our_fault(place: Path, tmp_path: Path, monkeypatch
     assert "ZeroDivisionError" in result.message
 
 
+def test_a_bug_in_the_checks_for_flags_is_our_fault(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.flags, "read", lambda sources, files: 1 / 0)
+    result = pipeline.grade(plan, submit(tmp_path, "ada"), FakeSandbox()).result
+    assert (result.verdict, result.points) == (Verdict.FAULT, None)
+    assert "ZeroDivisionError" in result.message
+
+
 def test_a_cell_that_is_worth_nothing_says_all_the_same_what_is_wrong(
     place: Path, tmp_path: Path
 ) -> None:

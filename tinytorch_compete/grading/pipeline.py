@@ -7,7 +7,7 @@ import math
 import mmap
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -90,16 +90,22 @@ def _grade(plan: Plan, snapshot: Snapshot, sandbox: Sandbox) -> Graded:
             if not trials[0].tier:
                 break
         retried(functools.partial(snapshots.check_unchanged, snapshot))
-        identity = plan.identity(snapshot.student, snapshot.sha)
-        seen = flags.read(_sources(assembly, snapshot), _sizes(snapshot))
-        result = scoring.result(plan.spec, identity, snapshot.files, trials, seen)
-        return Graded(result, trials[0].run, assembly)
+        scored = functools.partial(_result, plan, snapshot, assembly, trials)
+        return Graded(retried(scored, attempts=1), trials[0].run, assembly)
     except NotebookError as error:
         work, slug = snapshot.work, plan.challenge.slug
         unclear = "" if os.path.exists(work.notebook) else submission.misnamed(work, slug)
         return Graded(_unrun(plan, snapshot, Verdict.ERROR, unclear or _private(work, str(error))))
     except Fault as error:
         return Graded(_unrun(plan, snapshot, Verdict.FAULT, f"not graded, our fault: {error}"))
+
+
+def _result(
+    plan: Plan, snapshot: Snapshot, assembly: notebook.Assembly, trials: Sequence[ScoredRun]
+) -> Result:
+    flagged = flags.read(_sources(assembly, snapshot), _sizes(snapshot))
+    identity = plan.identity(snapshot.student, snapshot.sha)
+    return scoring.result(plan.spec, identity, snapshot.files, trials, flagged)
 
 
 def _readable(snapshot: Snapshot) -> Snapshot:
