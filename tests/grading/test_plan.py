@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,10 @@ import pytest
 from tinytorch_compete.authoring.scaffold import scaffold
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.judging.exam import Exam
 from tinytorch_compete.model import Inputs
+
+WORKERS = 4
 
 
 @pytest.fixture
@@ -52,3 +58,36 @@ def test_a_capped_plan_asks_the_same_under_another_cap(plan: Plan) -> None:
     assert capped.limits.memory_mib == 17
     assert plan.limits.memory_mib != 17
     assert images(capped) == images(plan)
+    assert capped.spec.divisions == ()
+
+
+def in_all_workers(read: Callable[[], object]) -> list[object]:
+    """What each of several threads reads when all begin at the same moment."""
+    barrier = threading.Barrier(WORKERS)
+
+    def work(_: int) -> object:
+        barrier.wait()
+        return read()
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(work, range(WORKERS)))
+
+
+def test_workers_share_one_rehearsal_whose_inputs_are_made_once(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, second_caller = plan.grader.inputs, threading.Event()
+    exams: list[Exam] = []
+
+    def slow(exam: Exam) -> Mapping[str, Inputs]:
+        exams.append(exam)
+        if len(exams) > 1:
+            second_caller.set()
+        second_caller.wait(0.1)  # room for another thread to come here too
+        return make(exam)
+
+    monkeypatch.setattr(plan.grader, "inputs", slow)
+    inputs = in_all_workers(lambda: plan.rehearsal.inputs)
+    assert len({id(each) for each in inputs}) == 1
+    assert len(exams) == 1
+    assert exams[0].seed not in {exam.seed for exam in plan.exams}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from tinytorch_compete.model import (
 )
 from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.submissions import notebook
+
+# Workers share a plan; held while a cached property is made, which Python locks only before 3.12.
+_CACHING = threading.RLock()
 
 
 class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
@@ -102,9 +106,14 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
         """What each run may use."""
         return self.spec.limits
 
-    @functools.cached_property
+    @property
     def inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
         """What each probe is handed, for each exam; made once, the same for everybody."""
+        with _CACHING:
+            return self._inputs
+
+    @functools.cached_property
+    def _inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
         return tuple(self.grader.inputs(exam) for exam in self.exams)
 
     def request(self, number: int, assembled: NotebookNode, files: Path | None) -> RunRequest:
@@ -131,12 +140,17 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
         exam = PublicExam(data, self.exams[0].seed, len(data.public()[1]))
         return msgspec.structs.replace(self, exams=(exam,))
 
-    @functools.cached_property
+    @property
     def rehearsal(self) -> Plan:
-        """This plan with one run of other inputs, which no grade ever depends on.
+        """This plan with one run of other inputs, which no grade ever depends on; made once.
 
         What is shown of such a run, down to how often a line ran, tells nothing of the exams.
         """
+        with _CACHING:
+            return self._rehearsal
+
+    @functools.cached_property
+    def _rehearsal(self) -> Plan:
         seed = int.from_bytes(_seed(self.secret, self.challenge.slug + "/rehearsal")[:16])
         exam = Exam(self.exams[0].data, seed, self.exams[0].holdout_n)
         return msgspec.structs.replace(self, exams=(exam,))
