@@ -15,7 +15,7 @@ from support.notebooks import make_notebook
 
 from tinytorch_compete.errors import CompeteError, Fault, NotebookError
 from tinytorch_compete.model import MIB
-from tinytorch_compete.submissions import snapshot
+from tinytorch_compete.submissions import snapshot, submission
 from tinytorch_compete.submissions.submission import MAX_FILES, MAX_MIB, MAX_NAME, Submission
 
 NOBODY = 65534
@@ -163,6 +163,54 @@ def test_as_many_files_and_bytes_as_allowed_are_no_problem(tmp_path: Path) -> No
     assert loaded.problem is None
     assert len(loaded.files) == MAX_FILES
     assert sum(loaded.sizes.values()) == MAX_MIB * MIB
+
+
+class Entries(list):
+    """What ``os.scandir`` returns, counting the entries that are taken from it."""
+
+    taken = 0
+
+    def __enter__(self) -> Entries:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[os.DirEntry[str]]:
+        for entry in super().__iter__():
+            self.taken += 1
+            yield entry
+
+
+def test_a_folder_with_far_too_many_files_is_not_listed_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = submit(tmp_path)
+    entries = Entries(list(os.scandir(tmp_path)) * 10 * MAX_FILES)
+    monkeypatch.setattr(submission.os, "scandir", lambda folder: entries)
+    assert type(snapshot.load(work).problem) is NotebookError
+    assert MAX_FILES < entries.taken < 2 * MAX_FILES
+
+
+class UnknownKind:
+    """An entry of a file system that says no kinds, in a folder that may not be searched."""
+
+    name, path = "model.py", "mine/model.py"
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    is_file = is_symlink = is_dir
+
+
+def test_an_entry_that_cannot_be_looked_at_is_our_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = submit(tmp_path)
+    monkeypatch.setattr(submission.os, "scandir", lambda folder: Entries([UnknownKind()]))
+    loaded = snapshot.load(work)
+    assert type(loaded.problem) is Fault
+    assert UnknownKind.path in str(loaded.problem)
 
 
 @pytest.mark.parametrize("name", ["compete.json", "timestamp.txt"])

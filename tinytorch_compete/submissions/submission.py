@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import stat
 import zoneinfo
@@ -17,6 +18,8 @@ from tinytorch_compete.util.files import BYPRODUCTS, DATA
 TIMESTAMP = "timestamp.txt"  # written by whoever sends, nbgrader or we
 SENT = "%Y-%m-%d %H:%M:%S.%f %Z"  # nbgrader's format
 MAX_FILES = 500  # folders included: each takes memory in the box, which no size tells
+# Of a larger folder no more is listed: even without what isn't counted it has too many files.
+MAX_ENTRIES = MAX_FILES + 1 + len(BYPRODUCTS | {DATA})
 MAX_DEPTH = 20
 MAX_NAME = 200
 MAX_MIB = 64
@@ -103,27 +106,34 @@ def walk(folder: Path) -> Iterator[Path]:
         if depth > MAX_DEPTH:
             raise NotebookError(f"{folder}: folders more than {MAX_DEPTH} deep; send fewer.")
         inner = []
-        for entry in _listed(place):
+        for entry in _entries(place):
             if entry.name in BYPRODUCTS or (entry.name == DATA and not depth):
                 continue
             entries += 1
             if entries > MAX_FILES:
                 raise too_much(folder, f"{MAX_FILES} files and folders")
-            if _is_folder(entry):
+            if _is_plain_folder(entry):
                 inner.append((Path(entry.path), depth + 1))
             else:
                 yield Path(entry.path)
         todo += reversed(inner)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether a plain entry is a folder; raises ``NotebookError`` for one that isn't plain."""
+def _is_plain_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; raises ``NotebookError`` unless it is a folder or a file.
+
+    Raises ``Fault`` if that can't be looked up.
+    """
     place = os.path.dirname(entry.path)
     if not entry.name.isprintable() or len(entry.name.encode(errors="replace")) > MAX_NAME:
         raise NotebookError(f"{place}: a file name that can't be shown; use plain letters.")
-    if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-        raise NotebookError(f"{entry.path}: a link or special file; send plain files only.")
-    return entry.is_dir()
+    try:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if not (is_folder or entry.is_file(follow_symlinks=False)):
+            raise NotebookError(f"{entry.path}: a link or special file; send plain files only.")
+    except OSError as error:
+        raise unreadable(Path(entry.path), error) from None
+    return is_folder
 
 
 def sizes_below(folder: Path) -> dict[str, int]:
@@ -152,9 +162,11 @@ def _is_there(folder: Path) -> bool:
         return False
 
 
-def _listed(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder by name; of a folder with too many, enough to see that."""
     try:
-        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            return sorted(itertools.islice(entries, MAX_ENTRIES), key=lambda entry: entry.name)
     except OSError as error:
         raise unreadable(folder, error) from None
 
