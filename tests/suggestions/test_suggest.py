@@ -188,6 +188,21 @@ def test_a_file_beside_the_notebook_is_changed_in_a_copy(plan: Plan, tmp_path: P
     assert advice.note == ""
 
 
+def test_a_file_that_became_a_link_is_not_written_through(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    beside, outside = tmp_path / "work" / "helper.py", tmp_path / "outside.py"
+    beside.write_text("x = 1")
+    work = submit(tmp_path / "work", WIDE)
+    runner = suggest.TrialRunner(plan, work, FakeSandbox(), plan.master, plan.limits)
+    runner.run("helper.py", "x = 2")
+    assert beside.read_text() == "x = 1"
+    beside.rename(outside)
+    beside.symlink_to(outside)
+    with pytest.raises(Fault):
+        runner.run("helper.py", "x = 2")
+    assert outside.read_text() == "x = 1"
+
+
 def test_no_more_changes_are_tried_once_time_is_up(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,18 +131,19 @@ def load(work: Submission) -> Snapshot:
         return Snapshot(work, contents=cover(work), problem=error)
 
 
-def check_unchanged(snapshot: Snapshot) -> None:
-    """Raise ``Fault`` if the submission's files are no longer those that the snapshot read.
+def check_unchanged(snapshot: Snapshot, copy: Path | None = None) -> None:
+    """Raise ``Fault`` if the submission's files, or a copy's, are not those of the snapshot.
 
     Kernels get copies of the files on disk, perhaps hours after the snapshot was taken.
     """
-    if snapshot.work.folder is None:
+    folder = snapshot.work.folder
+    if folder is None:
         return
-    current = load(snapshot.work)
+    current = load(msgspec.structs.replace(snapshot.work, folder=copy or folder))
     if isinstance(current.problem, Fault):
         raise current.problem
     if current.files != snapshot.files:
-        raise _changed(snapshot.work.folder)
+        raise _changed(folder)
 
 
 def cover(work: Submission) -> Mapping[str, bytes]:

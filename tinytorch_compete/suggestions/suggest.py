@@ -39,7 +39,7 @@ from tinytorch_compete.profiling import bottlenecks
 from tinytorch_compete.profiling import run as profiling_run
 from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
 from tinytorch_compete.submissions.notebook import grade_id
-from tinytorch_compete.submissions.snapshot import Snapshot
+from tinytorch_compete.submissions.snapshot import Snapshot, check_unchanged
 from tinytorch_compete.suggestions import selection
 from tinytorch_compete.util.files import copy_sent
 
@@ -87,7 +87,8 @@ class TrialRunner(msgspec.Struct, frozen=True):
         with tempfile.TemporaryDirectory() as place:
             copied = Path(place, "files")
             copy_sent(folder, copied)
-            (copied / source).write_text(text, encoding="utf-8")
+            check_unchanged(self.snapshot, copied)
+            _overwrite(copied / source, text)
             yield self.notebook, copied
 
 
@@ -254,6 +255,13 @@ def _outputs(run: Run | None) -> Mapping[str, str]:
     cells = run.notebook.cells if run else ()
     streams = {f"cell:{grade_id(cell)}": cell.get("outputs", ()) for cell in cells}
     return {name: "".join(str(o.get("text", "")) for o in said) for name, said in streams.items()}
+
+
+def _overwrite(path: Path, text: str) -> None:
+    """Replace a file of a copy, which may be as read-only as the student's."""
+    path.parent.chmod(0o700)
+    path.unlink()
+    path.write_text(text, encoding="utf-8")
 
 
 def _with_cell(notebook: NotebookNode, name: str, text: str) -> NotebookNode:
