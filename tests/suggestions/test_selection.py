@@ -59,6 +59,18 @@ def test_only_what_can_be_changed_is_a_candidate_and_no_more_than_asked_for() ->
     assert "float32" in found[0][1]
 
 
+def test_no_more_is_rewritten_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rewritten: list[Insight] = []
+
+    def rewrite(source: str, insight: Insight) -> str:
+        rewritten.append(insight)
+        return source
+
+    monkeypatch.setattr(insights, "rewrite", rewrite)
+    selection.candidates([PLAIN] * 5, {"cell:a": ""}, 2)
+    assert len(rewritten) == 2
+
+
 def test_the_smallest_change_is_the_one_with_the_fewest_lines() -> None:
     head = "--- a\n+++ b\n"
     one, two = insight(9, 8, head + "-x\n+y\n"), insight(9, 8, head + "-x\n-z\n+y\n")

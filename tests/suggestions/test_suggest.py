@@ -193,7 +193,7 @@ def test_a_file_that_became_a_link_is_not_written_through(plan: Plan, tmp_path: 
     beside, outside = tmp_path / "work" / "helper.py", tmp_path / "outside.py"
     beside.write_text("x = 1")
     work = submit(tmp_path / "work", WIDE)
-    runner = suggest.TrialRunner(plan, work, FakeSandbox(), plan.master, plan.limits)
+    runner = suggest.TrialRunner.of(plan, work, FakeSandbox(), plan.master, plan.limits)
     runner.run("helper.py", "x = 2")
     assert beside.read_text() == "x = 1"
     beside.rename(outside)

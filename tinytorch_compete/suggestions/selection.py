@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 from tinytorch_compete import insights
 from tinytorch_compete.insights import gain
@@ -34,15 +35,12 @@ def _later(name: str, verdict: Verdict) -> int:
 
 
 def candidates(
-    found: Sequence[Insight], sources: dict[str, str], most: int
+    found: Sequence[Insight], sources: Mapping[str, str], most: int
 ) -> list[tuple[Insight, str]]:
     """The first ``most`` that can be changed mechanically, each with its changed source."""
-    chosen: list[tuple[Insight, str]] = []
-    for insight in found:
-        changed = insights.rewrite(sources[insight.source], insight)
-        if changed is not None and len(chosen) < most:
-            chosen.append((insight, changed))
-    return chosen
+    rewritten = ((insight, insights.rewrite(sources[insight.source], insight)) for insight in found)
+    changeable = ((insight, source) for insight, source in rewritten if source is not None)
+    return list(itertools.islice(changeable, most))
 
 
 def lowest(one: FixTrial, other: FixTrial) -> FixTrial:

@@ -52,18 +52,33 @@ Profiler = Callable[..., tuple[Profile, Run]]
 
 
 class TrialRunner(msgspec.Struct, frozen=True):
-    """One submission under conditions that stay the same from run to run."""
+    """One submission under conditions that stay the same from run to run.
+
+    ``code`` has the text of each Python file beside the notebook, ``sources`` that and the cells',
+    by the names that a profile gives them.
+    """
 
     plan: Plan
     snapshot: Snapshot
     sandbox: Sandbox
     notebook: NotebookNode
     limits: Limits
+    code: Mapping[str, str]
+    sources: Mapping[str, str]
 
-    @property
-    def sources(self) -> dict[str, str]:
-        """The student's sources, by the names that a profile gives them."""
-        return profiling_run.texts(self.notebook, self.snapshot.code())
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        snapshot: Snapshot,
+        sandbox: Sandbox,
+        notebook: NotebookNode,
+        limits: Limits,
+    ) -> TrialRunner:
+        """The runner for an assembled notebook; raises ``Fault`` for files that can't be read."""
+        code = snapshot.code()
+        sources = profiling_run.texts(notebook, code)
+        return cls(plan, snapshot, sandbox, notebook, limits, code, sources)
 
     def run(self, source: str = "", changed: str = "") -> Run:
         """Run it once, without a profiler; with ``source`` changed if one is named."""
@@ -117,27 +132,32 @@ def advise(
     """
     if graded.assembly is None:
         return Advice(note="Nothing could be run, so nothing was measured.")
-    limits = _room(plan.limits, graded.result.verdict)
-    bench = TrialRunner(plan.rehearsal, snapshot, sandbox, graded.assembly.notebook, limits)
+    notebook = graded.assembly.notebook
+
+    def attempt() -> Advice:
+        limits = _room(plan.limits, graded.result.verdict)
+        runner = TrialRunner.of(plan.rehearsal, snapshot, sandbox, notebook, limits)
+        return _advice(runner, graded, profiler)
+
     try:
-        return pipeline.retried(lambda: _advice(bench, graded, profiler), attempts=1)
+        return pipeline.retried(attempt, attempts=1)
     except Fault as error:
         return Advice(note=f"No profile and no suggestions this time, by our fault: {error}")
 
 
-def _advice(bench: TrialRunner, graded: Graded, profiler: Profiler) -> Advice:
+def _advice(runner: TrialRunner, graded: Graded, profiler: Profiler) -> Advice:
     verdict = graded.result.verdict
-    profile, note = _profile(bench, profiler, verdict)
+    profile, note = _profile(runner, profiler, verdict)
     found = insights.find(
-        profile or bench.sources, RunContext(_outputs(graded.run), bench.limits.threads)
+        profile or runner.sources, RunContext(_outputs(graded.run), runner.limits.threads)
     )
-    candidates = selection.candidates(found, bench.sources, MOST_TRIED)
+    candidates = selection.candidates(found, runner.sources, MOST_TRIED)
     over = verdict == Verdict.OVER_MEMORY
-    before = bench.run() if over or (profile and candidates) else None
-    tried = _tried(bench, before, candidates) if before and _ended(before) else {}
+    before = runner.run() if over or (profile and candidates) else None
+    tried = _tried(runner, before, candidates) if before and _ended(before) else {}
     left = (i for i in (tried.get(i, i) for i in found) if i is not None)
     kept = selection.ordered(left, verdict)
-    autopsy = _autopsy(bench, graded, before, kept) if over and before else None
+    autopsy = _autopsy(runner, graded, before, kept) if over and before else None
     explained = (bottlenecks.here(profile) if profile else None) or ()
     return Advice(profile, kept, autopsy, note, explained)
 
@@ -154,24 +174,23 @@ def _room(limits: Limits, verdict: Verdict) -> Limits:
 
 
 def _profile(
-    bench: TrialRunner, profiler: Profiler, verdict: Verdict
+    runner: TrialRunner, profiler: Profiler, verdict: Verdict
 ) -> tuple[Profile | None, str]:
     """The profile, or why there is none."""
-    limits = bench.limits
+    limits = runner.limits
     if verdict == Verdict.OVER_TIME:  # profiling has its own surcharge, which is larger
         limits = msgspec.structs.replace(limits, wall_s=limits.wall_s / profiling_run.SLOWER)
-    snapshot = bench.snapshot
-    request = bench.plan.request(0, bench.notebook, snapshot.work.folder)
+    request = runner.plan.request(0, runner.notebook, runner.snapshot.work.folder)
     request = msgspec.structs.replace(request, limits=limits)
-    cap_mib = bench.plan.limits.memory_mib if verdict == Verdict.OVER_MEMORY else 0
+    cap_mib = runner.plan.limits.memory_mib if verdict == Verdict.OVER_MEMORY else 0
     try:
-        return profiler(bench.sandbox, request, snapshot.code(), cap_mib)[0], ""
+        return profiler(runner.sandbox, request, runner.code, cap_mib)[0], ""
     except EvidenceError as error:
         return None, f"No line has figures: {error}"
 
 
 def _tried(
-    bench: TrialRunner, before: Run, candidates: list[tuple[Insight, str]]
+    runner: TrialRunner, before: Run, candidates: list[tuple[Insight, str]]
 ) -> dict[Insight, Insight | None]:
     """Each suggestion that was tried, with its trial, or ``None`` if it is not worth showing.
 
@@ -181,8 +200,8 @@ def _tried(
     end = time.monotonic() + TRYING_S
     for insight, changed in candidates:
         if time.monotonic() < end:
-            trial = _trial(bench, before, insight.source, changed)
-            diff = insights.diff(bench.sources[insight.source], changed, insight.source)
+            trial = _trial(runner, before, insight.source, changed)
+            diff = insights.diff(runner.sources[insight.source], changed, insight.source)
             if worth_showing(trial):
                 found[insight] = msgspec.structs.replace(insight, diff=diff, trial=trial)
             elif insight.name not in insights.ABOUT_LEARNING:
@@ -190,18 +209,18 @@ def _tried(
     return found
 
 
-def _trial(bench: TrialRunner, before: Run, source: str, changed: str) -> FixTrial:
+def _trial(runner: TrialRunner, before: Run, source: str, changed: str) -> FixTrial:
     """One pair of runs and, where it promises a gain, another in the opposite order.
 
     A rise beside the gain may be noise as well: the trial then goes on for ``MOST_PAIRS``.
     """
-    trial = _compared(before, bench.run(source, changed))
+    trial = _compared(before, runner.run(source, changed))
     for pair in range(1, MOST_PAIRS):
         gained = trial.same and (insights.saves_memory(trial) or insights.saves_time(trial))
         if not gained or (pair > 1 and worth_showing(trial)):
             break
-        after = bench.run(source, changed)
-        trial = selection.lowest(trial, _compared(bench.run(), after))
+        after = runner.run(source, changed)
+        trial = selection.lowest(trial, _compared(runner.run(), after))
     return trial
 
 
@@ -212,22 +231,22 @@ def _compared(before: Run, after: Run) -> FixTrial:
 
 
 def _autopsy(
-    bench: TrialRunner, graded: Graded, before: Run, found: tuple[Insight, ...]
+    runner: TrialRunner, graded: Graded, before: Run, found: tuple[Insight, ...]
 ) -> Autopsy:
-    cap_mib, room_mib = graded.result.identity.limits.memory_mib, bench.limits.memory_mib
+    cap_mib, room_mib = graded.result.identity.limits.memory_mib, runner.limits.memory_mib
     more = before.verdict == Verdict.OVER_MEMORY
     need_mib = 0.0 if room_mib == cap_mib else room_mib if more else before.peak_mib
-    fits = next((i for i in selection.smallest_first(found) if _fits(bench, before, i)), None)
+    fits = next((i for i in selection.smallest_first(found) if _fits(runner, before, i)), None)
     helped = sum(insight.trial is not None for insight in found)
     return Autopsy(_reached(graded.run), cap_mib, need_mib, more, helped, fits)
 
 
-def _fits(bench: TrialRunner, before: Run, insight: Insight) -> bool:
+def _fits(runner: TrialRunner, before: Run, insight: Insight) -> bool:
     """Whether a change brings the code to the same answers under the cap of its grading."""
-    if insight.trial is None or insight.trial.peak_mib_after > bench.plan.limits.memory_mib:
+    if insight.trial is None or insight.trial.peak_mib_after > runner.plan.limits.memory_mib:
         return False
-    capped = msgspec.structs.replace(bench, limits=bench.plan.limits)
-    changed = insights.rewrite(bench.sources[insight.source], insight)
+    capped = msgspec.structs.replace(runner, limits=runner.plan.limits)
+    changed = insights.rewrite(runner.sources[insight.source], insight)
     return changed is not None and _compared(before, capped.run(insight.source, changed)).same
 
 
