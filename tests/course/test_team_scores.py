@@ -136,7 +136,7 @@ def test_a_team_has_one_quota_and_who_is_beyond_it_has_the_teams_points(
     send(course, "eve", ZEROS, 13)
     words = ["--pack", str(copied), "grade", "target", "--course", str(course)]
     assert run(words, "tito compete") == 0
-    assert "not graded: ada: 1 were taken on 2026-01-31" in " ".join(
+    assert "not graded: ada: 1 were already accepted on 2026-01-31" in " ".join(
         capsys.readouterr().err.split()
     )
     assert scores(course) == {"ada": 10.0, "bob": 10.0, "eve": 0.0}

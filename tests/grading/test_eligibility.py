@@ -1,13 +1,11 @@
-"""Which submissions a quota lets in, and that it takes back nothing that it let in before."""
+"""A quota limits new submissions and never takes back one that it accepted before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import msgspec
-from support.registrations import SIZE, at
-from support.registrations import registered as said
-from support.registrations import result_at as result
+from support.registrations import SIZE, at, registered, result_at
 
 from tinytorch_compete.grading.eligibility import admit
 from tinytorch_compete.model import Dates, Result
@@ -17,7 +15,7 @@ from tinytorch_compete.submissions.snapshot import Snapshot, load
 from tinytorch_compete.submissions.submission import Submission
 
 
-def sent(folder: Path, student: str, hours: float) -> Snapshot:
+def submit(folder: Path, student: str, hours: float) -> Snapshot:
     place = folder / student / "mine"
     place.mkdir(parents=True)
     (place / "mine.ipynb").write_text(f"{student} at {hours}")
@@ -26,19 +24,22 @@ def sent(folder: Path, student: str, hours: float) -> Snapshot:
 
 
 def graded(work: Snapshot, hours: float) -> Result:
-    made = result(work.student, 5, hours)
-    identity = msgspec.structs.replace(made.identity, submission_sha=work.sha)
-    return msgspec.structs.replace(made, identity=identity)
+    result = result_at(work.student, 5, hours)
+    identity = msgspec.structs.replace(result.identity, submission_sha=work.sha)
+    return msgspec.structs.replace(result, identity=identity)
 
 
-def test_a_teammate_who_joins_later_makes_nothing_too_much_that_was_taken(tmp_path: Path) -> None:
-    adas, bobs = sent(tmp_path / "old", "ada", 1), sent(tmp_path / "old", "bob", 0)
+def test_a_teammate_who_joins_later_pushes_no_accepted_submission_over_the_quota(
+    tmp_path: Path,
+) -> None:
+    adas, bobs = submit(tmp_path / "old", "ada", 1), submit(tmp_path / "old", "bob", 0)
     history = [graded(adas, 1), graded(bobs, 0)]
-    newer = sent(tmp_path / "new", "bob", 4)
-    known = enrol(Roster(), [said("ada", "Rocket", hours=1), said("bob")], SIZE)
-    known = enrol(known, [said("bob", "Rocket", hours=4)], SIZE)
-    found = admit(Dates(per_day=1), [adas, newer], history, known)
-    assert found.admitted == (adas,)
-    ((late, why),) = found.refused
-    assert late == newer
-    assert "2 were taken on 2026-03-02" in why
+    newer = submit(tmp_path / "new", "bob", 4)
+    roster = enrol(Roster(), [registered("ada", "Rocket", hours=1), registered("bob")], SIZE)
+    roster = enrol(roster, [registered("bob", "Rocket", hours=4)], SIZE)
+    admission = admit(Dates(per_day=1), [adas, newer], history, roster)
+    assert admission.admitted == (adas,)
+    ((refused, reason),) = admission.refused
+    assert refused == newer
+    assert reason.startswith("2 ")
+    assert "2026-03-02" in reason

@@ -216,12 +216,12 @@ def test_what_staff_hid_stays_hidden_while_the_same_registration_asks_for_its_te
 
 
 def test_the_longest_registration_is_not_flagged() -> None:
-    from tinytorch_compete.grading.pipeline import ENTRY_BYTES
+    from tinytorch_compete.grading.pipeline import MAX_PLAIN_REGISTRATION
 
     wide = "𝒜" * registration.MAX_HANDLE
     who = Registration("a" * 60, "shapes32", wide, team=wide, word="open sesame", show="anonymous")
     text = msgspec.json.format(msgspec.json.encode(who.shown()), indent=2)
-    assert len(text) <= ENTRY_BYTES
+    assert len(text) <= MAX_PLAIN_REGISTRATION
 
 
 def test_students_who_asked_not_to_be_shown_are_in_nobodys_comparison() -> None:

@@ -336,7 +336,7 @@ def test_grading_enforces_dates_and_quota_whatever_the_client_did(
     first = sent("2026-03-02 10:00:00.000000 UTC", GOLD)
     assert first == ["2026-03-02 10:00:00+00:00"]
     assert sent("2026-03-02 23:00:00.000000 UTC", GOLD + "# 2") == first
-    assert "1 were taken on 2026-03-02 (UTC) already" in errors[-1]
+    assert "1 were already accepted on 2026-03-02 (UTC)" in errors[-1]
     assert len(sent("2026-03-03 00:01:00.000000 UTC", GOLD + "# 3")) == 2
     assert len(sent("2026-04-01 00:00:00.000000 UTC", GOLD + "# 4")) == 2
     assert "after the challenge closed" in errors[-1]

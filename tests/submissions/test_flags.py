@@ -1,4 +1,4 @@
-"""What is shown to a person: each trick is named with its place, and honest work isn't."""
+"""Flags for manual review: each trick is named with its place, and honest work isn't flagged."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tinytorch_compete.model import Run, Verdict
 from tinytorch_compete.submissions import flags, notebook
 from tinytorch_compete.submissions.snapshot import load
 
-# Samples that do on purpose what a person should look at.
-LOOKED_AT = {"cheat", "pretrained", "crashed", "over_memory_killed"}
+# Samples that deliberately deserve a manual review.
+REVIEWED = {"cheat", "pretrained", "crashed", "over_memory_killed"}
 CHALLENGES = packs.find()
 SAMPLES = [
     pytest.param(work, id=f"{slug}-{name}")
@@ -36,8 +36,8 @@ def test_honest_samples_have_no_flags_and_tricky_ones_do(work) -> None:
     cells = notebook.read(work.notebook).cells
     answers = {notebook.grade_id(cell): cell.source for cell in cells if notebook.is_solution(cell)}
     snapshot = load(work)
-    found = flags.read(answers | snapshot.code(), snapshot.sizes)
-    assert bool(found) == (work.student in LOOKED_AT), found
+    raised = flags.read(answers | snapshot.code(), snapshot.sizes)
+    assert bool(raised) == (work.student in REVIEWED), raised
 
 
 def test_the_reference_framework_has_no_flags() -> None:
@@ -119,7 +119,7 @@ def test_long_words_and_rules_in_prose_are_no_data() -> None:
         ("!pip install torch", "shell"),
         ("%pip install torch", "shell"),
         ("import importlib\nimportlib.import_module(name)", "only its run can tell"),
-        ("this is ! no Python", "can't be looked at"),
+        ("this is ! no Python", flags.UNREADABLE),
     ],
 )
 def test_tricks_are_named(source: str, words: str) -> None:
@@ -135,11 +135,10 @@ def test_what_only_looks_alike_is_not_named(source: str) -> None:
 
 def test_files_that_are_no_code_are_named() -> None:
     files = {"w.npz": 10, "notes.md": 900, "big.txt": 10**6, "tinytorch/tensor.py": 10**6}
-    found = flags_of("1", **files)
-    assert "no code: w.npz." in found
-    assert "large file: big.txt." in found
-    assert "notes" not in found
-    assert "tensor" not in found
+    raised = flags_of("1", **files)
+    assert raised.count(":") == 2
+    assert ": w.npz." in raised
+    assert ": big.txt." in raised
 
 
 def test_many_places_make_one_sentence() -> None:
@@ -163,12 +162,14 @@ def test_many_places_make_one_sentence() -> None:
     ids=["minus", "attributes", "brackets", "nul", "surrogate", "number", "nothing"],
 )
 def test_what_breaks_a_parser_is_named(source: str) -> None:
-    assert "Can't be looked at" in flags_of(source)
+    assert flags.UNREADABLE.lower() in flags_of(source).lower()
 
 
 def test_more_code_than_anybody_writes_is_named() -> None:
-    found = flags.read({"a.py": "1\n" * flags.MAX_SOURCE, "b.py": "import torch"}, {})
-    assert found == ("Is beyond the first 256 KiB of code, which are looked at: a.py, b.py.",)
+    raised = flags.read({"a.py": "1\n" * flags.MAX_SOURCE, "b.py": "import torch"}, {})
+    assert len(raised) == 1
+    assert "256 KiB" in raised[0]
+    assert raised[0].endswith(": a.py, b.py.")
 
 
 def a_run(**facts: float) -> Run:
@@ -179,14 +180,16 @@ def a_run(**facts: float) -> Run:
 def test_a_tier_that_took_no_training_is_flagged() -> None:
     spec = CHALLENGES["efficient-training"].spec
     assert scoring.figure_flags(spec, "expert", a_run(cpu_s=9.0)) == ()
-    (found,) = scoring.figure_flags(spec, "expert", a_run(cpu_s=0.4))
-    assert found.startswith("Reached expert with 0.4 s of CPU")
+    (flag,) = scoring.figure_flags(spec, "expert", a_run(cpu_s=0.4))
+    assert "expert" in flag
+    assert "0.4 s" in flag
     assert scoring.figure_flags(spec, "", a_run(cpu_s=0.4)) == ()
 
 
 def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
     spec = CHALLENGES["efficient-training"].spec
-    assert "Kept 1.9 cores busy" in scoring.figure_flags(spec, "", a_run(cpu_s=19.0))[0]
+    (flag,) = scoring.figure_flags(spec, "", a_run(cpu_s=19.0))
+    assert "1.9 cores" in flag
     wide = msgspec.structs.replace(spec.limits, threads=2)
     assert (
         scoring.figure_flags(msgspec.structs.replace(spec, limits=wide), "", a_run(cpu_s=19)) == ()
@@ -194,16 +197,16 @@ def test_more_cores_than_the_challenge_gives_are_flagged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slug", "name", "values", "said"),
+    ("slug", "metric", "values", "spread"),
     [
         ("fast-convolution", "speedup", (1.0, 1.1, 1.0, 0.9, 1.0), ""),
-        ("fast-convolution", "speedup", (1.0, 1.1, 1.0, 0.04, 1.0), "a factor of 27.5 in speedup"),
+        ("fast-convolution", "speedup", (1.0, 1.1, 1.0, 0.04, 1.0), "27.5"),
         ("efficient-training", "accuracy", (0.9, 0.8, 0.9), ""),
-        ("efficient-training", "accuracy", (0.9, 0.2, 0.9), "70 points in accuracy"),
+        ("efficient-training", "accuracy", (0.9, 0.2, 0.9), "70"),
     ],
 )
 def test_a_run_that_is_far_off_the_others_is_flagged(
-    slug: str, name: str, values: tuple[float, ...], said: str
+    slug: str, metric: str, values: tuple[float, ...], spread: str
 ) -> None:
-    raised = scoring.spread_flags(packs.find()[slug].spec, {name: values})
-    assert [said in flag for flag in raised] == ([True] if said else [])
+    raised = scoring.spread_flags(packs.find()[slug].spec, {metric: values})
+    assert [(spread in flag, metric in flag) for flag in raised] == [(True, True)] * bool(spread)

@@ -1,1 +1,1 @@
-"""A submission becomes a result; a class becomes rows."""
+"""Grade submissions: one by one into results, and a class into rows of the store."""

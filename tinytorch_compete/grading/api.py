@@ -1,4 +1,4 @@
-"""One submission graded by one call, for scripts."""
+"""Grade one submission with one call, for scripts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinytorch_compete.challenges import packs as found
+from tinytorch_compete.challenges.packs import find, resolve
 from tinytorch_compete.errors import NotebookError
 from tinytorch_compete.grading import pipeline
 from tinytorch_compete.grading.plan import Plan
@@ -25,12 +25,10 @@ def grade(
     secret: bytes | None = None,
 ) -> Result:
     """See ``tinytorch_compete.grade``."""
-    known = found.resolve(found.find(packs), challenge)
-    place = Path(submission).resolve()
-    if not place.exists():
+    chosen = resolve(find(packs), challenge)
+    path = Path(submission).resolve()
+    if not path.exists():
         raise NotebookError(f"{submission}: no such notebook or folder.")
-    work = (
-        submissions.at(place, known.slug) if place.is_dir() else Submission(place.stem, place, None)
-    )
-    plan = Plan.of(known, secret or os.urandom(32))
+    work = submissions.at(path, chosen.slug) if path.is_dir() else Submission(path.stem, path)
+    plan = Plan.of(chosen, secret or os.urandom(32))
     return pipeline.grade(plan, snapshot.load(work), LocalSandbox()).result

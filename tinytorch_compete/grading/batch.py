@@ -1,4 +1,4 @@
-"""Grade a class: what waits, each submission once, rows and feedback as they come."""
+"""Grade a class: each waiting submission once, with its feedback and its row as it finishes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tinytorch_compete.grading.engine import Engine
 from tinytorch_compete.grading.pipeline import Graded, grade
 from tinytorch_compete.grading.plan import Plan
-from tinytorch_compete.model import (
-    Result,
-)
+from tinytorch_compete.model import Result
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions.snapshot import Snapshot
@@ -18,13 +16,15 @@ Task = Callable[[Plan, Snapshot, Sandbox], Graded]
 
 
 def waiting(plan: Plan, snapshots: Sequence[Snapshot], store: Store) -> list[Snapshot]:
-    """The submissions that have no grade under this plan yet.
+    """Return the submissions that have no grade under this plan yet.
 
-    One that couldn't be read is among them: grading it will say why.
+    Those that couldn't be read are among them: grading them says why.
     """
     graded = store.graded()
     return [
-        one for one in snapshots if one.problem or plan.identity(one.student, one.sha) not in graded
+        snapshot
+        for snapshot in snapshots
+        if snapshot.problem or plan.identity(snapshot.student, snapshot.sha) not in graded
     ]
 
 
@@ -37,17 +37,16 @@ def grade_class(
     publish: Callable[[Graded], None],
     task: Task = grade,
 ) -> Iterator[Result]:
-    """Grade submissions and yield each result when its feedback and its row are on the disk.
+    """Grade submissions and yield each result once its feedback and its row are on disk.
 
-    ``task`` grades one: ``grade`` alone, or with advice on top (``advising.grade``).
-
-    ``publish`` writes the feedback, which comes first: a batch that dies in between grades that
-    submission again and loses nothing. When the iteration is abandoned, runs in progress are ended
-    and leave no row.
+    ``task`` grades one submission: ``pipeline.grade``, or ``suggest.grade``, which adds advice.
+    ``publish`` writes the feedback. It is called before the row is stored, so that a batch that
+    dies in between grades that submission again and loses nothing. When the iteration is abandoned,
+    runs in progress are ended and leave no row. Raises whatever the grader's ``inputs`` raises.
     """
-    _ = plan.inputs  # made here, once, and not by several workers at the same time
+    _ = plan.inputs  # a broken grader ends the batch here, instead of failing each submission
     try:
-        for graded in engine.map(lambda one: task(plan, one, sandbox), snapshots):
+        for graded in engine.map(lambda snapshot: task(plan, snapshot, sandbox), snapshots):
             publish(graded)
             store.append(graded.result)
             yield graded.result

@@ -1,4 +1,4 @@
-"""Which submissions are taken: a challenge's dates and its quota, by when each one was sent."""
+"""Decide by a challenge's dates and quota which submissions are graded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tinytorch_compete.util.times import in_utc, shown
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """The submissions that are graded, those that aren't and why, and whose time isn't known.
+    """The submissions that are graded, and those that aren't, each with the reason.
 
-    ``undated`` are students whose submission says no time, where the challenge asks for one; they
-    are among the admitted.
+    ``undated`` are the students whose submission has no known time, where the challenge needs one;
+    their submissions are admitted.
     """
 
     admitted: tuple[Snapshot, ...]
@@ -25,8 +25,8 @@ class Admission(msgspec.Struct, frozen=True):
     undated: tuple[str, ...]
 
 
-class _Taken(msgspec.Struct, frozen=True):
-    """Work that was graded or will be: whose, when it was sent, and a sha256 of its files."""
+class _Accepted(msgspec.Struct, frozen=True):
+    """A submission that was or will be graded: its student, its time and its files' sha256."""
 
     student: str
     sent_at: dt.datetime | None
@@ -34,9 +34,10 @@ class _Taken(msgspec.Struct, frozen=True):
 
 
 def refusal(dates: Dates, sent_at: dt.datetime, earlier: int) -> str:
-    """Why a submission isn't taken; empty if it is. ``earlier`` ones were sent on that day, in UTC.
+    """Return why a submission isn't graded; empty if it is.
 
-    Dates without a time zone are in UTC.
+    ``earlier`` is the number of submissions accepted on the same day, in UTC. Dates without a time
+    zone are in UTC.
     """
     if dates.opens and sent_at < in_utc(dates.opens):
         return f"sent {shown(sent_at)}, before the challenge opens: {shown(dates.opens)}"
@@ -44,51 +45,54 @@ def refusal(dates: Dates, sent_at: dt.datetime, earlier: int) -> str:
         return f"sent {shown(sent_at)}, after the challenge closed: {shown(dates.closes)}"
     if dates.per_day and earlier >= dates.per_day:
         day = in_utc(sent_at).date()
-        return f"{earlier} were taken on {day} (UTC) already, and {dates.per_day} a day are allowed"
+        return f"{earlier} were already accepted on {day} (UTC); the limit is {dates.per_day} a day"
     return ""
 
 
 def admit(
     dates: Dates, snapshots: Sequence[Snapshot], history: Sequence[Result], roster: Roster
 ) -> Admission:
-    """Sort submissions into those that are taken and those that aren't, in their order.
+    """Divide submissions into those that are graded and those that aren't, in their order.
 
-    The quota counts what was graded: a submission that another took the place of before anybody
-    graded it cost nothing. Grading the same files again never does. A team has one quota; of those
-    who wait together, the ones that were sent first use it up.
+    The quota counts graded submissions: one that was replaced before it was graded costs nothing,
+    and neither does grading the same files again. A team has one quota; of the submissions that
+    wait together, those sent first use it up.
     """
-    refused: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     undated: list[str] = []
-    taken = {_Taken(r.identity.student, r.submitted_at, r.identity.submission_sha) for r in history}
-    for snapshot in sorted(snapshots, key=lambda one: (one.sent_at or NEVER, one.student)):
+    accepted = {
+        _Accepted(r.identity.student, r.submitted_at, r.identity.submission_sha) for r in history
+    }
+    for snapshot in sorted(snapshots, key=lambda each: (each.sent_at or NEVER, each.student)):
         student, sent_at = snapshot.student, snapshot.sent_at
         if sent_at is None:
             undated += [student] if dates != Dates() else []
             continue
-        # Without a digest it costs no quota; grading it will say what is wrong.
-        own = _Taken(student, sent_at, "" if snapshot.problem else snapshot.sha)
-        if why := refusal(dates, sent_at, _earlier(own, taken, roster)):
-            refused[student] = why
+        # Without a digest it costs no quota; grading it says what is wrong.
+        own = _Accepted(student, sent_at, "" if snapshot.problem else snapshot.sha)
+        if reason := refusal(dates, sent_at, _earlier(own, accepted, roster)):
+            reasons[student] = reason
         else:
-            taken.add(own)
+            accepted.add(own)
     return Admission(
-        tuple(one for one in snapshots if one.student not in refused),
-        tuple((one, refused[one.student]) for one in snapshots if one.student in refused),
+        tuple(each for each in snapshots if each.student not in reasons),
+        tuple((each, reasons[each.student]) for each in snapshots if each.student in reasons),
         tuple(sorted(undated)),
     )
 
 
-def _earlier(own: _Taken, taken: Collection[_Taken], roster: Roster) -> int:
-    """How much other work of the same day was taken, of the student and all teammates.
+def _earlier(own: _Accepted, accepted: Collection[_Accepted], roster: Roster) -> int:
+    """Count the other submissions accepted on the same day, of the student and all teammates.
 
-    None for work that was taken itself: who joined a team since doesn't make it too much.
+    For a submission that was itself accepted before, it is 0: teammates who joined since don't
+    push it over the quota.
     """
-    if not own.sha or own.sent_at is None or own in taken:
+    if not own.sha or own.sent_at is None or own in accepted:
         return 0
     side, day = roster.side(own.student), in_utc(own.sent_at).date()
-    same = {
-        (one.student, one.sha)
-        for one in taken
-        if one.student in side and one.sent_at and in_utc(one.sent_at).date() == day
+    same_day = {
+        (other.student, other.sha)
+        for other in accepted
+        if other.student in side and other.sent_at and in_utc(other.sent_at).date() == day
     }
-    return len(same - {(own.student, own.sha)})
+    return len(same_day - {(own.student, own.sha)})

@@ -1,4 +1,4 @@
-"""Run a batch on this machine, several submissions at once."""
+"""Run a batch on this machine, several submissions at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinytorch_compete.model import MIB, Limits
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
-# What a kernel and its grader need besides the student's budget, generously.
+# A generous allowance for what a kernel and its grader need besides the student's budget.
 OVERHEAD_MIB = 400
 
 
@@ -20,16 +20,16 @@ class Engine(Protocol):
     """The seam between a batch and where it runs."""
 
     def map(self, task: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
-        """Yield ``task(item)`` for each item, in the order in which they finish.
+        """Yield ``task(item)`` for each item, in the order in which the tasks finish.
 
-        What a task raises is raised here. When the iteration ends early, no further task starts;
-        those that run already end on their own.
+        Exceptions of a task are raised here. When the iteration ends early, no further task starts;
+        running tasks end on their own.
         """
         ...
 
 
 class LocalEngine:
-    """Threads of this process; each task's work is in a process of its own."""
+    """Runs tasks in threads of this process; each task does its work in a process of its own."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -45,7 +45,7 @@ class LocalEngine:
 
 
 def workers_for(limits: Limits) -> int:
-    """How many submissions fit this machine at once, by its cores and free memory; at least 1."""
+    """Return how many submissions this machine's cores and free memory can take, at least 1."""
     cores = (psutil.cpu_count() or 1) // limits.threads
     free_mib = psutil.virtual_memory().available // MIB
     return max(1, min(cores, free_mib // (limits.memory_mib + OVERHEAD_MIB)))

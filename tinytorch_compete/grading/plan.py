@@ -1,4 +1,4 @@
-"""Everything about one grading that is the same for all submissions."""
+"""Plan a grading: fix everything that is the same for all submissions."""
 
 from __future__ import annotations
 
@@ -16,26 +16,20 @@ from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.judging.exam import Exam, PublicExam
 from tinytorch_compete.judging.grader import Grader
-from tinytorch_compete.model import (
-    ChallengeSpec,
-    Identity,
-    Inputs,
-    Limits,
-    Timed,
-)
+from tinytorch_compete.model import ChallengeSpec, Identity, Inputs, Limits, Timed
 from tinytorch_compete.sandbox.contract import RunRequest
 from tinytorch_compete.submissions import notebook
 
-# Workers share a plan; held while a cached property is made, which Python locks only before 3.12.
+# Workers share a plan, and since Python 3.12 a cached property doesn't lock.
 _CACHING = threading.RLock()
 
 
 class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
-    """Everything about one grading that is the same for all submissions; make one by ``of``.
+    """Everything about one grading that is the same for all submissions; create it with ``of``.
 
-    ``points`` says what each grading cell is worth. Each submission is run once for each of
-    ``exams``; ``final`` exams are used by no other grading. ``conditions`` is the identity of a
-    result without what depends on the submission.
+    ``points`` maps each grading cell to its maximal points. Each submission is run once for each of
+    ``exams``; ``final`` exams are used by no other grading. ``conditions`` is a result's identity
+    without the fields that depend on the submission.
     """
 
     challenge: Challenge
@@ -60,11 +54,11 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
         final: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Plan:
-        """The plan by which a challenge is graded in a course.
+        """Plan the grading of a challenge in a course.
 
         ``secret`` is the course's; the challenge's secret seeds are derived from it, ``seeds`` of
-        them or as many as the challenge says. ``source`` is a folder that holds the data set
-        already. Raises ``CompeteError``.
+        them or as many as the challenge specifies. ``source`` is a folder that already holds the
+        data set. Raises ``CompeteError``.
         """
         master = challenge.master()
         choice = challenge.choice(dataset)
@@ -98,17 +92,17 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
 
     @property
     def spec(self) -> ChallengeSpec:
-        """The facts of the challenge."""
+        """The challenge's specification."""
         return self.challenge.spec
 
     @property
     def limits(self) -> Limits:
-        """What each run may use."""
+        """The resource limits of each run."""
         return self.spec.limits
 
     @property
     def inputs(self) -> tuple[Mapping[str, Inputs | Timed], ...]:
-        """What each probe is handed, for each exam; made once, the same for everybody."""
+        """The inputs of each probe, for each exam; made once, the same for every submission."""
         with _CACHING:
             return self._inputs
 
@@ -117,7 +111,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
         return tuple(self.grader.inputs(exam) for exam in self.exams)
 
     def request(self, number: int, assembled: NotebookNode, files: Path | None) -> RunRequest:
-        """The run of an assembled notebook that answers the exam of that number."""
+        """Request a run of an assembled notebook that answers the exam with that number."""
         return RunRequest(
             assembled,
             self.limits,
@@ -128,23 +122,24 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
         )
 
     def capped(self, memory_mib: int) -> Plan:
-        """This plan under another memory cap, without divisions."""
+        """Return this plan with another memory cap and without divisions."""
         limits = msgspec.structs.replace(self.limits, memory_mib=memory_mib)
         spec = msgspec.structs.replace(self.spec, limits=limits, divisions=())
         challenge = msgspec.structs.replace(self.challenge, spec=spec)
         return msgspec.structs.replace(self, challenge=challenge)
 
     def public(self) -> Plan:
-        """This plan with one run, in which the public images stand in for the hidden ones."""
+        """Return this plan with one run, on the public images instead of the hidden ones."""
         data = self.exams[0].data
         exam = PublicExam(data, self.exams[0].seed, len(data.public()[1]))
         return msgspec.structs.replace(self, exams=(exam,))
 
     @property
     def rehearsal(self) -> Plan:
-        """This plan with one run of other inputs, which no grade ever depends on; made once.
+        """This plan with one run on other inputs, which no grade ever depends on; made once.
 
-        What is shown of such a run, down to how often a line ran, tells nothing of the exams.
+        Everything shown about such a run, even how often a line ran, gives away nothing of the
+        exams.
         """
         with _CACHING:
             return self._rehearsal
@@ -156,7 +151,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True, eq=False):
         return msgspec.structs.replace(self, exams=(exam,))
 
     def identity(self, student: str, submission_sha: str) -> Identity:
-        """What a result of a student's submission under this plan is about."""
+        """Return the identity of a result of a student's submission under this plan."""
         return msgspec.structs.replace(
             self.conditions, student=student, submission_sha=submission_sha
         )

@@ -1,4 +1,4 @@
-"""What a result was graded with: package versions and the machine."""
+"""Record what a result was graded with: package versions and the machine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RECORDED = ("tinytorch-compete", "numpy", "ipykernel", "nbclient")
 
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """The versions that a result depends on, by package."""
-    found = {name: importlib.metadata.version(name) for name in RECORDED}
-    return {"python": platform.python_version(), **found}
+    """Return the versions that a result depends on, by package."""
+    packages = {name: importlib.metadata.version(name) for name in RECORDED}
+    return {"python": platform.python_version(), **packages}
 
 
 @functools.cache
 def machine() -> str:
-    """The processor, the number of cores and the system, in one line."""
+    """Describe the processor, the number of cores and the system in one line."""
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     return f"{_processor()}, {cores} cores, {platform.system()} {platform.machine()}"
 
