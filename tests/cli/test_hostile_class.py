@@ -87,9 +87,9 @@ def test_strange_work_that_answers_well_is_graded_like_any_other(
     ("student", "message"),
     [
         ("surrogates", "a notebook of format ?"),
-        ("deep", "folders more than 20 deep"),
+        ("deep", "20 levels"),
         ("folders", "more than 500 files and folders"),
-        ("two", "no mine.ipynb but 'a.ipynb', 'b.ipynb'; it can't be told which to grade"),
+        ("two", "no mine.ipynb but 'a.ipynb', 'b.ipynb'"),
         ("large", "63 MiB"),
     ],
 )

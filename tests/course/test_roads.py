@@ -39,7 +39,7 @@ EXPECTED["misnamed"] = (5, 5)
 # What staff is told about it, by both roads.
 SAID = (
     "misnamed: no target.ipynb; the only notebook, 'target (1).ipynb', is graded instead",
-    "doubtful: no target.ipynb but 'a.ipynb', 'b.ipynb'; it can't be told which to grade: 0 points",
+    "doubtful: no target.ipynb but 'a.ipynb', 'b.ipynb'; it is unclear which to grade: 0 points",
 )
 
 

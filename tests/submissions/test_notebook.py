@@ -22,8 +22,8 @@ def student(*cells: NotebookNode) -> NotebookNode:
     return v4.new_notebook(cells=list(cells))
 
 
-def sources(made: notebook.Assembly) -> dict[str, str]:
-    return {notebook.grade_id(c): c.source for c in made.notebook.cells if notebook.grade_id(c)}
+def sources(assembly: notebook.Assembly) -> dict[str, str]:
+    return {notebook.grade_id(c): c.source for c in assembly.notebook.cells if notebook.grade_id(c)}
 
 
 def test_assembly_takes_the_students_answers_and_nothing_else() -> None:
@@ -31,35 +31,36 @@ def test_assembly_takes_the_students_answers_and_nothing_else() -> None:
     answer.metadata["tags"] = ["skip-execution"]
     answer.outputs = [v4.new_output("stream", text="10/10")]
     forged = cell("test", "pass", points=100)
-    made = notebook.assemble(master(), student(forged, answer, cell("two", "x", solution=True)))
-    assert sources(made)["one"] == "def one(): return 1"
-    assert sources(made)["test"] == master().cells[-1].source
-    for assembled in made.notebook.cells:
+    assembly = notebook.assemble(master(), student(forged, answer, cell("two", "x", solution=True)))
+    assert sources(assembly)["one"] == "def one(): return 1"
+    assert sources(assembly)["test"] == master().cells[-1].source
+    for assembled in assembly.notebook.cells:
         assert set(assembled.metadata) <= {"nbgrader"}
         assert assembled.get("outputs", []) == []
-    assert notebook.points(made.notebook) == {"test": 2.0}
+    assert notebook.points(assembly.notebook) == {"test": 2.0}
 
 
 def test_assembly_survives_deleted_reordered_retyped_and_duplicated_cells() -> None:
     retyped = v4.new_markdown_cell("def two(): return 2")
     retyped.metadata["nbgrader"] = {"grade_id": "two"}
     first, second = (cell("one", f"def one(): return {n}", solution=True) for n in (1, 2))
-    made = notebook.assemble(master(), student(retyped, first, second, v4.new_code_cell("x = 1")))
-    assert sources(made)["one"] == "def one(): return 1"
-    assert sources(made)["two"] == "def two(): return 2"
-    assert all(c.cell_type == "code" for c in made.notebook.cells if notebook.grade_id(c))
-    assert (made.missing, made.surplus) == ((), 1)
-    made = notebook.assemble(master(), student(first))
-    assert (sources(made)["two"], made.missing) == ("", ("two",))
+    extra = v4.new_code_cell("x = 1")
+    assembly = notebook.assemble(master(), student(retyped, first, second, extra))
+    assert sources(assembly)["one"] == "def one(): return 1"
+    assert sources(assembly)["two"] == "def two(): return 2"
+    assert all(c.cell_type == "code" for c in assembly.notebook.cells if notebook.grade_id(c))
+    assert (assembly.missing, assembly.surplus) == ((), 1)
+    assembly = notebook.assemble(master(), student(first))
+    assert (sources(assembly)["two"], assembly.missing) == ("", ("two",))
 
 
 def test_try_out_cells_of_the_master_are_not_run() -> None:
-    made = notebook.assemble(master(), student(cell("one", "x", solution=True)))
-    assert not any("try it" in c.source for c in made.notebook.cells)
+    assembly = notebook.assemble(master(), student(cell("one", "x", solution=True)))
+    assert not any("try it" in c.source for c in assembly.notebook.cells)
 
 
 def test_another_challenges_notebook_is_refused() -> None:
-    with pytest.raises(NotebookError, match=r"the wrong notebook.*one, two"):
+    with pytest.raises(NotebookError, match="one, two"):
         notebook.assemble(master(), student(cell("three", "x", solution=True)))
 
 
@@ -99,8 +100,8 @@ def test_pieces_of_a_stream_are_joined() -> None:
     pieces = [("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stdout", "d")]
     run.cells[0].outputs = [v4.new_output("stream", name=n, text=t) for n, t in pieces]
     shown = outputs.with_plain_outputs(run)
-    found = [(output.name, output.text) for output in shown.cells[0].outputs]
-    assert found == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
+    streams = [(output.name, output.text) for output in shown.cells[0].outputs]
+    assert streams == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -150,7 +151,7 @@ def test_a_huge_file_is_not_even_read(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     with path.open("wb") as file:
         file.truncate(200 * 2**20)
-    with pytest.raises(NotebookError, match="200 MiB; at most 20 MiB"):
+    with pytest.raises(NotebookError, match=r"200 MiB.* 20 MiB"):
         notebook.read(path)
 
 
@@ -175,14 +176,16 @@ def test_a_file_that_cannot_be_read_is_our_fault(tmp_path: Path, monkeypatch) ->
 
 
 def test_the_masters_own_try_out_cell_is_no_surplus() -> None:
-    made = master()
-    tried = [cell for cell in made.cells if "try it" in cell.source or notebook.is_solution(cell)]
-    assert notebook.assemble(made, student(*tried)).surplus == 0
+    original = master()
+    cells = [
+        cell for cell in original.cells if "try it" in cell.source or notebook.is_solution(cell)
+    ]
+    assert notebook.assemble(original, student(*cells)).surplus == 0
 
 
-def test_what_was_said_to_this_package_is_no_surplus_but_a_profiled_cell_is() -> None:
-    said = v4.new_code_cell("%load_ext tinytorch_compete\n\n%compete check")
+def test_a_command_to_this_package_is_no_surplus_but_a_profiled_cell_is() -> None:
+    command = v4.new_code_cell("%load_ext tinytorch_compete\n\n%compete check")
     profiled = v4.new_code_cell("%%compete_profile\npredict(images)")
     answer = cell("one", "def one(): ...", solution=True)
-    assert notebook.assemble(master(), student(answer, said)).surplus == 0
-    assert notebook.assemble(master(), student(answer, said, profiled)).surplus == 1
+    assert notebook.assemble(master(), student(answer, command)).surplus == 0
+    assert notebook.assemble(master(), student(answer, command, profiled)).surplus == 1

@@ -1,4 +1,4 @@
-"""What holds for every submission and every answer, not just for those that we thought of."""
+"""Properties of all submissions and all answers, not just of those that we thought of."""
 
 from __future__ import annotations
 
@@ -98,15 +98,15 @@ def test_any_document_is_a_notebook_or_one_clear_error(document: object) -> None
         path.write_text(json.dumps(document))
         try:
             read = notebook.read(path)
-            made = notebook.assemble(master(), read)
+            assembly = notebook.assemble(master(), read)
         except NotebookError as error:
             assert "\n" not in str(error)
             return
     fixed = {notebook.grade_id(c): c.source for c in master().cells if not notebook.is_solution(c)}
-    run = {notebook.grade_id(c): c.source for c in made.notebook.cells}
+    run = {notebook.grade_id(c): c.source for c in assembly.notebook.cells}
     assert all(run[name] == source for name, source in fixed.items() if name)
-    assert notebook.points(made.notebook) == {"test": 2.0}
-    nbformat.validate(made.notebook)
+    assert notebook.points(assembly.notebook) == {"test": 2.0}
+    nbformat.validate(assembly.notebook)
 
 
 @given(st.text())
@@ -152,5 +152,5 @@ contents = st.dictionaries(
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"msg_type": kinds, "content": contents})))
-def test_any_messages_leave_outputs_that_can_be_shown(said: list[dict[str, object]]) -> None:
-    targets.messages(b"\n".join(json.dumps(message).encode() for message in said))
+def test_any_messages_leave_outputs_that_can_be_shown(messages: list[dict[str, object]]) -> None:
+    targets.messages(b"\n".join(json.dumps(message).encode() for message in messages))

@@ -62,10 +62,10 @@ def train(images, labels, seed):
 
 
 def test_a_renamed_and_reordered_copy_is_the_most_alike() -> None:
-    found = similarity.pairs({"a": ONE, "b": RENAMED, "c": OTHER}, TEMPLATE, at_least=0.0)
-    assert (found[0].first, found[0].second) == ("a", "b")
-    assert found[0].share > 0.7
-    assert all(pair.share < 0.2 for pair in found[1:])
+    pairs = similarity.pairs({"a": ONE, "b": RENAMED, "c": OTHER}, TEMPLATE, at_least=0.0)
+    assert (pairs[0].first, pairs[0].second) == ("a", "b")
+    assert pairs[0].share > 0.7
+    assert all(pair.share < 0.2 for pair in pairs[1:])
 
 
 def test_the_template_is_nobodys_own() -> None:
@@ -79,8 +79,8 @@ def test_what_most_have_is_nobodys_own() -> None:
 
 def test_code_that_does_not_parse_is_compared_by_its_lines() -> None:
     broken = "\n".join(f"line number {n} (" for n in range(30))
-    found = similarity.pairs({"a": broken, "b": broken + "\n)))"}, "", at_least=0.5)
-    assert [(pair.first, pair.second) for pair in found] == [("a", "b")]
+    pairs = similarity.pairs({"a": broken, "b": broken + "\n)))"}, "", at_least=0.5)
+    assert [(pair.first, pair.second) for pair in pairs] == [("a", "b")]
 
 
 def test_independent_sample_submissions_are_not_taken_for_copies() -> None:

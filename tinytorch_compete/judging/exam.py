@@ -1,4 +1,4 @@
-"""What one grading asks of everybody: a data set, a secret seed, and what follows from both."""
+"""The questions of one grading: a data set, a secret seed, and everything derived from both."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ CHECK_N = 500
 
 
 class Exam(msgspec.Struct, frozen=True, dict=True):
-    """The same questions for every submission that is graded with the same secret seed."""
+    """The questions for every submission that is graded with the same secret seed."""
 
     data: Dataset
     seed: int
     holdout_n: int
 
     def train(self) -> Pair:
-        """The images and labels to train on, memory-mapped; students have them."""
+        """Return the training images and labels, memory-mapped; students have them."""
         return self.data.train()
 
     def public(self) -> Pair:
-        """The images and labels to test on at home, memory-mapped; students have them."""
+        """Return the public test images and labels, memory-mapped; students have them."""
         return self.data.public()
 
     @functools.cached_property
@@ -37,31 +37,31 @@ class Exam(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def check(self) -> Pair:
-        """``CHECK_N`` other images and labels of the same kind, to see whether a training learned.
+        """``CHECK_N`` other images and labels of the same kind, to check that training worked.
 
-        Not the public ones, whose labels students have.
+        They are not the public ones, since students have the labels of those.
         """
         return self.data.holdout(int(self.rng(3).integers(2**63)), CHECK_N)
 
     def rng(self, *purpose: int) -> np.random.Generator:
-        """A generator for one purpose of a grader's, such as (4, question), fixed by the seed."""
+        """Return a generator, fixed by the seed, for one purpose of a grader, as (4, question)."""
         return np.random.default_rng([self.seed, *purpose])
 
     def class_names(self, classes: int = 10) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """What class i is called in this grading: a secret permutation, shape (classes,).
+        """Return the number that stands for each class in this grading, of shape (classes,).
 
-        A model that was trained elsewhere and only loaded answers with the wrong names. It is no
-        proof of training: who has the public labels can work the permutation out.
+        It is a secret permutation: a model that was trained elsewhere answers with other numbers.
+        It is no proof of training: anyone with the public labels can work the permutation out.
         """
         return self.rng(1).permutation(classes).astype(np.uint8)
 
     def training_seed(self) -> int:
-        """The seed that a submission is told to train with, at most 2**31 - 1."""
+        """Return the seed that a submission is given to train with, at most 2**31 - 1."""
         return int(self.rng(2).integers(2**31))
 
 
 class PublicExam(Exam, frozen=True, dict=True):
-    """The questions that students can ask at home: the public images stand in for all others."""
+    """The questions that students can ask themselves: all images are public ones."""
 
     @functools.cached_property
     def holdout(self) -> Pair:

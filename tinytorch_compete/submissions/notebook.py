@@ -1,4 +1,4 @@
-"""Notebooks as data: read them with suspicion, assemble what is run, clean what is shown."""
+"""Read notebooks without trusting them, and assemble the notebook that is run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from tinytorch_compete.util.text import clean
 
 MAX_NOTEBOOK_MIB = 20
 MAX_CELLS = 2000
-# What a student says to this package from a notebook; nothing is lost if it isn't run.
+# A student's commands to this package; nothing is lost if they aren't run.
 OURS = ("%load_ext tinytorch_compete", "%compete")
 
 
 class Assembly(msgspec.Struct, frozen=True):
-    """What will be run: the notebook, the master cells that the submission lacks, and its surplus.
+    """The notebook to run, with what the submission lacks and what of it isn't run.
 
-    ``missing`` are ids of solution cells that the student deleted, ``surplus`` is the number of
-    code cells that aren't the master's and so aren't run; ``%compete`` lines are no loss.
+    ``missing`` has the ids of the solution cells that the student deleted; ``surplus`` is the
+    number of code cells that aren't the master's and therefore aren't run, without those that hold
+    only ``%compete`` lines.
     """
 
     notebook: Any
@@ -35,16 +36,16 @@ class Assembly(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook in a file of at most ``MAX_NOTEBOOK_MIB``, as nbformat 4.
+    """Read a notebook of nbformat 4 from a file of at most ``MAX_NOTEBOOK_MIB``.
 
-    Raises ``NotebookError`` for whatever else the file may be: absent, a link, too large, not JSON,
-    not a notebook, or of an older format; and ``Fault`` if it can't be read.
+    Raises ``NotebookError`` for a file that is absent, a link, too large, not JSON, not a notebook,
+    or of an older format, and ``Fault`` for one that can't be read.
     """
     return parse(read_bytes(path), path)
 
 
 def parse(data: bytes, path: Path) -> NotebookNode:
-    """The notebook in the bytes of a file; raises ``NotebookError`` as ``read`` does."""
+    """Parse the bytes of a notebook's file; raises ``NotebookError`` as ``read`` does."""
     if not data:
         raise NotebookError(f"{path}: the file is empty; send the notebook again.")
     try:
@@ -69,7 +70,7 @@ def parse(data: bytes, path: Path) -> NotebookNode:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A notebook's file as it is; raises as ``read`` does."""
+    """Return the bytes of a notebook's file; raises as ``read`` does for the file itself."""
     try:
         facts = path.lstat()
         if stat.S_ISLNK(facts.st_mode):
@@ -89,7 +90,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _valid(path: Path, document: dict[str, Any]) -> NotebookNode:
-    """The document as a notebook, with ids where an old minor version has none."""
+    """The document as a valid notebook, with cell ids where an old minor version has none."""
     try:
         notebook = nbformat.from_dict(document)
         notebook = v4.upgrade(notebook, from_minor=notebook.get("nbformat_minor", 0))
@@ -113,10 +114,10 @@ def _text(source: Any) -> str:
 
 
 def grade_id(cell: NotebookNode) -> str:
-    """The cell's nbgrader id, or the empty string for a cell that nbgrader doesn't know."""
-    facts = cell.metadata.get("nbgrader")
-    found = facts.get("grade_id") if isinstance(facts, dict) else None
-    return found if isinstance(found, str) else ""
+    """Return the cell's nbgrader id, or the empty string for a cell without one."""
+    metadata = cell.metadata.get("nbgrader")
+    name = metadata.get("grade_id") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def is_solution(cell: NotebookNode) -> bool:
@@ -126,18 +127,18 @@ def is_solution(cell: NotebookNode) -> bool:
 
 def is_grading(cell: NotebookNode) -> bool:
     """Whether this cell of a master is an automatic grading cell."""
-    facts = cell.metadata.get("nbgrader", {})
-    return bool(grade_id(cell) and facts.get("grade") and not facts.get("solution"))
+    metadata = cell.metadata.get("nbgrader", {})
+    return bool(grade_id(cell) and metadata.get("grade") and not metadata.get("solution"))
 
 
 def answers(master: NotebookNode, submission: NotebookNode) -> str:
-    """The text of the submission's answer cells, in the master's order."""
-    made = assemble(master, submission).notebook
-    return "\n".join(cell.source for cell in made.cells if is_solution(cell))
+    """Return the text of the submission's answer cells, in the master's order."""
+    assembled = assemble(master, submission).notebook
+    return "\n".join(cell.source for cell in assembled.cells if is_solution(cell))
 
 
 def points(master: NotebookNode) -> dict[str, float]:
-    """The maximal points of each automatic grading cell of a master, by its id, in order."""
+    """Return the maximal points of each automatic grading cell of a master, by its id, in order."""
     return {
         grade_id(cell): float(cell.metadata["nbgrader"].get("points", 0))
         for cell in master.cells
@@ -146,42 +147,46 @@ def points(master: NotebookNode) -> dict[str, float]:
 
 
 def assemble(master: NotebookNode, submission: NotebookNode) -> Assembly:
-    """The notebook to run: the master's cells, with the student's text in its solution cells.
+    """Assemble the notebook to run: the master's cells with the student's text as solutions.
 
-    The first cell of the submission that carries a solution cell's id counts, wherever it stands
-    and whatever its type was turned into; its outputs, tags and metadata don't. A solution cell
-    that the student deleted is empty. Code cells of the master that nbgrader doesn't know are the
-    students' to play with, and are left out. Neither argument is changed.
+    The first cell of the submission with a solution cell's id counts, whatever its position and
+    type; its outputs, tags and metadata don't. A solution cell that the student deleted is empty.
+    Code cells of the master without an nbgrader id are for students to try things out, and are left
+    out. Neither argument is changed.
 
-    Raises ``NotebookError`` if the submission has none of the master's solution cells: it is
-    another challenge's.
+    Raises ``NotebookError`` if the submission has none of the master's solution cells, and so
+    belongs to another challenge.
     """
-    written: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for cell in submission.cells:
-        written.setdefault(grade_id(cell), cell.source)
-    wanted = [grade_id(cell) for cell in master.cells if is_solution(cell)]
-    missing = tuple(name for name in wanted if name not in written)
-    if len(missing) == len(wanted):
+        sources.setdefault(grade_id(cell), cell.source)
+    solutions = [grade_id(cell) for cell in master.cells if is_solution(cell)]
+    missing = tuple(name for name in solutions if name not in sources)
+    if len(missing) == len(solutions):
         raise NotebookError(
             "the wrong notebook: it has none of this challenge's answer cells "
-            f"({', '.join(wanted)}). Was another challenge's notebook sent?"
+            f"({', '.join(solutions)}). Does it belong to another challenge?"
         )
-    known = {grade_id(cell) or cell.id for cell in master.cells}
-    surplus = sum(
-        cell.cell_type == "code" and (grade_id(cell) or cell.id) not in known
+    run = [cell for cell in master.cells if cell.cell_type != "code" or grade_id(cell)]
+    cells = [_assembled(cell, sources) for cell in run]
+    notebook = v4.new_notebook(cells=cells, metadata=_kernel_metadata())
+    return Assembly(notebook, missing, _surplus(master, submission))
+
+
+def _surplus(master: NotebookNode, submission: NotebookNode) -> int:
+    """Count the submission's code cells that aren't the master's, except ``%compete`` cells."""
+    masters = {grade_id(cell) or cell.id for cell in master.cells}
+    return sum(
+        cell.cell_type == "code" and (grade_id(cell) or cell.id) not in masters
         for cell in submission.cells
         if any(not line.startswith(OURS) for line in cell.source.split("\n") if line.strip())
     )
-    run = [cell for cell in master.cells if cell.cell_type != "code" or grade_id(cell)]
-    cells = [_assembled(cell, written) for cell in run]
-    notebook = v4.new_notebook(cells=cells, metadata=_kernel_metadata())
-    return Assembly(notebook, missing, surplus)
 
 
-def _assembled(cell: NotebookNode, written: dict[str, str]) -> NotebookNode:
+def _assembled(cell: NotebookNode, sources: dict[str, str]) -> NotebookNode:
     cell = copy.deepcopy(cell)
     if is_solution(cell):
-        cell.source = written.get(grade_id(cell), "")
+        cell.source = sources.get(grade_id(cell), "")
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
     cell.metadata = NotebookNode(

@@ -1,4 +1,4 @@
-"""Which answers look like copies of each other: pairs for a human to read, never a decision.
+"""Find answers that look like copies of each other, for a person to compare; nothing is decided.
 
 Fingerprints by winnowing (Schleimer, Wilkerson and Aiken, "Winnowing: local algorithms for document
 fingerprinting", SIGMOD 2003) over Python tokens without names, values and comments, so that
@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-# Runs of fewer than GRAM tokens are common idiom; any copied run of GRAM + WINDOW - 1 tokens or
-# more is sure to be noticed (the paper's guarantee threshold t).
+# Runs of fewer than GRAM tokens are common idiom; any copied run of at least GRAM + WINDOW - 1
+# tokens is certain to be noticed (the paper's guarantee threshold t).
 GRAM = 12
 WINDOW = 6
 SKIPPED = {
@@ -32,7 +32,7 @@ SKIPPED = {
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """Two students and the share of the smaller one's own fingerprints that the other has too."""
+    """Two students, and the share of the smaller answer's fingerprints that the other also has."""
 
     first: str
     second: str
@@ -41,22 +41,22 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def pairs(answers: Mapping[str, str], template: str, at_least: float) -> list[Pair]:
-    """The pairs whose answers share at least that much, the most alike first.
+    """Return the pairs whose answers share at least ``at_least``, the most alike first.
 
-    ``answers`` maps a student to the text of all answer cells. What is in the template, or in more
+    ``answers`` maps a student to the text of all answer cells. Code from the template, or in more
     than half of five or more answers, is nobody's own and doesn't count.
     """
-    given = fingerprints(template)
-    prints = {student: fingerprints(text) - given for student, text in answers.items()}
-    common = _everybodys(list(prints.values()))
-    own = {student: found - common for student, found in prints.items()}
+    template_prints = fingerprints(template)
+    prints = {student: fingerprints(text) - template_prints for student, text in answers.items()}
+    common = _common(list(prints.values()))
+    own = {student: hashes - common for student, hashes in prints.items()}
     compared = (_pair(own, *names) for names in itertools.combinations(sorted(own), 2))
     alike = [pair for pair in compared if pair and pair.share >= at_least]
     return sorted(alike, key=lambda pair: (-pair.share, -pair.common, pair.first, pair.second))
 
 
 def fingerprints(source: str) -> set[int]:
-    """The winnowed hashes of a Python source's token runs; what doesn't parse counts by lines."""
+    """Return the winnowed hashes of a source's token runs, or of its lines if it doesn't parse."""
     words = _words(source)
     grams = [_hash(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)]
     windows = (grams[i : i + WINDOW] for i in range(max(1, len(grams) - WINDOW + 1)))
@@ -71,15 +71,16 @@ def _pair(own: Mapping[str, set[int]], first: str, second: str) -> Pair | None:
     return Pair(first, second, common / smaller, common)
 
 
-def _everybodys(prints: Sequence[set[int]]) -> set[int]:
+def _common(prints: Sequence[set[int]]) -> set[int]:
+    """The hashes in more than half of five or more answers."""
     if len(prints) < 5:
         return set()
-    every = set().union(*prints)
-    return {value for value in every if 2 * sum(value in found for found in prints) > len(prints)}
+    values = set().union(*prints)
+    return {value for value in values if 2 * sum(value in own for own in prints) > len(prints)}
 
 
 def _words(source: str) -> list[str]:
-    """The tokens' kinds and signs: names are one word, numbers one, strings one."""
+    """The tokens of a source, with one word for all names, one for numbers and one for strings."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError):

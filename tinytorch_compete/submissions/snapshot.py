@@ -1,8 +1,4 @@
-"""One read of a submission: what was sent, when, and with what in it.
-
-Everything that grading decides from a submission's files is decided from a snapshot, so that each
-file is opened once and all decisions are about the same bytes.
-"""
+"""Read a submission once, so that every decision about it is based on the same bytes."""
 
 from __future__ import annotations
 
@@ -33,8 +29,8 @@ from tinytorch_compete.submissions.submission import (
 
 REGISTRATION = "compete.json"
 MAX_COVER = MIB  # bytes of the registration and of the time of sending, each
-# Bytes of a submission's notebook and code that stay in memory, enough for a whole framework beside
-# a notebook. A class is held at once; what is beyond is read again when it is needed.
+# Bytes of a submission's notebook and code that stay in memory: enough for a whole framework beside
+# a notebook. The whole class is in memory at once; other files are read again when needed.
 MAX_HELD = MIB
 # Follows no link and waits for no pipe that took the file's place; Windows has no such flags.
 PLAIN_FILE = (
@@ -46,13 +42,12 @@ PLAIN_FILE = (
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A submission as it was read.
+    """A submission as it was when it was read.
 
-    ``files`` has the sha256 of each file and ``sizes`` its bytes, by the file's path in the
-    submission's folder. ``contents`` are the bytes of what is read here and not only digested: the
-    registration, the time of sending and, within ``MAX_HELD``, the notebook and Python files.
-    ``problem`` says why there is no more of it: a ``NotebookError`` is about what was sent, a
-    ``Fault`` about this machine.
+    ``files`` has the sha256 of each file and ``sizes`` its size in bytes, by the file's path in the
+    submission's folder. ``contents`` holds the bytes of the registration, the time of submission
+    and, up to ``MAX_HELD``, the notebook and Python files. ``problem`` is why the submission
+    couldn't be read: a ``NotebookError`` if it is broken, a ``Fault`` if this machine failed.
     """
 
     work: Submission
@@ -63,17 +58,17 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def student(self) -> str:
-        """Whose submission it is."""
+        """The student whose submission it is."""
         return self.work.student
 
     @property
     def sha(self) -> str:
-        """One sha256 for all files: their names and contents."""
+        """One sha256 of the names and contents of all files."""
         return digest(self.files)
 
     @property
     def sent_at(self) -> dt.datetime | None:
-        """When it was sent, by its ``timestamp.txt``; ``None`` if that doesn't say."""
+        """The time of submission from ``timestamp.txt``; ``None`` if it is missing or unclear."""
         data = self.contents.get(TIMESTAMP)
         if data is None or len(data) > MAX_NAME:
             return None
@@ -81,11 +76,11 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def registration(self) -> bytes | None:
-        """What the student's ``compete.json`` holds; ``None`` without one."""
+        """The bytes of the student's ``compete.json``; ``None`` if there is none."""
         return self.contents.get(REGISTRATION)
 
     def notebook(self) -> NotebookNode:
-        """The student's notebook.
+        """Return the student's notebook.
 
         Raises ``NotebookError`` and ``Fault`` as ``notebook.read`` does, and ``Fault`` if the file
         had to be read again and has changed.
@@ -97,7 +92,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         return notebook.parse(data, path)
 
     def code(self) -> Mapping[str, str]:
-        """The text of each Python file beside the notebook.
+        """Return the text of each Python file beside the notebook.
 
         Raises ``Fault`` if a file had to be read again and can't be, or has changed.
         """
@@ -113,7 +108,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self._unchanged(path, _read(path, MAX_MIB * MIB))
 
     def _unchanged(self, path: Path, data: bytes) -> bytes:
-        """The bytes of a file; raises ``Fault`` if this snapshot read others."""
+        """The bytes of a file; raises ``Fault`` if they aren't those of this snapshot."""
         folder = self.work.folder
         if folder is not None and path.is_relative_to(folder):
             name = path.relative_to(folder).as_posix()
@@ -123,18 +118,18 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def load(work: Submission) -> Snapshot:
-    """Read a submission; what is wrong with it is the snapshot's ``problem``."""
+    """Read a submission; an error becomes the snapshot's ``problem``."""
     try:
         return _load(work)
     except (NotebookError, Fault) as error:
-        # Even of a submission that can't be graded it counts who sent it, and when.
+        # The registration and the time count even if the submission can't be graded.
         return Snapshot(work, contents=cover(work), problem=error)
 
 
 def check_unchanged(snapshot: Snapshot, copy: Path | None = None) -> None:
-    """Raise ``Fault`` if the submission's files, or a copy's, are not those of the snapshot.
+    """Raise ``Fault`` if the submission's files, or those of a copy, differ from the snapshot.
 
-    Kernels get copies of the files on disk, perhaps hours after the snapshot was taken.
+    Kernels get the files on disk, perhaps hours after the snapshot was taken.
     """
     folder = snapshot.work.folder
     if folder is None:
@@ -147,7 +142,7 @@ def check_unchanged(snapshot: Snapshot, copy: Path | None = None) -> None:
 
 
 def cover(work: Submission) -> Mapping[str, bytes]:
-    """The registration and the time of sending alone, as far as they can be read."""
+    """Return the registration and the time of submission, as far as they can be read."""
     contents = {}
     for name in (REGISTRATION, TIMESTAMP):
         with contextlib.suppress(NotebookError, Fault):
@@ -158,7 +153,7 @@ def cover(work: Submission) -> Mapping[str, bytes]:
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """One sha256 for a submission's files: their names and contents."""
+    """Return one sha256 of a submission's files: of their names and contents."""
     lines = "".join(f"{name}\0{sha}\n" for name, sha in sorted(files.items()))
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
@@ -195,9 +190,9 @@ def _changed(path: Path) -> Fault:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file, at most one more than ``limit``.
+    """The bytes of a regular file, up to one byte more than ``limit``.
 
-    Raises ``NotebookError`` for anything else in its place, without waiting for a pipe, and
+    Raises ``NotebookError`` for anything but a regular file, without waiting for a pipe, and
     ``Fault`` for a file that can't be read.
     """
     try:
