@@ -41,6 +41,9 @@ PLAIN_FILE = (
 )
 
 
+Stamp = tuple[int, int, int]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A submission as it was when it was read.
 
@@ -48,6 +51,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     submission's folder. ``contents`` holds the bytes of the registration, the time of submission
     and, up to ``MAX_HELD``, the notebook and Python files. ``problem`` is why the submission
     couldn't be read: a ``NotebookError`` if it is broken, a ``Fault`` if this machine failed.
+    ``stamps`` has each file's inode and its times of modification and of change, in nanoseconds: a
+    file whose stamp is the same has the same content.
     """
 
     work: Submission
@@ -55,6 +60,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     sizes: Mapping[str, int] = {}
     contents: Mapping[str, bytes] = {}
     problem: CompeteError | None = None
+    stamps: Mapping[str, Stamp] = {}
 
     @property
     def student(self) -> str:
@@ -105,7 +111,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         if data is not None:
             return data
         path = self.work.folder / name
-        return self._unchanged(path, _read(path, MAX_MIB * MIB))
+        return self._unchanged(path, _read(path, MAX_MIB * MIB)[0])
 
     def _unchanged(self, path: Path, data: bytes) -> bytes:
         """The bytes of a file; raises ``Fault`` if they aren't those of this snapshot."""
@@ -132,7 +138,7 @@ def check_unchanged(snapshot: Snapshot, copy: Path | None = None) -> None:
     Kernels get the files on disk, perhaps hours after the snapshot was taken.
     """
     folder = snapshot.work.folder
-    if folder is None:
+    if folder is None or (copy is None and _stamps_below(folder) == snapshot.stamps):
         return
     current = load(msgspec.structs.replace(snapshot.work, folder=copy or folder))
     if isinstance(current.problem, Fault):
@@ -146,7 +152,7 @@ def cover(work: Submission) -> Mapping[str, bytes]:
     contents = {}
     for name in (REGISTRATION, TIMESTAMP):
         with contextlib.suppress(NotebookError, Fault):
-            data = _read(work.notebook.parent / name, MAX_COVER)
+            data, _ = _read(work.notebook.parent / name, MAX_COVER)
             if len(data) <= MAX_COVER:
                 contents[name] = data
     return contents
@@ -164,11 +170,11 @@ def _load(work: Submission) -> Snapshot:
         name = work.notebook.name
         sha = hashlib.sha256(data).hexdigest()
         return Snapshot(work, {name: sha}, {name: len(data)}, {**cover(work), name: data})
-    files, sizes, contents = {}, {}, {}
+    files, sizes, contents, stamps = {}, {}, {}, {}
     left, room = MAX_MIB * MIB, MAX_HELD
     for path in walk(work.folder):
         name = path.relative_to(work.folder).as_posix()
-        data = _read(path, left)
+        data, stamps[name] = _read(path, left)
         left -= len(data)
         if left < 0:
             raise too_much(work.folder, f"{MAX_MIB} MiB")
@@ -178,7 +184,7 @@ def _load(work: Submission) -> Snapshot:
         elif (path == work.notebook or _is_code(name)) and len(data) <= room:
             contents[name] = data
             room -= len(data)
-    return Snapshot(work, files, sizes, contents)
+    return Snapshot(work, files, sizes, contents, stamps=stamps)
 
 
 def _is_code(name: str) -> bool:
@@ -189,16 +195,28 @@ def _changed(path: Path) -> Fault:
     return Fault(f"{path}: changed while it was being graded; grade it again.")
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file, up to one byte more than ``limit``.
+def _stamps_below(folder: Path) -> dict[str, Stamp]:
+    """The stamp of each file of a submission; no file is opened."""
+    with contextlib.suppress(NotebookError, Fault, OSError):  # reading it will say what is wrong
+        return {path.relative_to(folder).as_posix(): _stamp(path.lstat()) for path in walk(folder)}
+    return {}
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _read(path: Path, limit: int) -> tuple[bytes, Stamp]:
+    """The bytes of a regular file, up to one byte more than ``limit``, and its stamp.
 
     Raises ``NotebookError`` for anything but a regular file, without waiting for a pipe, and
     ``Fault`` for a file that can't be read.
     """
     try:
         with open(os.open(path, PLAIN_FILE), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise NotebookError(f"{path}: a link or special file; send plain files only.")
-            return file.read(limit + 1)
+            return file.read(limit + 1), _stamp(status)
     except OSError as error:
         raise unreadable(path, error) from None
