@@ -113,6 +113,18 @@ def test_who_was_too_late_has_the_points_of_the_team(course: Path, road: Road) -
     assert scores(course) == {"ada": 10.0, "bob": 10.0}
 
 
+def test_nbgrader_reports_on_the_student_it_grades_and_not_on_teammates(course: Path) -> None:
+    with_dates(course, "closes = 2026-01-31T12:30:00Z")
+    for student, hour in (("ada", 13), ("bob", 14)):
+        folder = submit(course, student, GOLD).parent
+        (folder / "timestamp.txt").write_text(f"2026-01-31 {hour}:00:00.000000 UTC")
+        who = Registration("target", "digits", team="Rocket", word="open sesame")
+        registration.write(folder, who.shown())
+    log = nbgrader(course, "autograde", "target", "--student", "ada").stderr
+    assert "CompeteError: not graded: ada: sent 2026-01-31 13:00" in log
+    assert "bob" not in log
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_course_decides_for_all_roads_whether_feedback_has_suggestions(
     course: Path, road: Road, wanted: bool

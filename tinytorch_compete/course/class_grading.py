@@ -91,9 +91,8 @@ def grade(
     chosen = [one for one in snapshots if near is None or one.student in near]
     store = folder.store()
     try:
-        admitted = admit(session, chosen, store, roster)
-        wanted = [one for one in admitted if only is None or one.student in only]
-        results = run(session, wanted, store, again=again)
+        admitted = admit(session, chosen, store, roster, only)
+        results = run(session, admitted, store, again=again)
         publish(session, store, roster, near)
     finally:
         store.close()
@@ -119,20 +118,31 @@ def check_nothing_staged(plan: Plan, folder: ResultsFolder) -> None:
 
 
 def admit(
-    session: ClassGrading, snapshots: Sequence[Snapshot], store: Store, roster: Roster
-) -> Sequence[Snapshot]:
-    """The submissions that the challenge's dates and quota let in."""
+    session: ClassGrading,
+    snapshots: Sequence[Snapshot],
+    store: Store,
+    roster: Roster,
+    only: Collection[str] | None = None,
+) -> list[Snapshot]:
+    """Return the submissions that the challenge's dates and quota admit; report the others.
+
+    Teammates share a quota, so ``snapshots`` are all submissions of the teams concerned. With
+    ``only``, just these students' submissions are reported and returned.
+    """
     plan, observer = session.plan, session.observer
     slug = plan.challenge.slug
+    requested = {one.student for one in snapshots if only is None or one.student in only}
     admission = eligibility.admit(plan.spec.dates, snapshots, store.history(slug), roster)
     for refused, reason in admission.refused:
-        observer.refused(refused.student, reason)
-    if admission.undated:
-        observer.undated(admission.undated)
-    for snapshot in admission.admitted:
+        if refused.student in requested:
+            observer.refused(refused.student, reason)
+    if undated := [student for student in admission.undated if student in requested]:
+        observer.undated(undated)
+    admitted = [one for one in admission.admitted if one.student in requested]
+    for snapshot in admitted:
         if sentence := submission.misnamed(snapshot.work, slug):
             observer.misnamed(snapshot.student, sentence)
-    return admission.admitted
+    return admitted
 
 
 def run(
