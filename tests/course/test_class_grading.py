@@ -64,6 +64,14 @@ def with_dates(course: Path, dates: str) -> None:
     changed.write_text(f"{original.read_text()}\n[dates]\n{dates}\n")
 
 
+def send(course: Path, student: str, hour: int, team: str, answer: str = GOLD) -> None:
+    """Put a submission with a registration where nbgrader's collect would."""
+    folder = submit(course, student, answer).parent
+    (folder / "timestamp.txt").write_text(f"2026-01-31 {hour}:00:00.000000 UTC")
+    who = Registration("target", "digits", team=team, word="open sesame" if team else "")
+    registration.write(folder, who.shown())
+
+
 def scores(course: Path) -> dict[str, float]:
     """The points of each student in the gradebook."""
     points: Counter[str] = Counter()
@@ -104,10 +112,7 @@ def test_a_second_submission_beyond_the_quota_leaves_the_first_grade_as_it_is(
 def test_who_was_too_late_has_the_points_of_the_team(course: Path, road: Road) -> None:
     with_dates(course, "closes = 2026-01-31T12:30:00Z")
     for student, hour in (("ada", 13), ("bob", 12)):
-        folder = submit(course, student, GOLD).parent
-        (folder / "timestamp.txt").write_text(f"2026-01-31 {hour}:00:00.000000 UTC")
-        who = Registration("target", "digits", team="Rocket", word="open sesame")
-        registration.write(folder, who.shown())
+        send(course, student, hour, "Rocket")
     road(course)
     road(course)  # nbgrader grades in the order of names: at first nobody of the team has a grade
     assert scores(course) == {"ada": 10.0, "bob": 10.0}
@@ -116,13 +121,30 @@ def test_who_was_too_late_has_the_points_of_the_team(course: Path, road: Road) -
 def test_nbgrader_reports_on_the_student_it_grades_and_not_on_teammates(course: Path) -> None:
     with_dates(course, "closes = 2026-01-31T12:30:00Z")
     for student, hour in (("ada", 13), ("bob", 14)):
-        folder = submit(course, student, GOLD).parent
-        (folder / "timestamp.txt").write_text(f"2026-01-31 {hour}:00:00.000000 UTC")
-        who = Registration("target", "digits", team="Rocket", word="open sesame")
-        registration.write(folder, who.shown())
+        send(course, student, hour, "Rocket")
     log = nbgrader(course, "autograde", "target", "--student", "ada").stderr
     assert "CompeteError: not graded: ada: sent 2026-01-31 13:00" in log
     assert "bob" not in log
+
+
+def test_who_leaves_a_team_leaves_no_feedback_with_the_former_teammates(
+    course: Path, road: Road
+) -> None:
+    with_dates(course, "per_day = 9")
+    send(course, "ada", 13, "Rocket")
+    send(course, "bob", 12, "Rocket", answer="1 / 0")
+    assert by_command(course)[0] == 0
+    team_feedback = course / "graded" / "feedback" / "bob" / "target-team.ipynb"
+    assert team_feedback.exists()
+    send(course, "ada", 14, "")
+    if road is by_nbgrader:
+        assert (
+            nbgrader(course, "autograde", "target", "--student", "ada", "--force").returncode == 0
+        )
+    else:
+        assert road(course)[0] == 0
+    assert not team_feedback.exists()
+    assert scores(course) == {"ada": 10.0, "bob": 0.0}
 
 
 @pytest.mark.parametrize("wanted", [True, False])

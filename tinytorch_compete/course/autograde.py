@@ -36,7 +36,7 @@ from tinytorch_compete.participants.roster import Roster, counted
 from tinytorch_compete.results.folder import NAME, ResultsFolder
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission
-from tinytorch_compete.submissions.snapshot import Snapshot, cover, load
+from tinytorch_compete.submissions.snapshot import Snapshot, cover
 
 # nbgrader can be told to wait for ever; a sandbox can't.
 UNLIMITED_S = 3600
@@ -180,8 +180,9 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             workers=1,
         )
         submitted = Path(coursedir.format_path(coursedir.submitted_directory, student, slug))
-        snapshots = _snapshots(session, submitted.parents[1], student)
-        class_grading.grade(session, snapshots, again=True, only={student})
+        works = submission.find(submitted.parents[1], slug)
+        covers = [Snapshot(work, contents=cover(work)) for work in works]
+        class_grading.grade(session, covers, again=True, only={student})
         return _copy(session, where, student, notes.refusal)
 
 
@@ -228,15 +229,6 @@ class _Notes(Observer):
 
     def misnamed(self, student: str, sentence: str) -> None:
         self.log.warning(f"{student}: {sentence}")
-
-
-def _snapshots(session: ClassGrading, class_folder: Path, student: str) -> list[Snapshot]:
-    """The class's submissions: of the student's side all, of the others what concerns teams."""
-    challenge, folder = session.plan.challenge, session.folder
-    works = submission.find(class_folder, challenge.slug)
-    covers = [Snapshot(work, contents=cover(work)) for work in works]
-    side = roster_file.update(folder, challenge, covers).side(student)
-    return [load(one.work) if one.student in side else one for one in covers]
 
 
 def _copy(session: ClassGrading, where: Places, student: str, refusal: str) -> NotebookNode:

@@ -7,6 +7,7 @@ follow each other here and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -26,7 +27,7 @@ from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions import submission
-from tinytorch_compete.submissions.snapshot import Snapshot
+from tinytorch_compete.submissions.snapshot import Snapshot, load
 from tinytorch_compete.suggestions import suggest
 
 
@@ -77,26 +78,31 @@ def grade(
     again: bool = False,
     only: Collection[str] | None = None,
 ) -> list[Result]:
-    """Grade what has no grade yet, and publish it; the results of this call.
+    """Grade the submissions without a grade, publish the grades, and return this call's results.
 
-    ``snapshots`` are all submissions of the class. With ``only``, just these students' are graded,
-    and what follows from them for their teams is published. ``again`` grades what has a grade, too.
-    Raises ``CompeteError``.
+    ``snapshots`` are all submissions of the class. With ``only``, just these students' submissions
+    are graded, and feedback and points are brought up to date for them and their teams; then the
+    ``snapshots`` may be covers, and those of the teams concerned are read here. With ``again``,
+    submissions that have a grade are graded once more. Raises ``CompeteError``.
     """
     plan, folder = session.plan, session.folder
     check_nothing_staged(plan, folder)
     session.gradebook.check(plan)
+    before = roster_file.read(folder, plan.challenge.slug)
     roster = roster_file.update(folder, plan.challenge, snapshots)
-    near = None if only is None else {name for student in only for name in roster.side(student)}
-    chosen = [one for one in snapshots if near is None or one.student in near]
-    store = folder.store()
-    try:
-        admitted = admit(session, chosen, store, roster, only)
+    students = None if only is None else _teams_of(only, before, roster)
+    if students is not None:
+        snapshots = [load(one.work) for one in snapshots if one.student in students]
+    with contextlib.closing(folder.store()) as store:
+        admitted = admit(session, snapshots, store, roster, only)
         results = run(session, admitted, store, again=again)
-        publish(session, store, roster, near)
-    finally:
-        store.close()
+        publish(session, store, roster, students)
     return results
+
+
+def _teams_of(students: Collection[str], *rosters: Roster) -> set[str]:
+    """Return the students and all who are, by any of the rosters, their teammates."""
+    return {name for roster in rosters for student in students for name in roster.side(student)}
 
 
 def check_nothing_staged(plan: Plan, folder: ResultsFolder) -> None:
