@@ -20,6 +20,7 @@ from tinytorch_compete.course.class_grading import ClassGrading
 from tinytorch_compete.course.gradebook import CourseGradebook
 from tinytorch_compete.feedback.suggestion_cells import SUGGESTIONS
 from tinytorch_compete.grading.plan import Plan
+from tinytorch_compete.model import Verdict
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Registration
 from tinytorch_compete.results.folder import ResultsFolder
@@ -145,6 +146,32 @@ def test_who_leaves_a_team_leaves_no_feedback_with_the_former_teammates(
         assert road(course)[0] == 0
     assert not team_feedback.exists()
     assert scores(course) == {"ada": 10.0, "bob": 0.0}
+
+
+def test_a_changed_challenge_is_noticed_before_anything_is_graded(course: Path, road: Road) -> None:
+    with_dates(course, "per_day = 9")
+    master = course.parent / "pack" / "challenge_notebooks" / "target" / "target.ipynb"
+    master.write_text(master.read_text().replace('"points": 5', '"points": 7', 1))
+    submit(course, "ada", GOLD)
+    assert road(course)[0] != 0
+    assert not (course / "graded" / "results.sqlite").exists()
+    assert not (course / "graded" / "feedback").exists()
+
+
+def test_a_refusal_is_reported_even_if_an_earlier_grading_failed(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinytorch_compete.grading.pipeline.BACK_OFF_S", 0.0)
+    submit(course, "ada", GOLD)
+    folder = ResultsFolder(course / "graded")
+    plan = Plan.of(packs.load(PACK)[0], folder.secret())
+    sandbox = FakeSandbox(faults=3)
+    session = ClassGrading(plan=plan, folder=folder, sandbox=sandbox, suggestions=False, workers=1)
+    snapshots = [load(work) for work in submission.find(course / "submitted", "target")]
+    assert [r.verdict for r in class_grading.grade(session, snapshots)] == [Verdict.FAULT]
+    with_dates(course, "closes = 2026-01-31T11:00:00Z")
+    _, log = by_nbgrader(course)
+    assert "CompeteError: not graded: ada: sent 2026-01-31 12:00" in log
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -167,13 +168,12 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
         student, slug = _whose(facts)
         results = course.results_folder(root)
-        plan = _plan(course.chosen(root)[slug], results, course.datasets.get(slug))
-        where, notes = places(coursedir, slug), _Notes(self.log)
+        gradebook, notes = GradebookInProgress(places(coursedir, slug)), _Notes(self.log)
         session = ClassGrading(
-            plan=plan,
+            plan=_plan(course.chosen(root)[slug], results, course.datasets.get(slug)),
             folder=results,
             sandbox=LocalSandbox(),
-            gradebook=GradebookInProgress(where),
+            gradebook=gradebook,
             observer=notes,
             suggestions=bool(course.suggestions),
             class_figures=bool(course.class_figures),
@@ -183,7 +183,7 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
         works = submission.find(submitted.parents[1], slug)
         covers = [Snapshot(work, contents=cover(work)) for work in works]
         class_grading.grade(session, covers, again=True, only={student})
-        return _copy(session, where, student, notes.refusal)
+        return _copy(session, gradebook, student, notes.refusal)
 
 
 class GradebookInProgress(NoGradebook):
@@ -194,10 +194,15 @@ class GradebookInProgress(NoGradebook):
 
     def __init__(self, where: Places) -> None:
         self.where = where
+        self.checksums: dict[str, str] = {}
         self.last: Graded | None = None
 
+    def check(self, plan: Plan) -> None:
+        """See ``Gradebook.check``."""
+        self.checksums = released(self.where.db_url, plan)
+
     def record(self, plan: Plan, graded: Graded) -> None:
-        """Keep what nbgrader is about to record."""
+        """Keep the grade that nbgrader is about to record."""
         self.last = graded
 
     def level(
@@ -209,8 +214,7 @@ class GradebookInProgress(NoGradebook):
     ) -> None:
         """See ``Gradebook.level``."""
         if roster.teams:
-            checksums = released(self.where.db_url, plan)
-            team_scores.level(self.where, plan, latest, roster, checksums, near)
+            team_scores.level(self.where, plan, latest, roster, self.checksums, near)
 
 
 class _Notes(Observer):
@@ -231,31 +235,35 @@ class _Notes(Observer):
         self.log.warning(f"{student}: {sentence}")
 
 
-def _copy(session: ClassGrading, where: Places, student: str, refusal: str) -> NotebookNode:
-    """What nbgrader records of a student: the grade of this moment, or the one before it."""
+def _copy(
+    session: ClassGrading, gradebook: GradebookInProgress, student: str, refusal: str
+) -> NotebookNode:
+    """Return the graded copy that nbgrader records: of this call's grade, or of the one before.
+
+    Raises ``Fault`` if grading failed, and ``CompeteError`` if the submission was refused and there
+    is no earlier grade.
+    """
     plan, slug = session.plan, session.plan.challenge.slug
     roster = roster_file.read(session.folder, slug)
-    store = session.folder.store()
-    latest = {result.identity.student: result for result in store.latest(slug)}
-    assert isinstance(session.gradebook, GradebookInProgress)
-    graded = session.gradebook.last
-    counts = {r.identity.student: r for r in counted(roster, list(latest.values()))}
-    if graded is None and student not in counts:
+    with contextlib.closing(session.folder.store()) as store:
+        latest = store.latest(slug)
+    own = {result.identity.student: result for result in latest}.get(student)
+    counting = {result.identity.student: result for result in counted(roster, latest)}.get(student)
+    graded = gradebook.last
+    result = graded.result if graded else own or counting
+    if result is None or (graded is None and result.verdict == Verdict.FAULT):
         raise CompeteError(f"not graded: {student}: {refusal}.")
-    result = graded.result if graded else latest.get(student, counts.get(student))
-    assert result is not None
     if result.verdict == Verdict.FAULT:
         raise Fault(result.message)
     if graded:
         copy = graded_notebook(plan, graded, roster)
     else:
         copy = earlier_copy(plan, result, session.folder.feedback(result.identity), roster)
-    add_checksums(copy, released(where.db_url, plan))
-    notebook.with_class(copy, class_grading.class_section(session, result, store, roster))
-    store.close()
-    if roster.teams and student in counts:
-        own = student in latest and counts[student].identity == latest[student].identity
-        copy = team_scores.mark(copy, plan, counts[student], own, roster)
+    add_checksums(copy, gradebook.checksums)
+    notebook.with_class(copy, class_grading.class_section(session, result, latest, roster))
+    if roster.teams and counting is not None:
+        is_own = own is not None and counting.identity == own.identity
+        copy = team_scores.mark(copy, plan, counting, is_own, roster)
     return copy
 
 

@@ -113,13 +113,13 @@ def check_nothing_staged(plan: Plan, folder: ResultsFolder) -> None:
     staged = folder.staged(plan.challenge.slug, plan.final)
     if not staged.is_graded:
         return
-    store = staged.store()
-    under = {conditions(identity) for identity in store.graded()}
-    store.close()
-    if plan.conditions in under:
+    with contextlib.closing(staged.store()) as store:
+        staged_conditions = {conditions(identity) for identity in store.graded()}
+    if plan.conditions in staged_conditions:
         raise CompeteError(
-            f"{staged.root}: a shadow under this challenge and grader waits there. To publish it "
-            "say --promote, to go on with it --shadow; to drop it delete that folder."
+            f"{staged.root}: grades under this challenge and grader are staged there. Publish them "
+            f"with tito compete grade --promote, add to them with --shadow, or delete that folder "
+            "to discard them."
         )
 
 
@@ -160,7 +160,6 @@ def run(
     """
     plan, observer = session.plan, session.observer
     todo = snapshots if again else _waiting(session, snapshots, store)
-    observer.begin(len(todo), len(snapshots) - len(todo))
 
     def keep(graded: Graded) -> None:
         writer.write_feedback(plan, graded, session.folder)
@@ -169,6 +168,7 @@ def run(
     task = suggest.grade if session.suggestions else pipeline.grade
     engine = LocalEngine(session.workers or workers_for(plan.limits))
     results: list[Result] = []
+    observer.begin(len(todo), len(snapshots) - len(todo))
     try:
         for result in batch.grade_class(plan, todo, session.sandbox, engine, store, keep, task):
             results.append(result)
@@ -195,14 +195,17 @@ def publish(
     writer.write_team_feedback(plan, latest, roster, folder, near)
 
 
-def class_section(session: ClassGrading, result: Result, store: Store, roster: Roster) -> str:
-    """Where a result stands in the class, as Markdown; empty if feedback doesn't say that."""
+def class_section(
+    session: ClassGrading, result: Result, latest: Sequence[Result], roster: Roster
+) -> str:
+    """Where a result stands in the class, as Markdown; empty if feedback doesn't say that.
+
+    ``latest`` has each student's newest result.
+    """
     if not session.class_figures:
         return ""
-    plan = session.plan
-    latest = store.latest(plan.challenge.slug, final=plan.final)
-    others = sharing(roster, plan.challenge.slug, latest)
-    return class_position.section(plan.spec, result, others)
+    others = sharing(roster, session.plan.challenge.slug, latest)
+    return class_position.section(session.plan.spec, result, others)
 
 
 def _place_in_class(session: ClassGrading, result: Result, others: Sequence[Result]) -> None:
