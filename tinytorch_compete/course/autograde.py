@@ -1,4 +1,4 @@
-"""What ``nbgrader autograde`` is told to use: our reader, and our judge in place of its kernel."""
+"""Plug-ins of ``nbgrader autograde``: our reader, and our judge in place of nbgrader's kernel."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission
 from tinytorch_compete.submissions.snapshot import Snapshot, cover
 
-# nbgrader can be told to wait for ever; a sandbox can't.
+# nbgrader can be configured to wait forever; a sandbox can't.
 UNLIMITED_S = 3600
 
 
 class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
-    """What a course's ``nbgrader_config.py`` says about its challenges."""
+    """The settings of a course's challenges, from its ``nbgrader_config.py``."""
 
     challenges = List(Unicode(), help="The assignments that are challenges.").tag(config=True)
     packs = List(
@@ -53,7 +53,7 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
     datasets = Dict(
         key_trait=Unicode(),
         value_trait=Unicode(),
-        help="The data set of each challenge; its first one if it isn't named here.",
+        help="The data set of each challenge; defaults to its first one.",
     ).tag(config=True)
     results = Unicode(
         NAME, help="The folder of results, absolute or from the course's folder."
@@ -65,38 +65,39 @@ class CompeteCourse(LoggingConfigurable):  # type: ignore[misc]
         True, help="Whether each submission is profiled and fixes are tried, for its feedback."
     ).tag(config=True)
     plain_memory_mib = Integer(
-        1024, help="The memory cap of assignments that are no challenges."
+        1024, help="The memory cap of assignments that aren't challenges."
     ).tag(config=True)
 
     def chosen(self, root: Path) -> dict[str, Challenge]:
-        """The challenges of the course in that folder; raises ``PackError``."""
-        found = packs.find(root / name for name in self.packs)
-        return {slug: packs.resolve(found, slug) for slug in self.challenges}
+        """Return the challenges of the course in a folder; raises ``PackError``."""
+        challenges = packs.find(root / name for name in self.packs)
+        return {slug: packs.resolve(challenges, slug) for slug in self.challenges}
 
     def results_folder(self, root: Path) -> ResultsFolder:
-        """The results folder of the course in that folder."""
+        """Return the results folder of the course in a folder."""
         return ResultsFolder(root / str(self.results))
 
 
 class PregradedAutograde(Autograde):  # type: ignore[misc]
-    """nbgrader's own autograding of one submission that is run and judged already."""
+    """nbgrader's own autograding of one submission that was run and judged before."""
 
     plan: Plan
-    made: NotebookNode | None = None
+    graded_copy: NotebookNode | None = None
     force = True
 
     def init_notebooks(self) -> None:
-        """Take the one submission, whatever its notebook is called and however broken it is."""
+        """Accept the one submission, whatever its notebook is called and however broken it is."""
         place = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
         name = f"{self.coursedir.assignment_id}.ipynb"
         self.assignments = {place: [os.path.join(place, name)]}
 
 
 def take_misnamed(notebooks: list[str], **_: object) -> None:
-    """Have a challenge's submission graded by nbgrader, whatever its notebook is called.
+    """Make nbgrader grade a challenge's submission, whatever its notebook is called.
 
     nbgrader calls this in the course's folder with the paths that it found for one student, and
-    goes on with what is in the list then. Without the name that it knows it would grade nothing.
+    continues with the list as this leaves it. Without the name that it expects it would grade
+    nothing.
     """
     place = Path(notebooks[0]).parent
     expected = place / f"{place.name}.ipynb"
@@ -105,45 +106,45 @@ def take_misnamed(notebooks: list[str], **_: object) -> None:
 
 
 class CompeteExporter(NotebookExporter):  # type: ignore[misc]
-    """Reads an assignment's notebooks as nbgrader does, but none of a challenge's.
+    """Reads an assignment's notebooks as nbgrader does, except those of a challenge.
 
-    Those are read with suspicion by ``CompeteJudge`` alone: nothing that a student wrote, not even
-    a broken file, meets nbgrader's own preprocessors.
+    Only ``CompeteJudge`` reads those, with suspicion: nothing that a student wrote, not even a
+    broken file, reaches nbgrader's own preprocessors.
     """
 
     def from_filename(
         self, filename: str, resources: dict[str, Any] | None = None, **kwargs: Any
     ) -> tuple[str, dict[str, Any]]:
-        """The notebook as text, after all preprocessors; an empty one for a challenge's."""
+        """Return the notebook as text, after all preprocessors; an empty one for a challenge."""
         assert resources is not None
         if resources["nbgrader"]["assignment"] in CompeteCourse(parent=self).challenges:
             exported = self.from_notebook_node(v4.new_notebook(), resources, **kwargs)
         else:
             exported = super().from_filename(filename, resources, **kwargs)
-        text, made = exported
-        return text, made
+        text, exported_resources = exported
+        return text, exported_resources
 
 
 class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
-    """Grades a challenge's submission by our own route; the kernel is gone when this returns."""
+    """Grades a challenge's submission by our own route; its kernel has ended on return."""
 
     def preprocess(
         self, nb: NotebookNode, resources: dict[str, Any]
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """The graded copy of the student's notebook; raises ``CompeteError``."""
+        """Return the graded copy of the student's notebook; raises ``CompeteError``."""
         facts = resources["nbgrader"]
         converter = self.parent.parent
         if facts["assignment"] not in CompeteCourse(parent=self).challenges:
             return self._execute(nb, converter.coursedir, facts), resources
-        if getattr(converter, "made", None) is not None:
+        if (graded_copy := getattr(converter, "graded_copy", None)) is not None:
             checksums = released(facts["db_url"], converter.plan)
-            return add_checksums(converter.made, checksums), resources
+            return add_checksums(graded_copy, checksums), resources
         return self._graded(converter.coursedir, facts), resources
 
     def _execute(
         self, nb: NotebookNode, coursedir: CourseDirectory, facts: dict[str, str]
     ) -> NotebookNode:
-        """An assignment that is no challenge, run under nbgrader's own time limit for a cell."""
+        """Run an assignment that isn't a challenge, under nbgrader's own time limit for a cell."""
         place = Path(coursedir.format_path(coursedir.autograded_directory, *_whose(facts)))
         memory_mib = CompeteCourse(parent=self).plain_memory_mib
         timeout = Execute(parent=self).timeout
@@ -160,10 +161,10 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
             raise
 
     def _graded(self, coursedir: CourseDirectory, facts: dict[str, str]) -> NotebookNode:
-        """The graded copy of a submission that is graded here and now, or of the grade before.
+        """Grade a submission and return its graded copy.
 
-        Raises ``CompeteError`` for a fault of ours, and for a submission that dates or quota don't
-        let in, unless an earlier one has a grade, which stands.
+        A submission that dates or quota refuse gets the graded copy of the earlier grade. Raises
+        ``CompeteError`` for a fault of ours, and for a refused submission without an earlier grade.
         """
         course, root = CompeteCourse(parent=self), Path(coursedir.root)
         student, slug = _whose(facts)
@@ -187,9 +188,9 @@ class CompeteJudge(NbGraderPreprocessor):  # type: ignore[misc]
 
 
 class GradebookInProgress(NoGradebook):
-    """The gradebook of a course while nbgrader itself is recording one grade in it.
+    """The gradebook of a course while nbgrader itself is recording one student's grade.
 
-    What nbgrader records is left to it; teammates get their points from here.
+    That grade is left to nbgrader; teammates get their points from here.
     """
 
     def __init__(self, where: Places) -> None:
@@ -210,15 +211,15 @@ class GradebookInProgress(NoGradebook):
         plan: Plan,
         latest: Sequence[Result],
         roster: Roster,
-        near: Collection[str] | None = None,
+        students: Collection[str] | None = None,
     ) -> None:
         """See ``Gradebook.level``."""
         if roster.teams:
-            team_scores.level(self.where, plan, latest, roster, self.checksums, near)
+            team_scores.level(self.where, plan, latest, roster, self.checksums, students)
 
 
 class _Notes(Observer):
-    """Tells nbgrader's log what staff have to know of a submission."""
+    """Logs for staff, in nbgrader's log, what is wrong with a submission."""
 
     def __init__(self, log: logging.Logger) -> None:
         self.log, self.refusal = log, ""
@@ -268,7 +269,7 @@ def _copy(
 
 
 def places(coursedir: CourseDirectory, slug: str) -> Places:
-    """Where the course keeps what teams are levelled in."""
+    """Return where the course keeps the gradebook and the files of each student."""
 
     def submitted(student: str) -> Path:
         return Path(coursedir.format_path(coursedir.submitted_directory, student, slug))
@@ -285,7 +286,7 @@ def _whose(facts: dict[str, str]) -> tuple[str, str]:
 
 
 def _plan(challenge: Challenge, folder: ResultsFolder, dataset: str | None) -> Plan:
-    """The plan of one challenge, made once as long as its files are the same."""
+    """Return the plan of a challenge, computed once for as long as its files stay the same."""
     shas = challenge.challenge_sha(), challenge.grader_sha()
     return _cached_plan(challenge, folder, dataset, shas)
 
@@ -298,16 +299,16 @@ def _cached_plan(
 
 
 def released(db_url: str, plan: Plan) -> dict[str, str]:
-    """nbgrader's checksums of a challenge's released cells, by their ids.
+    """Return nbgrader's checksums of a challenge's released cells, by their ids.
 
     Raises ``PackError`` if the gradebook's cells or their points aren't the challenge's.
     """
     slug = plan.challenge.slug
     with Gradebook(db_url) as gradebook:
-        found = gradebook.find_notebook(slug, slug)
-        worth = {cell.name: cell.max_score for cell in found.grade_cells}
-        checksums = {cell.name: cell.checksum for cell in found.source_cells}
-    if {name: worth.get(name) for name in plan.points} != plan.points:
+        notebook_row = gradebook.find_notebook(slug, slug)
+        max_scores = {cell.name: cell.max_score for cell in notebook_row.grade_cells}
+        checksums = {cell.name: cell.checksum for cell in notebook_row.source_cells}
+    if {name: max_scores.get(name) for name in plan.points} != plan.points:
         raise PackError(
             f"{slug}: the gradebook has other grading cells or points than the challenge. Was it "
             f"changed after its release? Run: tito compete course release {slug}"

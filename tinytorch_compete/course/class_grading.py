@@ -1,8 +1,7 @@
-"""Grade a class: the one route for the command line, the demo, ``nbgrader autograde`` and
-formgrader.
+"""Grade a class, by the same route for the CLI, the demo, ``nbgrader autograde`` and formgrader.
 
-Registrations, dates and quota, the batch, feedback, the gradebook, teams and the place in the class
-follow each other here and nowhere else.
+Only this module knows the order of the steps: registrations, dates and quota, the batch with its
+feedback and gradebook entries, the points of teams, and each result's place in the class.
 """
 
 from __future__ import annotations
@@ -32,33 +31,33 @@ from tinytorch_compete.suggestions import suggest
 
 
 class Observer:
-    """Is told how the grading of a class goes on; a front end shows of it what its users need."""
+    """Receives the events of a class's grading; a front end shows those that its users need."""
 
     def refused(self, student: str, reason: str) -> None:
-        """Take note of a submission that isn't graded for a date or the quota."""
+        """Report a submission that isn't graded because of a date or the quota."""
 
     def undated(self, students: Sequence[str]) -> None:
-        """Take note of submissions whose time of sending, which is needed, isn't known."""
+        """Report submissions without the time of sending that dates or quota require."""
 
     def misnamed(self, student: str, sentence: str) -> None:
-        """Take note of a submission whose notebook has another name than the challenge."""
+        """Report a submission whose notebook isn't named after the challenge."""
 
     def begin(self, total: int, skipped: int) -> None:
-        """Take note of how many are graded now, and how many have a grade already."""
+        """Start a batch of ``total`` submissions; ``skipped`` others have a grade already."""
 
     def graded(self, result: Result) -> None:
-        """Take note of a result that is stored."""
+        """Report a result that is stored."""
 
     def end(self) -> None:
-        """Take note that the batch is over, whether it was finished or interrupted."""
+        """End the batch, whether it was finished or interrupted."""
 
 
 class ClassGrading(msgspec.Struct, frozen=True, kw_only=True):
-    """How a class is graded: under which plan, where, and what its feedback says.
+    """The settings under which a class is graded.
 
     With ``suggestions`` each submission is profiled and fixes are tried; with ``class_figures``
-    feedback says where a result stands in the class. ``workers`` is how many submissions run at
-    once, as many as the machine can take if left out.
+    feedback says where a result stands in the class. ``workers`` is the number of submissions that
+    run at once; ``None`` means as many as the machine can take.
     """
 
     plan: Plan
@@ -108,7 +107,7 @@ def _teams_of(students: Collection[str], *rosters: Roster) -> set[str]:
 def check_nothing_staged(plan: Plan, folder: ResultsFolder) -> None:
     """Raise ``CompeteError`` if grades under this very plan are staged.
 
-    Grading in the open would publish them one by one, past whoever is to look at them first.
+    Grading would publish the same grades one by one, before anybody has reviewed them.
     """
     staged = folder.staged(plan.challenge.slug, plan.final)
     if not staged.is_graded:
@@ -118,7 +117,7 @@ def check_nothing_staged(plan: Plan, folder: ResultsFolder) -> None:
     if plan.conditions in staged_conditions:
         raise CompeteError(
             f"{staged.root}: grades under this challenge and grader are staged there. Publish them "
-            f"with tito compete grade --promote, add to them with --shadow, or delete that folder "
+            "with tito compete grade --promote, add to them with --shadow, or delete that folder "
             "to discard them."
         )
 
@@ -154,14 +153,14 @@ def admit(
 def run(
     session: ClassGrading, snapshots: Sequence[Snapshot], store: Store, *, again: bool
 ) -> list[Result]:
-    """Grade submissions into the results folder and the gradebook; the results of this call.
+    """Grade submissions into the results folder and the gradebook; return this call's results.
 
-    When it is interrupted, runs in progress are ended and leave no row; what was graded stays.
+    An interruption ends the runs in progress, which leave no row; results stored by then stay.
     """
     plan, observer = session.plan, session.observer
     todo = snapshots if again else _waiting(session, snapshots, store)
 
-    def keep(graded: Graded) -> None:
+    def record(graded: Graded) -> None:
         writer.write_feedback(plan, graded, session.folder)
         session.gradebook.record(plan, graded)
 
@@ -170,7 +169,7 @@ def run(
     results: list[Result] = []
     observer.begin(len(todo), len(snapshots) - len(todo))
     try:
-        for result in batch.grade_class(plan, todo, session.sandbox, engine, store, keep, task):
+        for result in batch.grade_class(plan, todo, session.sandbox, engine, store, record, task):
             results.append(result)
             observer.graded(result)
     finally:
@@ -179,26 +178,26 @@ def run(
 
 
 def publish(
-    session: ClassGrading, store: Store, roster: Roster, near: Collection[str] | None = None
+    session: ClassGrading, store: Store, roster: Roster, students: Collection[str] | None = None
 ) -> None:
-    """Bring up to date what others' results decide: teams' points, and places in the class.
+    """Update whatever depends on others' results: the points of teams, and places in the class.
 
-    ``near`` are the students whose feedback is looked at: all, if left out.
+    Only the feedback of these ``students`` is updated; ``None`` means all.
     """
     plan, folder = session.plan, session.folder
     latest = store.latest(plan.challenge.slug, final=plan.final)
-    session.gradebook.level(plan, latest, roster, near)
+    session.gradebook.level(plan, latest, roster, students)
     others = sharing(roster, plan.challenge.slug, latest)
     for result in latest:
-        if near is None or result.identity.student in near:
+        if students is None or result.identity.student in students:
             _place_in_class(session, result, others)
-    writer.write_team_feedback(plan, latest, roster, folder, near)
+    writer.write_team_feedback(plan, latest, roster, folder, students)
 
 
 def class_section(
     session: ClassGrading, result: Result, latest: Sequence[Result], roster: Roster
 ) -> str:
-    """Where a result stands in the class, as Markdown; empty if feedback doesn't say that.
+    """Describe in Markdown where a result stands in the class; empty if feedback may not say it.
 
     ``latest`` has each student's newest result.
     """
@@ -209,7 +208,7 @@ def class_section(
 
 
 def _place_in_class(session: ClassGrading, result: Result, others: Sequence[Result]) -> None:
-    """Say in a student's feedback where the result stands among others', as they are now."""
+    """Write into a student's feedback where the result stands among the others' newest."""
     identity = result.identity
     copy = session.gradebook.graded_copy(identity.student, identity.challenge)
     for path in (session.folder.feedback(identity), *([copy] if copy else [])):
@@ -219,11 +218,11 @@ def _place_in_class(session: ClassGrading, result: Result, others: Sequence[Resu
 def _waiting(
     session: ClassGrading, snapshots: Sequence[Snapshot], store: Store
 ) -> Sequence[Snapshot]:
-    """The submissions without a grade, or whose grade is in no gradebook yet."""
+    """Return the submissions without a grade, or whose grade isn't in the gradebook yet."""
     slug = session.plan.challenge.slug
     ungraded = {one.student for one in batch.waiting(session.plan, snapshots, store)}
     return [
-        one
-        for one in snapshots
-        if one.student in ungraded or not session.gradebook.has(one.student, slug)
+        snapshot
+        for snapshot in snapshots
+        if snapshot.student in ungraded or not session.gradebook.has(snapshot.student, slug)
     ]

@@ -1,4 +1,4 @@
-"""nbgrader's gradebook, written by nbgrader's own code from grades that are ready."""
+"""nbgrader's gradebook, which nbgrader's own code fills with our grades."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ from tinytorch_compete.results.folder import ResultsFolder
 class CourseGradebook:
     """The gradebook and the graded copies of one course; use it from one thread.
 
-    nbgrader works in the course's folder, so the process's current folder changes for as long as a
-    grade is recorded: paths that other threads use have to be absolute. Raises ``StoreError`` if
-    the folder is no course.
+    nbgrader works in the course's folder, so the process's current folder changes while a grade is
+    being recorded: paths that other threads use have to be absolute. Raises ``StoreError`` if the
+    folder isn't a course.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         if not (self.root / config.NAME).exists():
             raise StoreError(
-                f"{root}: no course; it has no {config.NAME}. Make one: "
+                f"{root}: not a course; it has no {config.NAME}. Create one: "
                 f"tito compete course init {root}"
             )
-        self._app = NbGrader(log_level=logging.ERROR)  # or it says where it looks for settings
+        self._app = NbGrader(
+            log_level=logging.ERROR
+        )  # otherwise it logs where it looks for settings
         self._app.initialize([], root=str(self.root))
         self._app.log.handlers.clear()
         self._app.log.propagate = False
@@ -51,36 +53,36 @@ class CourseGradebook:
 
     @property
     def packs(self) -> list[Path]:
-        """The packs that the course's configuration names."""
+        """Return the packs that the course's configuration names."""
         return [self.root / name for name in self._settings.packs]
 
     @property
     def results(self) -> ResultsFolder:
-        """The course's results folder."""
+        """Return the course's results folder."""
         return self._settings.results_folder(self.root)
 
     @property
     def class_figures(self) -> bool:
-        """Whether the course allows feedback to say where a result stands in the class."""
+        """Return whether feedback in this course may say where a result stands in the class."""
         return bool(self._settings.class_figures)
 
     @property
     def suggestions(self) -> bool:
-        """Whether the course wants profiles and suggestions in its feedback."""
+        """Return whether feedback in this course has profiles and suggestions."""
         return bool(self._settings.suggestions)
 
     @property
     def submitted(self) -> Path:
-        """The folder that ``nbgrader collect`` fills."""
+        """Return the folder that ``nbgrader collect`` fills."""
         return self.root / str(self._coursedir.submitted_directory)
 
     def dataset(self, slug: str) -> str | None:
-        """The data set of a challenge of the course, if its configuration names one."""
-        named: dict[str, str] = self._settings.datasets
-        return named.get(slug)
+        """Return the data set that the course's configuration names for a challenge, if any."""
+        datasets: dict[str, str] = self._settings.datasets
+        return datasets.get(slug)
 
     def check(self, plan: Plan) -> None:
-        """Raise ``CompeteError`` if the challenge isn't released, or other than it was."""
+        """Raise ``CompeteError`` if the challenge isn't released, or has changed since."""
         slug = plan.challenge.slug
         try:
             with _environment():
@@ -92,58 +94,58 @@ class CourseGradebook:
             ) from None
 
     def has(self, student: str, slug: str) -> bool:
-        """Whether a student has a graded copy."""
+        """Return whether a student has a graded copy."""
         return self.graded_copy(student, slug).exists()
 
     def record(self, plan: Plan, graded: Graded) -> None:
-        """Write what ``nbgrader autograde`` writes for a graded submission; see ``take``.
+        """Write whatever ``nbgrader autograde`` writes for a graded submission; see ``take``.
 
-        A result without points, which is a fault of ours, is not written. Raises ``StoreError``.
+        A fault of ours has no points and is not written. Raises ``StoreError``.
         """
         if graded.result.points is not None:
             student = graded.result.identity.student
-            known = roster_file.read(self.results, plan.challenge.slug)
-            self.take(plan, student, graded_notebook(plan, graded, known))
+            roster = roster_file.read(self.results, plan.challenge.slug)
+            self.take(plan, student, graded_notebook(plan, graded, roster))
 
-    def take(self, plan: Plan, student: str, made: NotebookNode) -> None:
-        """Write a graded copy, and all that ``nbgrader autograde`` writes into the gradebook.
+    def take(self, plan: Plan, student: str, graded_copy: NotebookNode) -> None:
+        """Write a graded copy and its grades into the gradebook, as ``nbgrader autograde`` does.
 
         Raises ``StoreError``.
         """
         self._coursedir.student_id = student
         self._coursedir.assignment_id = plan.challenge.slug
         converter = PregradedAutograde(coursedir=self._coursedir, parent=self._app)
-        converter.plan, converter.made = plan, made
-        said = _Last()
-        self._app.log.addHandler(said)
+        converter.plan, converter.graded_copy = plan, graded_copy
+        log = _LastTraceback()
+        self._app.log.addHandler(log)
         try:
             with warnings.catch_warnings():
-                # nbgrader's own queries; sqlalchemy would tell the TA of each student's.
+                # Otherwise the TA gets sqlalchemy's warnings on nbgrader's queries per student.
                 warnings.simplefilter("ignore", SAWarning)
                 converter.start()
         except NbGraderException:
             raise StoreError(
-                f"{self.root}: nbgrader could not take the grade of "
-                f"{student!r} in {plan.challenge.slug!r}: {said.words}"
+                f"{self.root}: nbgrader could not record the grade of "
+                f"{student!r} in {plan.challenge.slug!r}: {log.last_line}"
             ) from None
         finally:
-            self._app.log.removeHandler(said)
+            self._app.log.removeHandler(log)
 
     def level(
         self,
         plan: Plan,
         latest: Sequence[Result],
         roster: Roster,
-        near: Collection[str] | None = None,
+        students: Collection[str] | None = None,
     ) -> None:
         """Give the members of each team the points that count for them; see ``Gradebook.level``."""
         with _environment():
             checksums = released(self._coursedir.db_url, plan)
             where = places(self._coursedir, plan.challenge.slug)
-            team_scores.level(where, plan, latest, roster, checksums, near)
+            team_scores.level(where, plan, latest, roster, checksums, students)
 
     def scores(self, slug: str) -> dict[tuple[str, str], float | None]:
-        """The automatic score of each student's cells, as the gradebook has it."""
+        """Return the gradebook's automatic scores, by student and cell."""
         with Gradebook(self._coursedir.db_url) as gradebook:
             return {
                 (submitted.student_id, grade.cell.name): grade.auto_score
@@ -153,25 +155,25 @@ class CourseGradebook:
             }
 
     def graded_copy(self, student: str, slug: str) -> Path:
-        """Where nbgrader keeps the graded copy of a student's submission."""
+        """Return the path of nbgrader's graded copy of a student's submission."""
         place = self._coursedir.format_path(self._coursedir.autograded_directory, student, slug)
         return Path(place) / f"{slug}.ipynb"
 
 
-class _Last(logging.Handler):
+class _LastTraceback(logging.Handler):
     """Keeps the last line of the last traceback that nbgrader logged."""
 
-    words = ""
+    last_line = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage().strip()
         if text.startswith("Traceback"):
-            self.words = text.rpartition("\n")[2]
+            self.last_line = text.rpartition("\n")[2]
 
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Let nbgrader find its helpers by name for a while; see ``folder.environment``."""
+    """Let nbgrader find its helper programs by name meanwhile; see ``folder.environment``."""
     before = os.environ.get("PATH", "")
     os.environ["PATH"] = folder.environment()["PATH"]
     try:

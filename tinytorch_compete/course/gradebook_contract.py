@@ -1,4 +1,4 @@
-"""The seam between grading a class and where its grades are recorded."""
+"""The interface between grading a class and the gradebook that records its grades."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Gradebook(Protocol):
         ...
 
     def has(self, student: str, slug: str) -> bool:
-        """Whether a student's grade is recorded."""
+        """Return whether a student's grade is recorded."""
         ...
 
     def record(self, plan: Plan, graded: Graded) -> None:
-        """Record a grade; a fault of ours, which has no points, is not recorded.
+        """Record a grade; a fault of ours has no points and is not recorded.
 
         Raises ``StoreError``.
         """
@@ -35,22 +35,22 @@ class Gradebook(Protocol):
         plan: Plan,
         latest: Sequence[Result],
         roster: Roster,
-        near: Collection[str] | None = None,
+        students: Collection[str] | None = None,
     ) -> None:
         """Give the members of each team the points that count for them.
 
-        ``latest`` has each student's newest result; only the teams of ``near`` are looked at, or
-        all. Raises ``StoreError``.
+        ``latest`` has each student's newest result. Only the teams of ``students`` are updated;
+        ``None`` means all. Raises ``StoreError``.
         """
         ...
 
     def graded_copy(self, student: str, slug: str) -> Path | None:
-        """The file that students see beside their feedback, if there is such a file."""
+        """Return the graded copy that students see beside their feedback; ``None`` if none."""
         ...
 
 
 class NoGradebook:
-    """Records nothing: the results folder is all there is."""
+    """Records nothing: grades are in the results folder alone."""
 
     def check(self, plan: Plan) -> None:
         """See ``Gradebook.check``."""
@@ -67,7 +67,7 @@ class NoGradebook:
         plan: Plan,
         latest: Sequence[Result],
         roster: Roster,
-        near: Collection[str] | None = None,
+        students: Collection[str] | None = None,
     ) -> None:
         """See ``Gradebook.level``."""
 
