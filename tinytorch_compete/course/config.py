@@ -1,4 +1,4 @@
-"""The one block that this package writes into a course's ``nbgrader_config.py``."""
+"""The block of settings that this package writes into a course's ``nbgrader_config.py``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _VALUE = r"^c\.CompeteCourse\.{name} = ([\[{{].*[\]}}])$"
-# What the block assigns; a course that sets one of these itself is told that the block wins.
+# Settings that the block assigns; a course that assigns one of them itself gets a warning.
 OVERRIDDEN = (
     "Autograde.exporter_class",
     "Autograde.autograde_preprocessors",
@@ -50,44 +50,47 @@ c.Autograde.autograde_preprocessors = [
 # Archives from an LMS are unpacked with suspicion.
 c.ZipCollectApp.extractor_plugin = "tinytorch_compete.course.plugins.SafeExtractor"
 # Students bring these files themselves; their graded copies keep their own.
-c.Autograde.exclude_overwriting.update({kept})
+c.Autograde.exclude_overwriting.update({student_files})
 """
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What writing the block did: ``changed`` is whether the file is another now.
+    """The effect of writing the block: ``changed`` says whether the file's content changed.
 
-    ``overridden`` names settings of the course's own that the block, which comes later, replaces.
+    ``overridden`` names the course's own settings that the block, which comes later, replaces.
     """
 
     changed: bool
     overridden: tuple[str, ...] = ()
 
 
-def named(path: Path, name: str) -> list[str]:
-    """The ``challenges`` or ``packs`` that the block in a configuration file names, if any.
+def names(path: Path, setting: str) -> list[str]:
+    """Return the ``challenges`` or ``packs`` that the block in a configuration file names, if any.
 
-    Raises ``StoreError`` for a line that is no list of names.
+    Raises ``StoreError`` for a line that isn't a list of names.
     """
-    return [str(word) for word in _value(path, name, list) or ()]
+    return [str(word) for word in _value(path, setting, list) or ()]
 
 
 def datasets(path: Path) -> dict[str, str]:
-    """The data sets that the block names, by challenge; raises ``StoreError`` for other values."""
-    found = _value(path, "datasets", dict) or {}
-    return {str(slug): str(dataset) for slug, dataset in found.items()}
+    """Return the data sets that the block names, by challenge.
+
+    Raises ``StoreError`` for a line that isn't a dictionary of names.
+    """
+    value = _value(path, "datasets", dict) or {}
+    return {str(slug): str(dataset) for slug, dataset in value.items()}
 
 
-def _value(path: Path, name: str, kind: type) -> Any:
-    """What the block assigns to a setting, if it does."""
-    found = re.search(_VALUE.format(name=name), _text(path), re.MULTILINE)
+def _value(path: Path, setting: str, kind: type) -> Any:
+    """Return the value that the block assigns to a setting, if any."""
+    match = re.search(_VALUE.format(name=setting), _text(path), re.MULTILINE)
     try:
-        value = ast.literal_eval(found[1]) if found else None
+        value = ast.literal_eval(match[1]) if match else None
     except (SyntaxError, ValueError):
         value = ()
     if value is not None and not isinstance(value, kind):
-        wanted = "list" if kind is list else "dictionary"
-        raise StoreError(f"{path}: c.CompeteCourse.{name} must be a {wanted} of names.")
+        expected = "list" if kind is list else "dictionary"
+        raise StoreError(f"{path}: c.CompeteCourse.{setting} must be a {expected} of names.")
     return value
 
 
@@ -95,16 +98,16 @@ def write(
     path: Path,
     datasets: Mapping[str, str],
     packs: Sequence[str],
-    kept: Mapping[str, Sequence[str]],
+    student_files: Mapping[str, Sequence[str]],
 ) -> Written:
-    """Put the block into the file, in place of an older one of ours; all else stays as it is.
+    """Write the block into the file, in place of an older one; everything else stays as it is.
 
-    ``datasets`` are the data sets of the course's challenges, ``kept`` their files that students
-    bring. A file that isn't there is made, with the folder's name as the course's. Raises
-    ``StoreError`` for a block that somebody changed, which stays.
+    ``datasets`` are the data sets of the course's challenges, ``student_files`` the files that
+    students bring to each. A file that doesn't exist is created, with the folder's name as the
+    course's. Raises ``StoreError`` for a block that somebody changed; it stays as it is.
     """
     text = _text(path)
-    block = _block(datasets, packs, kept)
+    block = _block(datasets, packs, student_files)
     if not path.exists():
         course = path.parent.name
         text = f"c = get_config()\nc.CourseDirectory.course_id = {course!r}\n"
@@ -112,15 +115,15 @@ def write(
     if old and old["digest"] != _digest(old["body"]):
         raise StoreError(
             f"{path}: its tinytorch-compete block was changed by hand and is left as it is. Move "
-            "your own settings out of it, delete the block, and run the same command again."
+            "your own settings out of it, delete the block, and rerun the command."
         )
-    made = text[: old.start()] + block + text[old.end() :] if old else _joined(text, block)
+    new = text[: old.start()] + block + text[old.end() :] if old else _joined(text, block)
     outside = text[: old.start()] + text[old.end() :] if old else text
-    own = tuple(name for name in OVERRIDDEN if f"c.{name}" in outside)
-    if made == text:
-        return Written(False, own)
-    files.write_text(path, made)
-    return Written(True, own)
+    overridden = tuple(name for name in OVERRIDDEN if f"c.{name}" in outside)
+    if new == text:
+        return Written(False, overridden)
+    files.write_text(path, new)
+    return Written(True, overridden)
 
 
 def _text(path: Path) -> str:
@@ -135,12 +138,15 @@ def _joined(text: str, block: str) -> str:
 
 
 def _block(
-    datasets: Mapping[str, str], packs: Sequence[str], kept: Mapping[str, Sequence[str]]
+    datasets: Mapping[str, str], packs: Sequence[str], student_files: Mapping[str, Sequence[str]]
 ) -> str:
-    lines = [f"    {slug!r}: {list(names)!r}," for slug, names in kept.items()]
-    shown = "\n".join(["{", *lines, "}"])
-    named = dict(datasets)
-    body = BODY.format(challenges=list(named), packs=list(packs), datasets=named, kept=shown)
+    lines = [f"    {slug!r}: {list(paths)!r}," for slug, paths in student_files.items()]
+    body = BODY.format(
+        challenges=list(datasets),
+        packs=list(packs),
+        datasets=dict(datasets),
+        student_files="\n".join(["{", *lines, "}"]),
+    )
     return f"{BEGIN}\n{body}{END.format(digest=_digest(body))}\n"
 
 

@@ -26,79 +26,83 @@ EXCHANGED_BYTES = 100_000 * 1000
 
 
 def chosen(folder: Path) -> list[str]:
-    """The challenges that a course has already."""
-    return config.named(folder / config.NAME, "challenges")
+    """Return the slugs of the challenges that a course has already."""
+    return config.names(folder / config.NAME, "challenges")
 
 
 def packs(folder: Path) -> list[Path]:
-    """The packs that a course names, without the built-in one."""
-    return [folder.resolve() / name for name in config.named(folder / config.NAME, "packs")]
+    """Return the folders of the packs that a course names, without the built-in pack."""
+    return [folder.resolve() / name for name in config.names(folder / config.NAME, "packs")]
 
 
-def dataset(folder: Path, challenge: Challenge, wanted: str | None) -> str:
-    """The data set that a course has, or shall have, for a challenge: the first if none is wanted.
+def dataset(folder: Path, challenge: Challenge, requested: str | None) -> str:
+    """Return the data set that a course has for a challenge, or else ``requested`` or the first.
 
-    Raises ``PackError`` for one that the challenge can't be run on, or that would change what the
-    course has written already.
+    Raises ``PackError`` for a data set that the challenge can't be run on, and for another than the
+    assignment was written with.
     """
-    before = config.datasets(folder / config.NAME).get(challenge.slug)
+    configured = config.datasets(folder / config.NAME).get(challenge.slug)
     place = folder / SOURCE / challenge.slug
-    if place.exists() and wanted and wanted != (before or challenge.choice(None).name):
+    current = configured or challenge.choice(None).name
+    if place.exists() and requested and requested != current:
         raise PackError(
             f"{place}: was written with another data set. Delete it, then run: "
-            f"tito compete course init {folder} {challenge.slug} --dataset {wanted}"
+            f"tito compete course init {folder} {challenge.slug} --dataset {requested}"
         )
-    return challenge.choice(wanted or before).name
+    return challenge.choice(requested or configured).name
 
 
 def init(
     folder: Path, challenges: Sequence[tuple[Challenge, Dataset]], packs: Sequence[Path]
 ) -> Iterator[str]:
-    """Make a course, or add to one, and yield a sentence for each thing that was done.
+    """Create a course, or add challenges to one, and yield a sentence for each step.
 
-    ``entries`` are all challenges of the course, each with its data set. What is there
-    already is left as it is. Raises ``StoreError``, and ``PackError`` for an assignment of a
-    challenge's name that isn't that challenge.
+    ``challenges`` are all challenges of the course, each with its data set. Assignments that exist
+    already are left as they are. Raises ``StoreError``, and ``PackError`` for an assignment that
+    has a challenge's name but isn't that challenge.
     """
     folder = folder.resolve()
     for challenge, _ in challenges:
         check_source(challenge, folder)
     for challenge, data in challenges:
         yield _add_source(challenge, data.folder, folder / SOURCE / challenge.slug)
-    kept = {
-        challenge.slug: _brought(folder / SOURCE / challenge.slug) for challenge, _ in challenges
+    student_files = {
+        challenge.slug: _student_files(folder / SOURCE / challenge.slug)
+        for challenge, _ in challenges
     }
     datasets = {challenge.slug: data.name for challenge, data in challenges}
     path = folder / config.NAME
     names = dict.fromkeys(_relative(pack, folder) for pack in packs)
-    written = config.write(path, datasets, list(names), kept)
+    written = config.write(path, datasets, list(names), student_files)
     yield f"{path}: {'the block is written' if written.changed else 'nothing to change'}"
     for name in written.overridden:
         yield f"{path}: sets {name} itself; the block comes later and replaces it"
 
 
 def environment() -> Mapping[str, str]:
-    """The process's environment, in which nbgrader finds what was installed together with it.
+    """Return this process's environment, with the programs installed with nbgrader on its path.
 
-    It starts ``alembic`` by name to make a gradebook.
+    nbgrader starts ``alembic`` by name to create a gradebook.
     """
     scripts = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": os.pathsep.join((scripts, os.environ.get("PATH", "")))}
 
 
 def check_source(challenge: Challenge, folder: Path) -> None:
-    """Raise ``PackError`` if the course's master asks or grades anything else than the pack's."""
+    """Raise ``PackError`` if the course's master differs from the pack's in what nbgrader knows."""
     path = folder / SOURCE / challenge.slug / f"{challenge.slug}.ipynb"
-    if path.exists() and _asked(notebook.read(path)) != _asked(challenge.master()):
+    if path.exists() and _nbgrader_cells(notebook.read(path)) != _nbgrader_cells(
+        challenge.master()
+    ):
         raise PackError(
             f"{path}: its answer or grading cells differ from those of the challenge, so grades "
-            f"would be about other cells. Change {challenge.master_path} instead, or delete "
+            f"would be for other cells. Change {challenge.master_path} instead, or delete "
             f"{path.parent} and run: tito compete course init {folder} {challenge.slug}"
         )
 
 
-def _asked(master: NotebookNode) -> list[tuple[object, ...]]:
-    """What of a master is the challenge: the cells that nbgrader knows."""
+def _nbgrader_cells(master: NotebookNode) -> list[tuple[object, ...]]:
+    """Return the facts of a master's answer and grading cells."""
     keys = ("solution", "grade", "locked", "points")
     return [
         (
@@ -113,39 +117,39 @@ def _asked(master: NotebookNode) -> list[tuple[object, ...]]:
 
 
 def _add_source(challenge: Challenge, data: Path, place: Path) -> str:
-    """Write an assignment's source folder, whole or not at all; what is there stays."""
+    """Write an assignment's source folder, whole or not at all, unless it exists already."""
     if place.exists():
-        return f"{place}: there already"
+        return f"{place}: exists already"
     large = [path.name for path in data.iterdir() if path.stat().st_size > EXCHANGED_BYTES]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".init-") as temporary:
-            made = Path(temporary) / "made"
+            source = Path(temporary) / "source"
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(STARTER, made / "tinytorch", ignore=ignored)
-            nbformat.write(challenge.master(), made / f"{challenge.slug}.ipynb")
+            shutil.copytree(STARTER, source / "tinytorch", ignore=ignored)
+            nbformat.write(challenge.master(), source / f"{challenge.slug}.ipynb")
             for name in ("hints.md", "guide.md"):
-                shutil.copy(challenge.folder / name, made)
+                shutil.copy(challenge.folder / name, source)
             if not large:
-                shutil.copytree(data, made / DATA)
-            made.rename(place)
+                shutil.copytree(data, source / DATA)
+            source.rename(place)
     except OSError as error:
         raise StoreError(f"{place}: can't be written ({error.strerror}).") from None
     if large:
         return (
             f"{place}: written, without its data: {large[0]} is larger than nbgrader's exchange "
-            f"carries. Give it to students by: tito compete release {challenge.slug} FOLDER"
+            f"carries. Give it to students with: tito compete release {challenge.slug} FOLDER"
         )
     return f"{place}: written"
 
 
-def _brought(place: Path) -> list[str]:
-    """The files that students get beside the notebook and hand in again, by their paths."""
+def _student_files(place: Path) -> list[str]:
+    """Return the paths of the files that students get beside the notebook and hand in again."""
     paths = (path for path in place.rglob("*") if path.is_file() and path.suffix != ".ipynb")
     return sorted(path.relative_to(place).as_posix() for path in paths)
 
 
 def _relative(pack: Path, folder: Path) -> str:
-    """A pack's path as the configuration names it: from the course's folder if it is inside."""
+    """Return a pack's path for the configuration: relative if it is inside the course's folder."""
     pack = pack.resolve()
     return pack.relative_to(folder).as_posix() if pack.is_relative_to(folder) else str(pack)
