@@ -1,1 +1,1 @@
-"""What a course does with challenges, in nbgrader's terms."""
+"""Courses with nbgrader: configuration, gradebook, plug-ins, and the one way to grade a class."""

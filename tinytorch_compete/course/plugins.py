@@ -1,7 +1,8 @@
-"""Plug-ins that a course names to nbgrader: unpacking what an LMS hands out, and exporting."""
+"""Plug-ins for nbgrader: unpack archives from an LMS, and export the results table."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -13,15 +14,17 @@ from nbgrader.plugins import ExportPlugin, ExtractorPlugin
 from tinytorch_compete.course import archives
 from tinytorch_compete.course.autograde import CompeteCourse
 from tinytorch_compete.errors import NotebookError
+from tinytorch_compete.model import Result
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import counted
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.table import frame, harmless
 
 
 class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]
     """Unpacks ``downloaded/ASSIGNMENT/archive`` for ``nbgrader zip_collect``, with suspicion.
 
-    An archive that is refused is named in one line and left out; the others are collected.
+    An archive that is refused is logged in one line and left out; the others are collected.
     """
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
@@ -45,39 +48,50 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]
 
 
 class ResultsExport(ExportPlugin):  # type: ignore[misc]
-    """``nbgrader export`` of the results table, with the gradebook's score beside each row.
+    """Exports the results table for ``nbgrader export``, with the gradebook's score in each row.
 
-    ``score`` is nbgrader's, manual grading included, with ``late_submission_penalty`` taken off;
-    both are empty where the gradebook has no such submission.
+    ``score`` is nbgrader's, including manual grading and with ``late_submission_penalty``
+    subtracted; both are empty where the gradebook has no such submission.
     """
 
     def export(self, gradebook: Gradebook) -> None:
         """Write the table as CSV to the file that ``--to`` names, or ``results.csv``."""
         root = Path(self.parent.coursedir.root)
-        folder = CompeteCourse(parent=self).results_folder(root)
-        latest = folder.store().latest()
-        names = dict.fromkeys(result.identity.challenge for result in latest)
-        chosen = [
+        results = self._selected(_counting(CompeteCourse(parent=self).results_folder(root)))
+        rows = [_score(gradebook, r.identity.challenge, r.identity.student) for r in results]
+        scores = pd.DataFrame(rows, columns=["score", "late_submission_penalty"])
+        path = self.to or "results.csv"
+        self.log.info("Exporting the results table to %s", path)
+        harmless(pd.concat([frame(results), scores], axis=1)).to_csv(path, index=False)
+
+    def _selected(self, results: list[Result]) -> list[Result]:
+        """Return the results of the students and assignments that the command names, or all."""
+        return [
             result
-            for name in names
-            for result in counted(
-                roster_file.read(folder, name), (r for r in latest if r.identity.challenge == name)
-            )
+            for result in results
             if result.identity.student in (self.student or [result.identity.student])
             and result.identity.challenge in (self.assignment or [result.identity.challenge])
         ]
-        table = frame(chosen)
-        rows = [_score(gradebook, r.identity.challenge, r.identity.student) for r in chosen]
-        scores = pd.DataFrame(rows, columns=["score", "late_submission_penalty"])
-        place = self.to or "results.csv"
-        self.log.info("Exporting the results table to %s", place)
-        harmless(pd.concat([table, scores], axis=1)).to_csv(place, index=False)
+
+
+def _counting(folder: ResultsFolder) -> list[Result]:
+    """Return the result that counts for each student in each challenge."""
+    with contextlib.closing(folder.store()) as store:
+        latest = store.latest()
+    return [
+        result
+        for slug in dict.fromkeys(result.identity.challenge for result in latest)
+        for result in counted(
+            roster_file.read(folder, slug), (r for r in latest if r.identity.challenge == slug)
+        )
+    ]
 
 
 def _score(gradebook: Gradebook, slug: str, student: str) -> tuple[float | None, float | None]:
+    """Return a submission's score and late penalty in the gradebook, if it is there."""
     try:
-        found = gradebook.find_submission(slug, student)
+        submitted = gradebook.find_submission(slug, student)
     except MissingEntry:
         return None, None
-    penalty = found.late_submission_penalty or 0.0
-    return max(0.0, found.score - penalty), penalty
+    penalty = submitted.late_submission_penalty or 0.0
+    return max(0.0, submitted.score - penalty), penalty

@@ -1,4 +1,4 @@
-"""Graded copies that wait beside what is published for a course's gradebook."""
+"""Graded copies of a staged regrade, which the gradebook gets when that is promoted."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ COPIES = "autograded"
 
 
 class StagedCopies(NoGradebook):
-    """The graded copies that wait beside staged results for a course's gradebook."""
+    """The graded copies beside staged results, until a course's gradebook gets them."""
 
     def __init__(self, staged: ResultsFolder) -> None:
         self.staged, self.folder = staged, staged.root / COPIES
 
     def has(self, student: str, slug: str) -> bool:
-        """Whether a student has a graded copy."""
+        """Return whether a student has a graded copy."""
         return self._path(student, slug).exists()
 
     def record(self, plan: Plan, graded: Graded) -> None:
-        """Keep the graded copy of a submission; a fault of ours has none."""
+        """Write the graded copy of a submission; a fault of ours has none."""
         # nbgrader takes two seconds to import.
         from tinytorch_compete.course.graded_copy import graded_notebook
 
         if graded.result.points is not None:
-            known = roster_file.read(self.staged, plan.challenge.slug)
-            text = nbformat.writes(graded_notebook(plan, graded, known))
+            roster = roster_file.read(self.staged, plan.challenge.slug)
+            text = nbformat.writes(graded_notebook(plan, graded, roster))
             path = self._path(graded.result.identity.student, plan.challenge.slug)
             files.write_text(path, text + "\n")
 
     def read(self, student: str, slug: str) -> NotebookNode:
-        """A student's graded copy."""
+        """Read a student's graded copy."""
         return nbformat.read(self._path(student, slug), 4)
 
     def drop(self, student: str, slug: str) -> None:
-        """Forget a copy that the gradebook has."""
+        """Delete a copy that the gradebook has taken."""
         self._path(student, slug).unlink()
 
     def _path(self, student: str, slug: str) -> Path:

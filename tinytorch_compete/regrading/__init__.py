@@ -1,1 +1,1 @@
-"""Grade again beside what is published: stage, compare, explain, promote, audit."""
+"""Regrade beside the published grades: stage, compare, explain, promote, audit."""

@@ -1,4 +1,4 @@
-"""The results folder: the database, the course's secret, the feedback, and what is staged."""
+"""The results folder: its database, secret, feedback, registrations and staged regrades."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tinytorch_compete.model import Identity
 from tinytorch_compete.results.store import Store
 from tinytorch_compete.util.files import write_text
 
-NAME = "graded"  # of the folder, where none is named
+NAME = "graded"  # the default name of the folder
 DATABASE, SECRET = "results.sqlite", "secret"
 FEEDBACK, REGISTRATIONS, STAGED = "feedback", "entries", "shadow"
 
 
 class ResultsFolder(msgspec.Struct, frozen=True):
-    """Where the results of a course are kept; whoever needs a part asks for it here."""
+    """The folder with a course's results; all paths inside it are defined here."""
 
     root: Path
 
@@ -27,32 +27,32 @@ class ResultsFolder(msgspec.Struct, frozen=True):
 
     @property
     def database(self) -> Path:
-        """The file of the results store."""
+        """Return the path of the results store."""
         return self.root / DATABASE
 
     @property
     def is_graded(self) -> bool:
-        """Whether there is a results store."""
+        """Return whether there is a results store."""
         return self.database.is_file()
 
     @property
     def secret_path(self) -> Path:
-        """The file of the course's secret."""
+        """Return the path of the course's secret."""
         return self.root / SECRET
 
     @property
     def feedback_root(self) -> Path:
-        """The folder with a folder of feedback for each student."""
+        """Return the folder that has a folder of feedback for each student."""
         return self.root / FEEDBACK
 
     def store(self) -> Store:
-        """Open the results store, a new one if there is none; raises ``StoreError``."""
+        """Open the results store, creating it if needed; raises ``StoreError``."""
         return Store(self.database)
 
     def secret(self) -> bytes:
-        """The course's secret of 32 bytes, made at first use in a file that only its owner reads.
+        """Return the course's secret of 32 bytes, created at first use, readable by its owner only.
 
-        Raises ``StoreError`` if the file holds anything else or can't be made.
+        Raises ``StoreError`` if the file holds anything else or can't be created.
         """
         path = self.secret_path
         try:
@@ -68,19 +68,19 @@ class ResultsFolder(msgspec.Struct, frozen=True):
         return secret
 
     def feedback(self, identity: Identity) -> Path:
-        """The feedback notebook on a graded submission."""
+        """Return the path of the feedback notebook on a graded submission."""
         file = f"{name(identity.challenge, identity.final)}.ipynb"
         return self.feedback_root / identity.student / file
 
     def registrations(self, slug: str) -> Path:
-        """The file with the roster of a challenge."""
+        """Return the path of a challenge's roster."""
         return self.root / REGISTRATIONS / f"{slug}.json"
 
     def staged(self, slug: str, final: bool) -> ResultsFolder:
-        """The results folder of a regrade that is not published yet."""
+        """Return the results folder of a challenge's staged regrade, which isn't published yet."""
         return ResultsFolder(self.root / STAGED / name(slug, final))
 
 
 def name(slug: str, final: bool) -> str:
-    """The name of a challenge's files; those of its final grading stand beside the public ones."""
+    """Return the name of a challenge's files; its final grading has files of its own."""
     return f"{slug}-final" if final else slug
