@@ -88,7 +88,8 @@ def test_a_class_from_submissions_to_leaderboard(place: Path, tmp_path: Path) ->
     for words in ("ada", "OK", "advanced", "bob", "ZeroDivisionError", "eve", "not a notebook"):
         assert words in " ".join(done.stdout.split())
     assert (tmp_path / "graded" / "secret").stat().st_mode & 0o077 == 0
-    assert "1 result has flags for you to read: tito compete results mine --flags" in done.stdout
+    assert "1 result has flags" in done.stdout
+    assert "tito compete results mine --flags" in done.stdout
     flagged = tito(*compete, "results", "mine", "--flags", cwd=tmp_path).stdout
     assert "ada" in flagged and "Calls C directly: cell predict." in flagged
     assert "bob" not in flagged

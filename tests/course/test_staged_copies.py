@@ -81,7 +81,7 @@ def test_the_gradebook_stays_until_the_shadow_is_promoted_and_then_has_its_grade
     assert run([*where, "diff", "target", "--results", f"{graded}/graded"], "tito compete") == 0
     assert "tito compete grade target --course FOLDER --promote" in capsys.readouterr().out
     assert run([*where, *folder, "--results", str(graded / "graded")], "tito compete") == 1
-    assert "say --course here, too" in capsys.readouterr().err
+    assert "give --course here" in capsys.readouterr().err
     assert public(graded) == before
 
     take, taken = CourseGradebook.take, []

@@ -194,7 +194,7 @@ def test_a_withdrawal_stands_for_the_same_submission_alone(same: bool) -> None:
 
 def test_who_is_in_one_of_the_two_alone_is_named() -> None:
     found = compare([graded("ada", 0.9)], [graded("bob", 0.9)])
-    assert (found["ada"].way, found["ada"].reasons) == ("left", ("not in the shadow",))
+    assert (found["ada"].way, found["ada"].reasons) == ("left", ("without a staged grade",))
     assert (found["bob"].way, found["bob"].reasons) == ("new", ("had no grade before",))
 
 

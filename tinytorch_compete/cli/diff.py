@@ -1,7 +1,9 @@
-"""Show who moves between the published grades and a shadow's, before it is promoted."""
+"""Compare published grades with a staged regrade, before it is promoted."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -31,34 +33,41 @@ def diff(
     context: typer.Context,
     slug: Slug,
     results: Folder = DEFAULT,
-    csv: Annotated[Path | None, typer.Option(help="Write every student's move as CSV.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every student's change as CSV.")] = None,
     final: Final = False,
 ) -> None:
-    """Show who moves if a shadow is promoted, and why."""
+    """Show whose grade changes if the staged regrade is promoted, and why."""
     challenge = challenge_of(context, slug)
-    held = staging.stored(results, challenge.slug, final)
-    after = staging.current(challenge, held, final)
-    if not after:
-        raise CompeteError(
-            f"{held.place}: no grade there under the challenge and grader as they are now. Grade "
-            f"them: tito compete grade {challenge.slug} FOLDER --shadow"
-        )
-    before = staging.standing(stored(results), challenge.slug, final)
+    after = _staged(challenge, results, final)
+    with contextlib.closing(stored(results)) as store:
+        before = staging.standing(store, challenge.slug, final)
     old = _published_facts(challenge, results, final)
-    secret, known = results.secret(), roster_file.read(results, challenge.slug)
-    found = changes.compare(old, challenge.spec, before, after, secret, known)
+    secret, roster = results.secret(), roster_file.read(results, challenge.slug)
+    grade_changes = changes.compare(old, challenge.spec, before, after, secret, roster)
     if csv:
-        write_table(changes.frame(found), csv, None)
+        write_table(changes.frame(grade_changes), csv, None)
         return
-    _print(found, before, after)
+    _print(grade_changes, before, after)
     where = f"{options(challenge.slug, results, final)} FOLDER"
     if staged_copies.StagedCopies(results.staged(challenge.slug, final)).folder.exists():
         where = f"{challenge.slug} --course FOLDER{' --final' if final else ''}"
     say(f"Publish: tito compete grade {where} --promote")
 
 
+def _staged(challenge: Challenge, folder: ResultsFolder, final: bool) -> dict[str, Result]:
+    """Return each student's staged grade; raises ``CompeteError`` if there is none."""
+    with contextlib.closing(staging.stored(folder, challenge.slug, final)) as store:
+        results = staging.current(challenge, store, final)
+        if not results:
+            raise CompeteError(
+                f"{store.place}: no grades under the current challenge and grader. Regrade with: "
+                f"tito compete grade {challenge.slug} FOLDER --shadow"
+            )
+    return results
+
+
 def _published_facts(challenge: Challenge, folder: ResultsFolder, final: bool) -> ChallengeSpec:
-    """The facts of the leaderboard that was written last; today's if there is none."""
+    """Return the challenge as the last leaderboard has it, or today's if there is none."""
     try:
         path = folder.root / LEADERBOARD / f"{name(challenge.slug, final)}.json"
         return board.read(path).challenge
@@ -67,42 +76,45 @@ def _published_facts(challenge: Challenge, folder: ResultsFolder, final: bool) -
 
 
 def _print(
-    found: Sequence[GradeChange], before: dict[str, Result], after: dict[str, Result]
+    grade_changes: Sequence[GradeChange], before: dict[str, Result], after: dict[str, Result]
 ) -> None:
     pairs = [(before[student], after[student]) for student in before if student in after]
-    changed = dict.fromkeys(word for one, two in pairs for word in _conditions(one, two))
-    under = f"under another {' and '.join(changed)}" if changed else "under the same conditions"
-    say(f"{len(after)} graded anew, {under}.")
-    worths: dict[str, str] = {}
-    for one, two in pairs:
-        worths |= regrading_reasons.reworth(one, two) if one.cells and two.cells else {}
-    for cell, worth in worths.items():
-        say(f"Cell {cell} is worth {worth} points.")
-    moving = [move for move in found if move.visible]
-    if moving:
+    _print_conditions(pairs, len(after))
+    visible = [change for change in grade_changes if change.visible]
+    if visible:
         columns = [Column.unbroken("student"), Column.numeric("points")]
         columns += [Column.unbroken("tier"), Column.numeric("place")]
-        console.print(table("", columns, [_row(move) for move in moving]))
-    told = [move for move in moving if move.reasons]
-    if told:
-        rows = [line for move in told for line in _why(move)]
+        console.print(table("", columns, [_row(change) for change in visible]))
+    if rows := [line for change in visible if change.reasons for line in _why(change)]:
         console.print(table("\nWhy", [Column.unbroken(), Column()], rows))
-    say("\n" + _summary(found))
-    left = [move for move in found if move.way == "left"]
-    for why in dict.fromkeys(move.reasons[0] for move in left):
-        names = [move.student for move in left if move.reasons[0] == why]
-        say(f"{len(names)} {why}, left as it is and off the new board: {staging.named(names)}")
+    say("\n" + _summary(grade_changes))
+    unstaged = [change for change in grade_changes if change.way == "left"]
+    for why in dict.fromkeys(change.reasons[0] for change in unstaged):
+        names = [change.student for change in unstaged if change.reasons[0] == why]
+        say(f"{len(names)} {why}, unchanged and off the new leaderboard: {staging.named(names)}")
 
 
-def _conditions(one: Result, two: Result) -> list[str]:
-    return audit.changed(*(conditions.conditions(result.identity) for result in (one, two)))
+def _print_conditions(pairs: Sequence[tuple[Result, Result]], count: int) -> None:
+    """Say under which other conditions ``count`` were regraded, and which cells changed worth."""
+    changed = dict.fromkeys(
+        word
+        for pair in pairs
+        for word in audit.changed(*(conditions.conditions(result.identity) for result in pair))
+    )
+    under = f"under another {' and '.join(changed)}" if changed else "under the same conditions"
+    say(f"{count} regraded, {under}.")
+    worths: dict[str, str] = {}
+    for old, new in pairs:
+        worths |= regrading_reasons.reworth(old, new) if old.cells and new.cells else {}
+    for cell, worth in worths.items():
+        say(f"Cell {cell} is worth {worth} points.")
 
 
-def _row(move: GradeChange) -> list[str]:
-    old, new = move.before, move.after
+def _row(change: GradeChange) -> list[str]:
+    old, new = change.before, change.after
     points = [_points(result) for result in (old, new)]
     tiers = [result.tier or "none" if result else "none" for result in (old, new)]
-    return [move.student, _arrow(*points), _arrow(*tiers), _arrow(*move.places)]
+    return [change.student, _arrow(*points), _arrow(*tiers), _arrow(*change.places)]
 
 
 def _points(result: Result | None) -> str:
@@ -115,23 +127,23 @@ def _arrow(old: str, new: str) -> str:
     return old if old == new else f"{old or '–'} → {new or '–'}"
 
 
-def _why(move: GradeChange) -> list[list[str]]:
-    """The student's name, and a line for each reason."""
-    reasons = list(move.reasons)
-    if move.noise:
+def _why(change: GradeChange) -> list[list[str]]:
+    """Return a line for each reason, the first with the student's name."""
+    reasons = list(change.reasons)
+    if change.noise:
         reasons[0] = f"only noise: {reasons[0]}"
-    names = [move.student, *[""] * (len(reasons) - 1)]
+    names = [change.student, *[""] * (len(reasons) - 1)]
     lines = [reason.replace("\n", " ") for reason in reasons]
-    return [[f"  {who}", text] for who, text in zip(names, lines, strict=True)]
+    return [[f"  {name}", line] for name, line in zip(names, lines, strict=True)]
 
 
-def _summary(found: Sequence[GradeChange]) -> str:
-    """How many go up, down and stay, and how much of that isn't their own doing."""
-    count = {way: sum(move.way == way for move in found) for way in ("up", "down", "same", "new")}
+def _summary(grade_changes: Sequence[GradeChange]) -> str:
+    """Count who goes up, down or stays, and who of them does so by noise or others' changes."""
+    count = Counter(change.way for change in grade_changes)
     text = f"{count['up']} up, {count['down']} down, {count['same']} stay"
     text += f", {count['new']} new" if count["new"] else ""
-    noise = sum(move.noise and move.way in ("up", "down") for move in found)
-    shifted = sum(move.way == "same" and len(set(move.places)) > 1 for move in found)
+    noise = sum(change.noise and change.way in ("up", "down") for change in grade_changes)
+    shifted = sum(change.way == "same" and len(set(change.places)) > 1 for change in grade_changes)
     parts = [f"{noise} of these by noise alone"] if noise else []
     parts += [f"{shifted} of those who stay change place"] if shifted else []
     return "; ".join([text, *parts]) + "."

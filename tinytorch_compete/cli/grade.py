@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
@@ -52,13 +53,15 @@ def grade(
     ] = None,
     course: Annotated[
         Path | None,
-        typer.Option(help="Instead: an nbgrader course; grades go into its gradebook, too."),
+        typer.Option(help="Instead: an nbgrader course; its gradebook gets the grades, too."),
     ] = None,
     results: Folder = DEFAULT,
     dataset: Dataset = None,
     data: Source = None,
     workers: Annotated[int | None, typer.Option(min=1, help="How many to run at once.")] = None,
-    again: Annotated[bool, typer.Option(help="Grade what has a grade already, too.")] = False,
+    again: Annotated[
+        bool, typer.Option(help="Also regrade submissions that have a grade.")
+    ] = False,
     final: Annotated[
         bool, typer.Option("--final", help="After closing, with seeds that were never used before.")
     ] = False,
@@ -69,32 +72,34 @@ def grade(
         bool | None,
         typer.Option(
             "--insights/--no-insights",
-            help="Profile each submission and try changes, for its feedback; as the course says, "
-            "if left out.",
+            help="Profile each submission and try fixes, for its feedback; the default is the "
+            "course's setting, or else yes.",
         ),
     ] = None,
     class_figures: Annotated[
         bool,
         typer.Option(
-            "--class-figures", help="Say in each feedback where it stands in the class, unnamed."
+            "--class-figures",
+            help="Say in feedback where its figures stand in the class, without names.",
         ),
     ] = False,
     shadow: Annotated[
-        bool, typer.Option("--shadow", help="Grade beside what is published, which stays.")
+        bool,
+        typer.Option("--shadow", help="Grade beside the published grades, which stay as they are."),
     ] = False,
     promote: Annotated[
-        bool, typer.Option("--promote", help="Publish what --shadow graded; grades nothing.")
+        bool, typer.Option("--promote", help="Publish the grades from --shadow; grades nothing.")
     ] = False,
 ) -> None:
-    """Grade a class; run it again to go on."""
+    """Grade a class; after an interruption, rerun the command to continue."""
     if shadow and promote:
-        raise CompeteError("--shadow grades and --promote publishes: one after the other.")
+        raise CompeteError("--shadow grades and --promote publishes: use one after the other.")
     gradebook = _gradebook(course) if course else None
     if gradebook:
         context.obj = (*context.obj, *gradebook.packs)
         submissions, results = submissions or gradebook.submitted, gradebook.results
     if submissions is None:
-        raise CompeteError("name a folder of submissions, or a course by --course.")
+        raise CompeteError("name a folder of submissions, or a course with --course.")
     challenge = challenge_of(context, slug)
     if final:
         _check_closed(challenge)
@@ -131,21 +136,21 @@ def grade(
         else:
             grade_and_show(session, snapshots, again=again)
     except KeyboardInterrupt:
-        errors.print("Interrupted; what was graded is kept. Run the same command again to go on.")
+        errors.print("Interrupted; stored grades are kept. Rerun the command to continue.")
         raise typer.Exit(130) from None
 
 
 def grade_and_show(
     session: ClassGrading, snapshots: Sequence[Snapshot], *, again: bool = False
 ) -> None:
-    """Grade a class and print what it earned; raises ``CompeteError`` if there were faults."""
-    new = class_grading.grade(session, snapshots, again=again)
+    """Grade a class and print its results; raises ``CompeteError`` if there were faults."""
+    results = class_grading.grade(session, snapshots, again=again)
     _show(session, snapshots)
-    check_faults(new, snapshots)
+    check_faults(results, snapshots)
 
 
 class ConsoleObserver(Observer):
-    """Shows a progress bar that counts verdicts, and says what staff have to know."""
+    """Shows a progress bar that counts verdicts, and prints warnings for staff."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -175,7 +180,7 @@ class ConsoleObserver(Observer):
     def begin(self, total: int, skipped: int) -> None:
         """See ``Observer.begin``."""
         if skipped:
-            console.print(f"{skipped} graded already; --again grades them once more.")
+            console.print(f"{skipped} graded already; --again regrades them.")
         self._progress.update(self._bar, total=total)
         self._progress.start()
 
@@ -192,9 +197,9 @@ class ConsoleObserver(Observer):
         self._progress.stop()
 
 
-def check_faults(new: Sequence[Result], snapshots: Sequence[Snapshot]) -> None:
-    """Raise ``CompeteError`` if this time's grading had faults."""
-    if faults := [result for result in new if result.verdict == Verdict.FAULT]:
+def check_faults(results: Sequence[Result], snapshots: Sequence[Snapshot]) -> None:
+    """Raise ``CompeteError`` if any result of this call is a fault of ours."""
+    if faults := [result for result in results if result.verdict == Verdict.FAULT]:
         raise CompeteError(
             f"{len(faults)} of {len(snapshots)} could not be graded, which is our fault and scores "
             "nothing; the reason is in the table. Fix it and rerun the command."
@@ -209,11 +214,12 @@ def _gradebook(course: Path) -> CourseGradebook:
 
 
 def _show(session: ClassGrading, snapshots: Sequence[Snapshot]) -> None:
-    """Print what a class earned."""
+    """Print the results of a class, its teams, and where to read feedback and flags."""
     plan, folder = session.plan, session.folder
-    slug, students = plan.challenge.slug, {one.student for one in snapshots}
+    slug, students = plan.challenge.slug, {snapshot.student for snapshot in snapshots}
     roster = roster_file.read(folder, slug)
-    newest = folder.store().latest(slug, final=plan.final)
+    with contextlib.closing(folder.store()) as store:
+        newest = store.latest(slug, final=plan.final)
     latest = [r for r in newest if r.identity.student in students]
     counting = [r for r in counted(roster, newest) if r.identity.student in students]
     print_results(plan.spec, counting)
@@ -222,7 +228,7 @@ def _show(session: ClassGrading, snapshots: Sequence[Snapshot]) -> None:
     if count := sum(bool(result.flags) for result in latest):
         has = "result has" if count == 1 else "results have"
         where = options(slug, folder)
-        say(f"{count} {has} flags for you to read: tito compete results {where} --flags")
+        say(f"{count} {has} flags for manual review: tito compete results {where} --flags")
 
 
 def _warn(line: str) -> None:
@@ -240,7 +246,7 @@ def _check_closed(challenge: Challenge) -> None:
 
 
 def check_isolation(*, required: bool = False) -> None:
-    """Say once, loudly, what this machine can't hold; refuse if that was asked for."""
+    """Warn of limits that this machine can't enforce; raise ``IsolationError`` if ``required``."""
     if weak := capabilities.weaknesses():
         text = " ".join(weak) + " See: tito compete doctor"
         if required:

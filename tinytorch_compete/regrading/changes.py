@@ -1,4 +1,4 @@
-"""Who moves from one set of grades to another: from the published ones to a shadow's."""
+"""Compare published grades with a staged regrade."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pandas as pd
 
 from tinytorch_compete.leaderboard import ranking
 from tinytorch_compete.model import ChallengeSpec, Result
-from tinytorch_compete.participants import pseudonyms, roster
-from tinytorch_compete.participants.roster import Roster
+from tinytorch_compete.participants import pseudonyms
+from tinytorch_compete.participants.roster import Roster, attribute, competing, competitor
 from tinytorch_compete.regrading import reasons as regrading_reasons
 from tinytorch_compete.results import conditions
 
@@ -21,13 +21,13 @@ Direction = Literal["up", "down", "same", "new", "left"]
 
 
 class GradeChange(msgspec.Struct, frozen=True):
-    """One student's change: the two results and places, which way it goes, and why.
+    """One student's two results and places, the direction of the change, and its reasons.
 
-    ``way`` is by the share of the points, then by tier. ``new`` had no grade that counts, and
-    ``left`` has none in the shadow and keeps the old one. A place is a rank in its division, with
-    ``=`` where others share it, and empty without one. ``noise`` says that the figures differ by no
-    more than those of two gradings of the same work do. ``reasons`` are empty if nothing of the
-    student's own changed.
+    ``way`` is decided by the share of the points, then by tier. ``new`` means that no grade counted
+    before, ``left`` that there is no staged grade, so that the old one stays. A place is a rank
+    within its division, with ``=`` if it is shared, and empty without one. ``noise`` says that the
+    figures differ by no more than two gradings of the same work may. ``reasons`` are empty if
+    nothing of the student's own changed.
     """
 
     student: str
@@ -40,7 +40,7 @@ class GradeChange(msgspec.Struct, frozen=True):
 
     @property
     def visible(self) -> bool:
-        """Whether anything that a board or a gradebook shows changes."""
+        """Return whether anything changes that a leaderboard or a gradebook shows."""
         if not (self.before and self.after):
             return self.way == "new"
         other_points = self.before.points != self.after.points
@@ -53,70 +53,72 @@ def compare(
     before: Mapping[str, Result],
     after: Mapping[str, Result],
     secret: bytes,
-    known: Roster,
+    roster: Roster,
 ) -> list[GradeChange]:
-    """Each student's move, those who lose the most first; the unmoved last, by name.
+    """Return each student's change, the largest loss first, and those without a change last.
 
-    ``known`` says who is in a team. ``old`` are the facts that the old places are counted by,
-    ``challenge`` today's. Results are by student, without faults.
+    ``roster`` has the teams. Old places are ranked under the rules of ``old``, new ones under
+    ``spec``, today's challenge. Results are by student, without faults.
     """
-    counted = {s: r for s, r in after.items() if not _stays(before.get(s), r)}
-    under = {conditions.conditions(result.identity) for result in counted.values()}
+    counting = {s: r for s, r in after.items() if not _stays(before.get(s), r)}
+    under = {conditions.conditions(result.identity) for result in counting.values()}
     alike = {s: r for s, r in before.items() if conditions.conditions(r.identity) in under}
-    was = places(old, before, secret, known)
-    is_now = places(spec, {**alike, **counted}, secret, known)
-    found = []
+    old_places = places(old, before, secret, roster)
+    new_places = places(spec, {**alike, **counting}, secret, roster)
+    grade_changes = []
     for student in sorted({*before, *after}):
-        where = was.get(student, ""), is_now.get(student, "")
-        found.append(_move(spec, student, before.get(student), counted.get(student), where))
-    return sorted(found, key=_order)
+        pair = old_places.get(student, ""), new_places.get(student, "")
+        grade_changes.append(
+            _change(spec, student, before.get(student), counting.get(student), pair)
+        )
+    return sorted(grade_changes, key=_order)
 
 
 def places(
-    spec: ChallengeSpec, results: Mapping[str, Result], secret: bytes, known: Roster
+    spec: ChallengeSpec, results: Mapping[str, Result], secret: bytes, roster: Roster
 ) -> dict[str, str]:
-    """Each ranked student's place on the board of these results, such as ``3`` or ``3=``.
+    """Return each ranked student's place on the board of these results, such as ``3`` or ``3=``.
 
     A team's members have its place.
     """
-    lines, sides = [], {}
-    for result in roster.competing(known, results.values()):
+    attributed, students = [], {}
+    for result in competing(roster, results.values()):
         student = result.identity.student
-        one = roster.competitor(known, result.identity.challenge, student, result.handle)
-        if one.show != "nothing":
-            lines.append(roster.attribute(result, one))
-            sides[pseudonyms.handle(one.id, secret, one.name)] = known.side(student)
-    alike, _ = conditions.comparable(lines)
+        owner = competitor(roster, result.identity.challenge, student, result.handle)
+        if owner.show != "nothing":
+            attributed.append(attribute(result, owner))
+            students[pseudonyms.handle(owner.id, secret, owner.name)] = roster.side(student)
+    alike, _ = conditions.comparable(attributed)
     rows = ranking.board(spec, ranking.published(spec, alike, secret))
     shared = Counter((row.division, row.rank) for row in rows)
     return {
         student: f"{row.rank}=" if shared[row.division, row.rank] > 1 else str(row.rank)
         for row in rows
         if row.handle
-        for student in sides[row.handle]
+        for student in students[row.handle]
     }
 
 
-def frame(moves: Sequence[GradeChange]) -> pd.DataFrame:
-    """The moves as a table, one row each; what isn't there is missing."""
-    return pd.DataFrame([_row(move) for move in moves])
+def frame(grade_changes: Sequence[GradeChange]) -> pd.DataFrame:
+    """Return the changes as a table, one row each; absent values are missing."""
+    return pd.DataFrame([_row(change) for change in grade_changes])
 
 
-def _row(move: GradeChange) -> dict[str, object]:
-    sides = zip(("before", "after"), (move.before, move.after), move.places, strict=True)
-    found: dict[str, object] = {"student": move.student, "way": move.way}
+def _row(change: GradeChange) -> dict[str, object]:
+    sides = zip(("before", "after"), (change.before, change.after), change.places, strict=True)
+    row: dict[str, object] = {"student": change.student, "way": change.way}
     for side, result, place in sides:
-        found |= {
+        row |= {
             f"verdict_{side}": str(result.verdict) if result else None,
             f"points_{side}": result.points if result else None,
             f"max_points_{side}": result.max_points if result else None,
             f"tier_{side}": result.tier if result else None,
             f"place_{side}": place or None,
         }
-    return {**found, "noise": move.noise, "why": "; ".join(move.reasons)}
+    return {**row, "noise": change.noise, "why": "; ".join(change.reasons)}
 
 
-def _move(
+def _change(
     spec: ChallengeSpec,
     student: str,
     before: Result | None,
@@ -126,7 +128,7 @@ def _move(
     if before is None:
         return GradeChange(student, "new", None, after, places, ("had no grade before",))
     if after is None:
-        why = "withdrawn before" if before.withdrawal else "not in the shadow"
+        why = "withdrawn before" if before.withdrawal else "without a staged grade"
         return GradeChange(student, "left", before, None, places, (why,))
     if before.withdrawal:
         why = "the withdrawn result was of another submission"
@@ -136,7 +138,7 @@ def _move(
 
 
 def _stays(before: Result | None, after: Result) -> bool:
-    """Whether a result is of work whose published result was withdrawn: that isn't undone."""
+    """Return whether a result is of work whose published result was withdrawn, and stays so."""
     return (
         before is not None
         and before.withdrawal is not None
@@ -144,11 +146,12 @@ def _stays(before: Result | None, after: Result) -> bool:
     )
 
 
-def _order(move: GradeChange) -> tuple[int, float, str]:
-    change = 0.0
-    if move.before and move.after:
-        change = -abs(_share(move.after) - _share(move.before))
-    return (("down", "up", "new", "same", "left").index(move.way), change, move.student)
+def _order(change: GradeChange) -> tuple[int, float, str]:
+    difference = 0.0
+    if change.before and change.after:
+        difference = abs(_share(change.after) - _share(change.before))
+    rank = ("down", "up", "new", "same", "left").index(change.way)
+    return rank, -difference, change.student
 
 
 def _way(spec: ChallengeSpec, before: Result, after: Result) -> Direction:
@@ -163,6 +166,6 @@ def _share(result: Result) -> float:
 
 
 def _level(spec: ChallengeSpec, tier: str) -> int:
-    """How hard a tier is; 0 for none, and for one that today's challenge doesn't have."""
+    """Return how hard a tier is, from 1; 0 for none or one that today's challenge doesn't have."""
     names = [tier.name for tier in spec.tiers]
     return names.index(tier) + 1 if tier in names else 0

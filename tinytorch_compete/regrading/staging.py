@@ -1,13 +1,14 @@
-"""A shadow: a second set of grades beside the published ones, until it takes their place.
+"""A staged regrade: a second set of grades beside the published ones, until it replaces them.
 
-It is a folder of results of its own, ``SHADOW/SLUG`` below the published one, and is graded under
-the same secret. Nothing published changes before ``promote``.
+It has a results folder of its own, ``shadow/SLUG`` below the published one, and is graded under the
+same secret. Nothing published changes before ``promote``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from tinytorch_compete.challenges.packs import Challenge
@@ -28,74 +29,78 @@ NAMED = 5
 
 
 def begin(staged: ResultsFolder) -> Store:
-    """The staged results, in a folder that is made if it isn't there; raises ``StoreError``."""
+    """Open the store of staged results, creating its folder if needed; raises ``StoreError``."""
     try:
         staged.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{staged.root}: can't be made ({error.strerror}).") from None
+        raise StoreError(f"{staged.root}: can't be created ({error.strerror}).") from None
     return staged.store()
 
 
 def stored(folder: ResultsFolder, slug: str, final: bool) -> Store:
-    """The results that are staged; raises ``StoreError`` if there are none."""
+    """Open the store of staged results; raises ``StoreError`` if there is none."""
     staged = folder.staged(slug, final)
     if not staged.is_graded:
         raise StoreError(
-            f"{staged.root}: no shadow there. Grade one beside what is published: "
+            f"{staged.root}: no staged grades. Grade beside the published ones: "
             f"tito compete grade {slug} FOLDER --shadow"
         )
     return staged.store()
 
 
 def check_whole(
-    plan: Plan, snapshots: Sequence[Snapshot], folder: ResultsFolder, kept: Store
+    plan: Plan, snapshots: Sequence[Snapshot], folder: ResultsFolder, published: Store
 ) -> None:
-    """Raise ``CompeteError`` if a shadow has grades of students who have no submission here.
+    """Raise ``CompeteError`` if students with a staged grade have no submission here.
 
-    Promoting would publish a part of the class and drop the rest. What was withdrawn is dropped.
+    Promoting would publish a part of the class and discard the rest. A withdrawn result is
+    discarded anyway.
     """
     slug, final = plan.challenge.slug, plan.final
-    held = current(plan.challenge, stored(folder, slug, final), final)
-    here = {one.student for one in snapshots}
-    stay = {name for name, result in standing(kept, slug, final).items() if result.withdrawal}
-    if gone := sorted(held.keys() - here - stay):
+    with contextlib.closing(stored(folder, slug, final)) as staged:
+        graded = current(plan.challenge, staged, final).keys()
+    present = {snapshot.student for snapshot in snapshots}
+    withdrawn = {
+        name for name, result in standing(published, slug, final).items() if result.withdrawal
+    }
+    if missing := sorted(graded - present - withdrawn):
         raise CompeteError(
-            f"graded in the shadow, and without a submission here: {named(gone)}. Nothing was "
-            f"published. Name the folder that was graded, or delete {folder.staged(slug, final)} "
-            "and grade what is left anew with --shadow."
+            f"staged grades without a submission here: {named(missing)}. Nothing was published. "
+            f"Name the folder that was graded, or delete {folder.staged(slug, final)} and regrade "
+            "the submissions that are left with --shadow."
         )
 
 
-def standing(kept: Store, slug: str, final: bool) -> dict[str, Result]:
-    """Each student's published result, withdrawn ones included; faults are none."""
+def standing(published: Store, slug: str, final: bool) -> dict[str, Result]:
+    """Return each student's published result, withdrawn ones included, without faults."""
     return {
         result.identity.student: result
-        for result in kept.latest(slug, final=final)
+        for result in published.latest(slug, final=final)
         if result.verdict != Verdict.FAULT
     }
 
 
 def eligible(snapshots: Sequence[Snapshot], before: Mapping[str, Result]) -> list[Snapshot]:
-    """The submissions without those whose published result was withdrawn: that stays so.
+    """Return the submissions except those whose published result was withdrawn.
 
     Another submission of the same student is eligible.
     """
-    return [one for one in snapshots if not _is_withdrawn(one, before)]
+    return [snapshot for snapshot in snapshots if not _is_withdrawn(snapshot, before)]
 
 
-def current(challenge: Challenge, kept: Store, final: bool) -> dict[str, Result]:
-    """Each student's newest grade in a shadow under a challenge and grader as they are now."""
+def current(challenge: Challenge, staged: Store, final: bool) -> dict[str, Result]:
+    """Return each student's newest staged grade under the current challenge and grader."""
     shas = challenge.challenge_sha(), challenge.grader_sha()
     return {
         result.identity.student: result
-        for result in kept.latest(challenge.slug, final=final)
+        for result in staged.latest(challenge.slug, final=final)
         if result.verdict != Verdict.FAULT
         and (result.identity.challenge_sha, result.identity.grader_sha) == shas
     }
 
 
 def named(students: Sequence[str]) -> str:
-    """The students' names, the first few of many."""
+    """List the students' names, or the first few and the number of the others."""
     more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
     return ", ".join(students[:NAMED]) + more
 
@@ -104,49 +109,61 @@ def promote(
     plan: Plan,
     snapshots: Sequence[Snapshot],
     folder: ResultsFolder,
-    kept: Store,
+    published: Store,
     gradebook: CourseGradebook | None,
 ) -> int:
-    """Publish a shadow's grades; returns how many students' these are.
+    """Publish the staged grades of these submissions, and return their number.
 
-    All rows are added to the published results in one transaction, and the old ones stay in their
-    history. Feedback and gradebook follow, and the shadow goes. What was ended in between goes on
-    when this is called again: after the transaction nothing but the new grades is ever written.
-    Raises ``CompeteError``, with nothing changed, unless the shadow has a grade under this plan for
-    each of these submissions.
+    All rows are added to the published results in one transaction, and the old ones stay in the
+    history. Then feedback and gradebook follow, and the staged folder is removed. A call that was
+    interrupted in between can be repeated: after the transaction only new grades are ever written.
+    Raises ``CompeteError``, with nothing changed, unless there is a staged grade under this plan
+    for each of these submissions.
     """
     slug, staged = plan.challenge.slug, folder.staged(plan.challenge.slug, plan.final)
-    held = stored(folder, slug, plan.final)
     copies = StagedCopies(staged)
-    if copies.folder.exists() and gradebook is None:
-        raise CompeteError(f"{staged.root}: made for a course's gradebook; say --course here, too.")
-    chosen = _chosen(plan, snapshots, held)
-    published_before = {store.key(result) for result in kept.history(slug)}
-    new = {r.identity.student for r in chosen if store.key(r) not in published_before}
+    with contextlib.closing(stored(folder, slug, plan.final)) as staged_store:
+        if copies.folder.exists() and gradebook is None:
+            raise CompeteError(
+                f"{staged.root}: staged for a course's gradebook; give --course here, too."
+            )
+        results = _staged_results(plan, snapshots, staged_store)
     if gradebook:
-        made = copies.folder.exists()
-        lost = [
-            one
-            for one in snapshots
-            if not copies.has(one.student, slug) and (one.student in new or not made)
-        ]
-        _check_none(lost, "no graded copy for the gradebook", slug)
+        stored_before = {store.key(result) for result in published.history(slug)}
+        new = {r.identity.student for r in results if store.key(r) not in stored_before}
+        _check_copies(snapshots, copies, new, slug)
         gradebook.check(plan)
-    kept.adopt(chosen)
-    newest = standing(kept, slug, plan.final)
-    for result in chosen:
-        now = newest[result.identity.student]
-        if store.key(now) == store.key(result) and now.withdrawal is None:
+    published.adopt(results)
+    newest = standing(published, slug, plan.final)
+    for result in results:
+        current_result = newest[result.identity.student]
+        if store.key(current_result) == store.key(result) and current_result.withdrawal is None:
             _publish(plan, result.identity, folder, gradebook)
-    held.close()
     _remove(staged)
-    return len(chosen)
+    return len(results)
+
+
+def _check_copies(
+    snapshots: Sequence[Snapshot], copies: StagedCopies, new: Set[str], slug: str
+) -> None:
+    """Raise ``CompeteError`` if a graded copy for the gradebook is missing.
+
+    An interrupted call leaves no copy of a grade that it published, which isn't ``new`` then.
+    """
+    staged_for_course = copies.folder.exists()
+    missing = [
+        snapshot
+        for snapshot in snapshots
+        if not copies.has(snapshot.student, slug)
+        and (snapshot.student in new or not staged_for_course)
+    ]
+    _check_none(missing, "no graded copy for the gradebook", slug)
 
 
 def _publish(
     plan: Plan, identity: Identity, folder: ResultsFolder, gradebook: CourseGradebook | None
 ) -> None:
-    """Move a student's grade and feedback out of the shadow, if they are there still."""
+    """Publish a student's staged graded copy and feedback, as far as they are still there."""
     slug, staged = identity.challenge, folder.staged(identity.challenge, plan.final)
     copies = StagedCopies(staged)
     if gradebook and copies.has(identity.student, slug):
@@ -159,35 +176,35 @@ def _publish(
             source.replace(target)
         except OSError as error:
             raise StoreError(
-                f"{target}: can't be written ({error.strerror}). The grades are switched; mend "
-                "this and run the same command again for the rest of the feedback."
+                f"{target}: can't be written ({error.strerror}). The new grades are published; fix "
+                "this and rerun the command for the rest of the feedback."
             ) from None
 
 
-def _chosen(plan: Plan, snapshots: Sequence[Snapshot], held: Store) -> list[Result]:
-    """The shadow's grade of each submission; raises ``CompeteError`` if one has none."""
+def _staged_results(plan: Plan, snapshots: Sequence[Snapshot], staged: Store) -> list[Result]:
+    """Return the staged grade of each submission; raises ``CompeteError`` if one has none."""
     slug = plan.challenge.slug
-    found = {r.identity: r for r in held.history(slug) if r.verdict != Verdict.FAULT}
-    under = {conditions.conditions(identity) for identity in found}
-    if under and plan.conditions not in under:
-        different = ", ".join(audit.changed(under.pop(), plan.conditions))
+    results = {r.identity: r for r in staged.history(slug) if r.verdict != Verdict.FAULT}
+    staged_conditions = {conditions.conditions(identity) for identity in results}
+    if staged_conditions and plan.conditions not in staged_conditions:
+        different = ", ".join(audit.changed(staged_conditions.pop(), plan.conditions))
         raise CompeteError(
-            f"{held.place}: the shadow was graded under another {different}. Grade it under "
-            f"today's: tito compete grade {slug} FOLDER --shadow"
+            f"{staged.place}: the staged grades are under another {different}. Regrade under the "
+            f"current: tito compete grade {slug} FOLDER --shadow"
         )
-    wanted = {one.student: plan.identity(one.student, one.sha) for one in snapshots}
-    missing = [one for one in snapshots if wanted[one.student] not in found]
-    _check_none(missing, "no grade in the shadow yet", slug)
-    return [found[identity] for identity in wanted.values()]
+    identities = {one.student: plan.identity(one.student, one.sha) for one in snapshots}
+    missing = [one for one in snapshots if identities[one.student] not in results]
+    _check_none(missing, "no staged grade yet", slug)
+    return [results[identity] for identity in identities.values()]
 
 
-def _check_none(snapshots: Sequence[Snapshot], what: str, slug: str) -> None:
-    """Raise ``CompeteError`` that names the submissions, if there are any, and says what to do."""
+def _check_none(snapshots: Sequence[Snapshot], problem: str, slug: str) -> None:
+    """Raise ``CompeteError`` with the names of the students, if there are any, and a next step."""
     if snapshots:
-        names = named([one.student for one in snapshots])
+        names = named([snapshot.student for snapshot in snapshots])
         raise CompeteError(
-            f"{what}: {names}. Nothing was published. Go on with the shadow by the same command "
-            f"with --shadow, and look at it by: tito compete diff {slug}"
+            f"{problem}: {names}. Nothing was published. Continue with the same command and "
+            f"--shadow, then compare with: tito compete diff {slug}"
         )
 
 
@@ -199,7 +216,7 @@ def _is_withdrawn(snapshot: Snapshot, before: Mapping[str, Result]) -> bool:
 
 
 def _remove(staged: ResultsFolder) -> None:
-    """Take a shadow away; one without its database is none, so that goes first."""
+    """Remove a staged regrade; its database goes first, since without that it doesn't count."""
     place = staged.root
     try:
         staged.database.unlink()
