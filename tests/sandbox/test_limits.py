@@ -15,7 +15,7 @@ from support.sandboxes import weakened
 from tinytorch_compete.kernel import landlock
 from tinytorch_compete.model import Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
-from tinytorch_compete.sandbox.session import session
+from tinytorch_compete.sandbox.session import supervisor
 
 LIMITS = Limits(memory_mib=128, wall_s=30)
 CHILDREN = """\
@@ -52,7 +52,7 @@ def test_an_allocation_within_the_budget_is_fine(real_sandbox: Sandbox) -> None:
 @pytest.fixture
 def unwatched(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Walls without a cgroup, whose watcher looks at the start and the end of a cell alone."""
-    monkeypatch.setattr(session, "WATCH_S", 1000)
+    monkeypatch.setattr(supervisor, "WATCH_S", 1000)
     return weakened(monkeypatch, walls=True, group=False)
 
 
