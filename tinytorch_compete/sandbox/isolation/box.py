@@ -54,7 +54,7 @@ class Box:
         self.usage = Usage(limits, self.folders, self.group, self.members)
         self.pid: int | None = None
         self._stopped: set[int] = set()
-        self.log = ""
+        self._log = ""
         if self.group:
             self.group.cap((limits.memory_mib + START_MIB) * MIB)
 
@@ -133,8 +133,12 @@ class Box:
         self.kill()
         if self.group:
             self.group.close()
-        self.log = self.folders.read_log() or self.log  # it may have been closed before
+        self._log = self.log()
         self.folders.remove()
+
+    def log(self) -> str:
+        """The output of the box's process before its kernel spoke, also after ``close``."""
+        return self.folders.read_log() or self._log
 
     def _make_group(self, tasks: int, capped: bool) -> cgroup.Group | None:
         """A control group for the tree; without the one that it needs raises ``Fault``."""

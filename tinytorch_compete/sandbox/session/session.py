@@ -204,8 +204,8 @@ class Session:
         return flags
 
     def _log_tail(self) -> str:
-        """The end of the closed box's log, for our own reports; empty without a log."""
-        log = self._box.log if self._box else ""
+        """The end of the box's log, for our own reports; empty without a log."""
+        log = self._box.log() if self._box else ""
         return f"; it said: {log[-MAX_MESSAGE:]}" if log else ""
 
 
