@@ -1,4 +1,4 @@
-"""Which suggestions come first, and in which words."""
+"""The order of suggestions, and how their gain is described."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ def test_what_is_not_tried_keeps_the_order_of_its_cost() -> None:
 def test_what_stopped_a_run_comes_before_what_it_could_learn(
     verdict: Verdict, names: list[str]
 ) -> None:
-    found = [
+    untried = [
         msgspec.structs.replace(PLAIN, name=name)
         for name in ("unshuffled", "loop-over-pixels", "whole-dataset")
     ]
-    assert [insight.name for insight in selection.ordered(found, verdict)] == names
+    assert [insight.name for insight in selection.ordered(untried, verdict)] == names
 
 
 def test_every_kind_about_memory_is_one_that_there_is() -> None:
-    assert {one.name for one in insights.DETECTORS} >= insights.ABOUT_MEMORY
+    assert {detector.name for detector in insights.DETECTORS} >= insights.ABOUT_MEMORY
 
 
 def test_only_what_can_be_changed_is_a_candidate_and_no_more_than_asked_for() -> None:
     source = "import numpy as np\nx = np.ones((9, 2**17))\ny = np.zeros((9, 2**17))\n"
     both = [msgspec.structs.replace(PLAIN, lines=(line,)) for line in (2, 3)]
     by_hand = msgspec.structs.replace(PLAIN, name="whole-dataset")
-    found = selection.candidates([by_hand, *both], {"cell:a": source}, 1)
-    assert len(found) == 1
-    assert found[0][0].name == "float64"
-    assert "float32" in found[0][1]
+    chosen = selection.candidates([by_hand, *both], {"cell:a": source}, 1)
+    assert len(chosen) == 1
+    assert chosen[0][0].name == "float64"
+    assert "float32" in chosen[0][1]
 
 
 def test_no_more_is_rewritten_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Advice is measured: what helps is shown with its gain, what doesn't is left out."""
+"""Advice is measured: changes that help are shown with their gain, others are left out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def predict(train_images, train_labels, images):
         means[c] = train_images[train_labels == c].mean(axis=0)
     return ((images[:, None].astype("f4") - means) ** 2).sum(axis=(2, 3)).argmin(axis=1)
 """
-FOUND, NARROW = "dtype-promotion", "dtype=np.float32"
+KIND, NARROW = "dtype-promotion", "dtype=np.float32"
 BURST = """\
 def predict(train_images, train_labels, images):
     big = np.ones((110, 2**17))
@@ -103,12 +103,12 @@ def advise(plan: Plan, work: Snapshot, sandbox: FakeSandbox, profiler=profiler) 
 
 
 def test_a_change_that_helps_is_shown_with_its_gain(plan: Plan, tmp_path: Path) -> None:
-    found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
-    assert found[0].name == FOUND
-    assert found[0].trial is not None
-    assert (found[0].trial.peak_mib_before, found[0].trial.peak_mib_after) == (100.0, 60.0)
-    assert found[0].trial.same
-    assert NARROW in found[0].diff
+    suggested = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
+    assert suggested[0].name == KIND
+    assert suggested[0].trial is not None
+    assert (suggested[0].trial.peak_mib_before, suggested[0].trial.peak_mib_after) == (100.0, 60.0)
+    assert suggested[0].trial.same
+    assert NARROW in suggested[0].diff
 
 
 def test_advice_is_on_the_reading_that_was_graded(
@@ -129,8 +129,8 @@ def test_advice_is_on_the_reading_that_was_graded(
 
 @pytest.mark.parametrize("after", [100.0, 99.0, 140.0])
 def test_a_change_that_does_not_help_is_not_shown(after: float, plan: Plan, tmp_path: Path) -> None:
-    found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: after}, 100.0)).insights
-    assert FOUND not in [insight.name for insight in found]
+    suggested = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: after}, 100.0)).insights
+    assert KIND not in [insight.name for insight in suggested]
 
 
 def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_path: Path) -> None:
@@ -143,9 +143,9 @@ def test_a_gain_that_a_second_look_does_not_confirm_is_noise(plan: Plan, tmp_pat
     work = submit(tmp_path, WIDE)
     graded = pipeline.grade(plan, work, sandbox)
     sandbox.runs = 1  # 2 is the first run as it was, 3 the change, 4 the change again, 5 as it was
-    found = suggest.advise(plan, work, graded, sandbox, profiler=profiler).insights
+    suggested = suggest.advise(plan, work, graded, sandbox, profiler=profiler).insights
     assert sandbox.runs >= 5
-    assert FOUND not in [insight.name for insight in found]
+    assert KIND not in [insight.name for insight in suggested]
 
 
 @pytest.mark.parametrize(("disturbed", "shown"), [(2, True), (99, False)])
@@ -163,8 +163,8 @@ def test_a_gain_beside_a_rise_of_the_other_cost_is_looked_at_again(
             return msgspec.structs.replace(facts, cpu_s=1.3 if self.changed <= disturbed else 1.0)
 
     sandbox = Busy({NARROW: 60.0}, 100.0)
-    found = advise(plan, submit(tmp_path, WIDE), sandbox).insights
-    assert (FOUND in [insight.name for insight in found]) is shown
+    suggested = advise(plan, submit(tmp_path, WIDE), sandbox).insights
+    assert (KIND in [insight.name for insight in suggested]) is shown
     assert sandbox.changed == (3 if shown else suggest.MOST_PAIRS)
 
 
@@ -174,8 +174,8 @@ def test_a_change_of_the_answers_is_not_shown(plan: Plan, tmp_path: Path) -> Non
         "means = np.zeros((10, 8, 8))\n"
         "    if means.dtype == np.float32:\n        return np.zeros(len(images), int)",
     )
-    found = advise(plan, submit(tmp_path, tricky), Scripted({NARROW: 60.0}, 100.0)).insights
-    assert FOUND not in [insight.name for insight in found]
+    suggested = advise(plan, submit(tmp_path, tricky), Scripted({NARROW: 60.0}, 100.0)).insights
+    assert KIND not in [insight.name for insight in suggested]
 
 
 def test_a_file_beside_the_notebook_is_changed_in_a_copy(plan: Plan, tmp_path: Path) -> None:
@@ -207,8 +207,8 @@ def test_no_more_changes_are_tried_once_time_is_up(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suggest, "TRYING_S", 0.0)
-    found = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
-    assert [insight.trial for insight in found if insight.name == FOUND] == [None]
+    suggested = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0)).insights
+    assert [insight.trial for insight in suggested if insight.name == KIND] == [None]
 
 
 def test_without_a_profile_there_are_findings_that_were_not_tried(
@@ -219,7 +219,7 @@ def test_without_a_profile_there_are_findings_that_were_not_tried(
 
     advice = advise(plan, submit(tmp_path, WIDE), Scripted({NARROW: 60.0}, 100.0), none)
     assert advice.profile is None
-    assert advice.note.startswith("No line has figures")
+    assert advice.note.startswith(suggest.NO_FIGURES)
     assert {insight.trial for insight in advice.insights} == {None}
 
 
@@ -235,10 +235,10 @@ def test_our_own_fault_is_one_line_and_changes_no_grade(
     graded = pipeline.grade(plan, work, sandbox)
     advice = suggest.advise(plan, work, graded, sandbox, profiler=breaks)
     assert advice.profile is None
-    assert "our fault" in advice.note
-    made = feedback_notebook.make(plan.spec, graded.result, graded.run.notebook, advice=advice)
-    assert "our fault" in made.cells[-1].source
-    assert f"{graded.result.points:g} of 10 points" in made.cells[0].source
+    assert str(broken) in advice.note
+    feedback = feedback_notebook.make(plan.spec, graded.result, graded.run.notebook, advice=advice)
+    assert feedback_notebook.escape(advice.note) in feedback.cells[-1].source
+    assert f"{graded.result.points:g} of 10 points" in feedback.cells[0].source
 
 
 def test_a_submission_that_could_not_be_read_has_nothing_measured(
@@ -246,7 +246,10 @@ def test_a_submission_that_could_not_be_read_has_nothing_measured(
 ) -> None:
     work = submit(tmp_path, WIDE)
     work.work.notebook.write_text("{")
-    assert "nothing was measured" in advise(plan, load(work.work), FakeSandbox()).note
+    sandbox = FakeSandbox()
+    advice = advise(plan, load(work.work), sandbox)
+    assert (advice.profile, advice.insights, sandbox.runs) == (None, (), 0)
+    assert advice.note
 
 
 def test_advice_is_taken_with_inputs_that_no_grade_depends_on(plan: Plan, tmp_path: Path) -> None:
@@ -262,7 +265,7 @@ def test_what_ran_out_of_memory_is_told_what_it_needs_and_what_fits(
     autopsy = advise(plan, submit(tmp_path, WIDE), sandbox).autopsy
     assert autopsy is not None
     assert (autopsy.cap_mib, autopsy.need_mib, autopsy.more) == (256, 400.0, False)
-    assert autopsy.fits is not None and autopsy.fits.name == FOUND
+    assert autopsy.fits is not None and autopsy.fits.name == KIND
     assert sandbox.caps[0] == sandbox.caps[-1] == 256
     assert max(sandbox.caps) == 1024
 
@@ -310,7 +313,7 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
     plan: Plan, tmp_path: Path
 ) -> None:
     (tmp_path / "ada").mkdir()
-    work, kept = submit(tmp_path / "ada", WIDE), Store(tmp_path / "r.sqlite")
+    work, store = submit(tmp_path / "ada", WIDE), Store(tmp_path / "r.sqlite")
     published: list[Graded] = []
 
     def task(plan: Plan, work: Snapshot, sandbox: FakeSandbox) -> Graded:
@@ -319,16 +322,16 @@ def test_a_batch_that_is_interrupted_during_advice_grades_it_again_and_once(
         return msgspec.structs.replace(graded, advice=advice)
 
     def batch(sandbox: FakeSandbox) -> None:
-        todo = waiting(plan, [work], kept)
+        todo = waiting(plan, [work], store)
         engine = LocalEngine(1)
-        list(grade_class(plan, todo, sandbox, engine, kept, published.append, task))
+        list(grade_class(plan, todo, sandbox, engine, store, published.append, task))
 
     with pytest.raises(KeyboardInterrupt):
         batch(Interrupted(2))  # 1 is the graded run, what comes then is advice
-    assert kept.history() == published == []
+    assert store.history() == published == []
     batch(FakeSandbox())
     batch(FakeSandbox())
-    assert len(kept.history()) == len(published) == 1
+    assert len(store.history()) == len(published) == 1
     assert published[0].advice is not None and published[0].advice.profile is not None
 
 
@@ -351,10 +354,12 @@ def test_a_real_submission_is_profiled_and_its_change_measured(burst: Graded) ->
 @pytest.mark.slow
 def test_feedback_with_advice_gives_nothing_hidden_away(plan: Plan, burst: Graded) -> None:
     assert burst.run is not None
-    made = feedback_notebook.make(plan.spec, burst.result, burst.run.notebook, advice=burst.advice)
-    text = nbformat.writes(made)
+    feedback = feedback_notebook.make(
+        plan.spec, burst.result, burst.run.notebook, advice=burst.advice
+    )
+    text = nbformat.writes(feedback)
     for hidden in ("compete_probe", "compete_profil", "HIDDEN", "probe.", "a secret"):
         assert hidden not in text
     assert "<script" not in text
-    assert "stands at the end" in made.cells[0].source
-    assert "np.ones" in made.cells[-1].source
+    assert feedback_notebook.AT_THE_END in feedback.cells[0].source
+    assert "np.ones" in feedback.cells[-1].source

@@ -1,1 +1,1 @@
-"""Profile a graded submission, try fixes in the sandbox, choose what to show."""
+"""Profile a graded submission, try fixes in the sandbox, and choose which to show."""

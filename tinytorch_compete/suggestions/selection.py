@@ -1,4 +1,4 @@
-"""Which suggestions come first, in how few words, and which change is the smallest."""
+"""Select suggestions: their order, the changes to try, and a short description of each."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from tinytorch_compete.profiling import view
 AT_FIRST = 3
 
 
-def ordered(found: Iterable[Insight], verdict: Verdict = Verdict.OK) -> tuple[Insight, ...]:
-    """Those that were tried by the gain that was measured, largest first; then the others.
+def ordered(unordered: Iterable[Insight], verdict: Verdict = Verdict.OK) -> tuple[Insight, ...]:
+    """Order insights: those that were tried by their measured gain, largest first; then the rest.
 
-    Where the run was stopped, of those what stopped it comes first, and learning last.
+    If the run was stopped, the rest begins with insights about what stopped it and ends with those
+    about learning.
     """
-    found = list(found)
-    tried = [(gain(insight.trial), insight) for insight in found if insight.trial]
+    unordered = list(unordered)
+    tried = [(gain(insight.trial), insight) for insight in unordered if insight.trial]
     best = sorted(tried, key=lambda pair: -pair[0])
-    others = sorted((i for i in found if i.trial is None), key=lambda i: _later(i.name, verdict))
-    return (*(insight for _, insight in best), *others)
+    untried = [insight for insight in unordered if insight.trial is None]
+    rest = sorted(untried, key=lambda insight: _rank(insight.name, verdict))
+    return (*(insight for _, insight in best), *rest)
 
 
-def _later(name: str, verdict: Verdict) -> int:
-    """How far behind the others a kind of finding stands, after a run with that verdict."""
+def _rank(name: str, verdict: Verdict) -> int:
+    """The place of a kind of insight among those not tried, after a run with that verdict."""
     if verdict not in (Verdict.OVER_MEMORY, Verdict.OVER_TIME):
         return 0
     if name in insights.ABOUT_LEARNING:
@@ -35,16 +37,19 @@ def _later(name: str, verdict: Verdict) -> int:
 
 
 def candidates(
-    found: Sequence[Insight], sources: Mapping[str, str], most: int
+    ordered_insights: Sequence[Insight], sources: Mapping[str, str], most: int
 ) -> list[tuple[Insight, str]]:
-    """The first ``most`` that can be changed mechanically, each with its changed source."""
-    rewritten = ((insight, insights.rewrite(sources[insight.source], insight)) for insight in found)
+    """Return the first ``most`` insights with a mechanical change, each with its changed source."""
+    rewritten = (
+        (insight, insights.rewrite(sources[insight.source], insight))
+        for insight in ordered_insights
+    )
     changeable = ((insight, source) for insight, source in rewritten if source is not None)
     return list(itertools.islice(changeable, most))
 
 
 def lowest(one: FixTrial, other: FixTrial) -> FixTrial:
-    """Two trials of one change as one: what costs the least is the least disturbed."""
+    """Merge two trials of one change: the lowest figures are the least disturbed by noise."""
     return FixTrial(
         min(one.seconds_before, other.seconds_before),
         min(one.seconds_after, other.seconds_after),
@@ -54,13 +59,13 @@ def lowest(one: FixTrial, other: FixTrial) -> FixTrial:
     )
 
 
-def smallest_first(found: Iterable[Insight]) -> list[Insight]:
-    """Those with a diff by how many lines it adds or takes away."""
-    return sorted((i for i in found if i.diff), key=lambda insight: _size(insight.diff))
+def smallest_first(candidates: Iterable[Insight]) -> list[Insight]:
+    """Order the insights that have a diff by the number of lines that it adds or removes."""
+    return sorted((i for i in candidates if i.diff), key=lambda insight: _size(insight.diff))
 
 
 def where(insight: Insight) -> str:
-    """The place in words: its source and lines."""
+    """Name the source and the lines of an insight."""
     numbers = ", ".join(str(number) for number in insight.lines[:6])
     more = " …" if len(insight.lines) > 6 else ""
     lines = "line" if len(insight.lines) == 1 else "lines"
@@ -68,18 +73,18 @@ def where(insight: Insight) -> str:
 
 
 def gained(trial: FixTrial) -> str:
-    """What a trial saved beyond noise in words, such as ``peak 412 → 258 MiB, same answers``."""
+    """Describe what a trial saved beyond noise, such as ``peak 412 → 258 MiB, same answers``."""
     peak = f"peak {trial.peak_mib_before:.0f} → {trial.peak_mib_after:.0f} MiB"
     cpu = f"CPU time {view.seconds(trial.seconds_before)} → {view.seconds(trial.seconds_after)}"
-    worth = [peak] if insights.saves_memory(trial) else []
-    worth += [cpu] if insights.saves_time(trial) else []
-    return ", ".join([*worth, "same answers"])
+    gains = [peak] if insights.saves_memory(trial) else []
+    gains += [cpu] if insights.saves_time(trial) else []
+    return ", ".join([*gains, "same answers"])
 
 
 def largest(profile: Profile, count: int) -> list[tuple[str, view.Row]]:
-    """The lines with the largest peaks, largest first, with their source's name."""
-    least = max(1.0, view.HOT * view.whole(profile).peak_mib)
-    rows = [pair for pair in view.rows(profile) if pair[1].peak_mib >= least]
+    """Return the lines with the largest peaks, largest first, with their source's name."""
+    least_mib = max(1.0, view.HOT * view.whole(profile).peak_mib)
+    rows = [pair for pair in view.rows(profile) if pair[1].peak_mib >= least_mib]
     return sorted(rows, key=lambda pair: -pair[1].peak_mib)[:count]
 
 
