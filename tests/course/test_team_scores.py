@@ -13,6 +13,7 @@ from support.coursework import GOLD, PACK, compete, nbgrader, submit
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.gradebook import CourseGradebook
+from tinytorch_compete.feedback import writer
 from tinytorch_compete.leaderboard import board
 from tinytorch_compete.participants import registration
 from tinytorch_compete.participants.registration import Registration
@@ -70,7 +71,7 @@ def test_both_roads_give_all_members_the_points_of_the_newest(
         (other / "feedback" / name / "target" / "target.html").read_text()
         for name in ("bob", "zoe")
     )
-    assert "This is its result, which a teammate sent" in bobs
+    assert writer.SENT in bobs
     assert "argmin" not in bobs  # the teammate's code
     assert "You are not in the team ROCKET" in zoes
     for course in (handed_in, other):  # bob sends again, alone: points go back to their own
@@ -141,7 +142,7 @@ def test_a_team_has_one_quota_and_who_is_beyond_it_has_the_teams_points(
     )
     assert scores(course) == {"ada": 10.0, "bob": 10.0, "eve": 0.0}
     copy = nbformat.read(course / "autograded" / "ada" / "target" / "target.ipynb", 4)
-    assert "teammate sent" in copy.cells[0].source
+    assert writer.SENT in copy.cells[0].source
     for step in ("generate_feedback", "release_feedback"):
         done = nbgrader(course, step, "target")
         assert done.returncode == 0, done.stderr

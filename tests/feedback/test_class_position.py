@@ -1,4 +1,4 @@
-"""Feedback may say where a result stands in its class: coarsely, and without anybody's name."""
+"""Feedback may show where a result stands in its class: coarsely, and without anybody's name."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tinytorch_compete.results.folder import ResultsFolder
 CLASS = [attempt(name, level) for name, level in zip(NAMES, LEVELS, strict=True)]
 
 
-def words(mine: Result, latest: list[Result] = CLASS) -> str:
+def section(mine: Result, latest: list[Result] = CLASS) -> str:
     return class_position.section(CHALLENGE, mine, latest).replace(GAP, "")
 
 
 def line(name: str, mine: Result, latest: list[Result] = CLASS) -> str:
-    return next(line for line in words(mine, latest).splitlines() if line.startswith(f"| {name}"))
+    return next(line for line in section(mine, latest).splitlines() if line.startswith(f"| {name}"))
 
 
 def test_three_figures_stand_against_the_quarters_of_the_class() -> None:
-    rows = [row for row in words(CLASS[-1]).splitlines() if "█" in row]
+    rows = [row for row in section(CLASS[-1]).splitlines() if "█" in row]
     assert len(rows) == 3
     assert [row.split("|")[1].strip() for row in rows][:2] == ["points", "speedup"]
-    assert "Of 10 submissions" in words(CLASS[-1])
+    assert " 10 submissions" in section(CLASS[-1])
 
 
 def test_the_best_is_in_the_first_quarter_and_the_worst_in_the_last() -> None:
@@ -47,25 +47,25 @@ def test_equal_figures_are_at_the_median() -> None:
 
 def test_what_reached_no_tier_is_compared_in_points_alone() -> None:
     without = [msgspec.structs.replace(result, tier="") for result in CLASS[:6]]
-    shown = words(without[0], [*without, *CLASS[6:]])
+    shown = section(without[0], [*without, *CLASS[6:]])
     assert "| points" in shown and "peak memory" not in shown
-    best = words(CLASS[9], [*without, *CLASS[6:]])  # with four that have a tier
+    best = section(CLASS[9], [*without, *CLASS[6:]])  # with four that have a tier
     assert "| points" in best and "speedup" not in best
 
 
 def test_nobody_else_is_named() -> None:
     for mine in CLASS:
-        shown = words(mine).lower()
+        shown = section(mine).lower()
         assert not [name for name in NAMES if name in shown]
 
 
 def test_a_class_below_the_least_shows_nothing() -> None:
-    assert words(CLASS[0], CLASS[:5])
-    assert words(CLASS[0], CLASS[:4]) == ""
+    assert section(CLASS[0], CLASS[:5])
+    assert section(CLASS[0], CLASS[:4]) == ""
 
 
-@pytest.mark.parametrize("what", ["fault", "withdrawn", "other conditions"])
-def test_what_does_not_count_is_not_counted_towards_the_least(what: str) -> None:
+@pytest.mark.parametrize("kind", ["fault", "withdrawn", "other conditions"])
+def test_a_result_that_does_not_count_is_no_part_of_the_class(kind: str) -> None:
     last = CLASS[4]
     changes = {
         "fault": {"points": None, "verdict": Verdict.FAULT},
@@ -74,25 +74,25 @@ def test_what_does_not_count_is_not_counted_towards_the_least(what: str) -> None
             "identity": msgspec.structs.replace(last.identity, seed_sha="of another secret")
         },
     }
-    gone = msgspec.structs.replace(last, **changes[what])
-    assert words(CLASS[0], [*CLASS[:4], gone]) == ""
-    assert words(gone, [*CLASS[:4], gone]) == ""
+    gone = msgspec.structs.replace(last, **changes[kind])
+    assert section(CLASS[0], [*CLASS[:4], gone]) == ""
+    assert section(gone, [*CLASS[:4], gone]) == ""
 
 
 def test_a_new_result_takes_the_place_of_the_students_older_one() -> None:
     better = attempt(NAMES[0], 9.0, 7)
-    assert "Of 10 submissions" in words(better)
+    assert " 10 submissions" in section(better)
     assert "first quarter" in line("speedup", better)
 
 
 def test_the_order_of_the_results_changes_nothing() -> None:
-    assert words(CLASS[2], CLASS[::-1]) == words(CLASS[2])
+    assert section(CLASS[2], CLASS[::-1]) == section(CLASS[2])
 
 
 def test_a_feedback_file_gains_and_loses_its_place_and_nothing_else(tmp_path) -> None:
-    made = notebook.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
+    feedback = notebook.make(CHALLENGE, CLASS[0], None, handle="swift-heron-042")
     path = ResultsFolder(tmp_path).feedback(CLASS[0].identity)
-    writer.write_notebook(path, made)
+    writer.write_notebook(path, feedback)
     before = path.read_bytes()
 
     def place(result: Result, allowed: bool) -> bytes:

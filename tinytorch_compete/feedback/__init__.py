@@ -1,1 +1,1 @@
-"""What goes back to a student: the feedback notebook and its record."""
+"""Write feedback for students: a notebook, with a record of the result in it."""

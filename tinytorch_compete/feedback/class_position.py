@@ -1,4 +1,4 @@
-"""Where a result stands in its class, in words that name nobody else."""
+"""Show where a result stands in its class, without naming anybody else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinytorch_compete.rendering.markdown import row_of
 from tinytorch_compete.results import conditions, figures
 
 FIGURES = 3
-# From worst to best: beyond the quarters, beside the median, at it.
+# From worst to best: the outer quarters, and the middle half below, at and above the median.
 PLACES = (
     "last quarter",
     "middle half, worse than the median",
@@ -24,45 +24,44 @@ EMPTY, FULL = "▁", "█"
 
 
 def section(spec: ChallengeSpec, mine: Result, latest: Sequence[Result]) -> str:
-    """A Markdown table of three of a result's figures against its class's; the same for the same
-    results.
+    """Return a Markdown table that compares three figures of a result with those of its class.
 
-    The figures are the points, the first metric that decides ranks, and the next one or memory;
-    those after the points are of results that reached a tier alone. The class is all of ``latest``
-    that was graded under the same conditions, faults and withdrawn results aside. Empty if fewer
-    than ``ranking.FEWEST`` have a figure, or ``mine`` has none.
+    The figures are the points, the first metric of the ranking, and the next metric or memory; all
+    but the points are compared only among results that reached a tier. The class is every result of
+    ``latest`` that was graded under the same conditions, except faults and withdrawn results. A
+    figure is left out if fewer than ``figures.FEWEST`` results have it, or ``mine`` doesn't; empty
+    if no figure is left. The table depends on nothing but the results.
     """
     rows = []
     rivals = _class(mine, latest)
     for name in names(spec):
         own = _value(spec, mine, name)
-        values = [found for r in rivals if (found := _value(spec, r, name)) is not None]
+        values = [value for r in rivals if (value := _value(spec, r, name)) is not None]
         if own is not None and len(values) >= figures.FEWEST and _counts(mine):
             rows.append(_row(spec, name, own, values))
     if not rows:
         return ""
-    names_of = ["figure", "yours", "last quarter from", "median", "first quarter from", "you are"]
-    head = [row_of(names_of)]
-    head += ["|---|---:|---:|---:|---:|---|"]
-    about = (
-        f"Of {len(rivals)} submissions of the class, each student's newest. Nobody is named, and "
-        "this changes no points."
+    titles = ["figure", "yours", "last quarter from", "median", "first quarter from", "you are"]
+    head = [row_of(titles), "|---|---:|---:|---:|---:|---|"]
+    note = (
+        f"Based on {len(rivals)} submissions in the class, the newest of each student. Nobody is "
+        "named, and this changes no points."
     )
-    return "\n".join([*head, *rows, "", about])
+    return "\n".join([*head, *rows, "", note])
 
 
 def names(spec: ChallengeSpec) -> list[str]:
-    """The three figures that are compared, the points first."""
+    """Return the names of the three figures that are compared, the points first."""
     declared = (metric.name for metric in spec.metrics)
     return list(dict.fromkeys(["points", *spec.rank, "peak_mib", *declared]))[:FIGURES]
 
 
 def _class(mine: Result, latest: Sequence[Result]) -> list[Result]:
-    """Each student's newest result that may be compared with this one, which is one of them."""
-    wanted = conditions.conditions(mine.identity)
+    """Each student's newest result that may be compared with ``mine``, and ``mine`` itself."""
+    own_conditions = conditions.conditions(mine.identity)
     newest = {result.identity.student: result for result in latest} | {mine.identity.student: mine}
-    alike = (r for r in newest.values() if conditions.conditions(r.identity) == wanted)
-    return [result for result in alike if _counts(result)]
+    comparable = (r for r in newest.values() if conditions.conditions(r.identity) == own_conditions)
+    return [result for result in comparable if _counts(result)]
 
 
 def _counts(result: Result) -> bool:
@@ -72,14 +71,14 @@ def _counts(result: Result) -> bool:
 def _value(spec: ChallengeSpec, result: Result, name: str) -> float | None:
     if name == "points":
         return result.points
-    if not result.tier:  # what stopped early took little memory, which is no merit
+    if not result.tier:  # a run that stopped early took little memory, which is no merit
         return None
-    found = figures.estimate_of(spec, result, name)
-    return found.value if found else None
+    estimate = figures.estimate_of(spec, result, name)
+    return estimate.value if estimate else None
 
 
 def _row(spec: ChallengeSpec, name: str, own: float, values: Sequence[float]) -> str:
-    """One figure's line; what looks the same as the median is at the median."""
+    """The table row of one figure; a value that is shown like the median is at the median."""
     if name == "points":
         sign, show = -1, _points
     else:
@@ -98,10 +97,10 @@ def _row(spec: ChallengeSpec, name: str, own: float, values: Sequence[float]) ->
 def _place(
     sign: int, own: float, marks: tuple[float, float, float], show: Callable[[float], str]
 ) -> int:
-    """The index in ``PLACES``; a mark is passed only where the figures show it."""
+    """The index in ``PLACES``; values that are shown alike count as equal."""
 
-    def better(one: float, other: float) -> bool:
-        return sign * one < sign * other and show(one) != show(other)
+    def better(value: float, other: float) -> bool:
+        return sign * value < sign * other and show(value) != show(other)
 
     worst, median, best = marks
     if better(own, best):

@@ -1,6 +1,8 @@
-"""The notebook that goes back to a student: their work, what it printed, and what it earned."""
+"""Make the notebook that goes back to a student: their code, its outputs, and its points."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import nbformat
 from nbformat import NotebookNode, v4
@@ -11,25 +13,27 @@ from tinytorch_compete.rendering.markdown import escape, row_of
 from tinytorch_compete.results import figures
 from tinytorch_compete.submissions import notebook
 
-# What to do next, by how the run ended.
+# Advice on what to do next, by the result's verdict.
 ADVICE = {
     Verdict.OK: "",
     Verdict.WRONG: "Everything ran, but the answers don't reach the first tier yet. Run the "
     "notebook's own try-out cell from a fresh kernel and compare.",
     Verdict.ERROR: "Restart your kernel, run all cells from the top, and look at the first error: "
-    "grading does the same in a fresh kernel. Put all that the answers need into the answer cells.",
+    "grading does the same in a fresh kernel. Put everything that the answers need into the answer "
+    "cells.",
     Verdict.OVER_MEMORY: "Ask of each array: how many MiB is it (`a.nbytes / 2**20`), is it a "
     "copy, and how long is it needed? Work on slices of the data instead of all of it at once, and "
-    "mind that `float64` doubles everything.",
-    Verdict.OVER_TIME: "Find the loop that Python runs more often than it must. Time a hundredth "
-    "of the work first and multiply.",
+    "remember that `float64` takes twice the memory of `float32`.",
+    Verdict.OVER_TIME: "Find the loop that Python runs more often than it has to. Time a hundredth "
+    "of the work first, and multiply.",
     Verdict.FAULT: "This was our fault, not yours. Nothing was scored; the submission will be "
     "graded again.",
 }
 
-AT_THE_END = "What your lines cost, and what to try next, stands at the end of this notebook."
+EVERY_RUN = "A tier counts only if every run reaches one."
+AT_THE_END = "The cost of your lines, and what to try next, are at the end of this notebook."
 
-# What begins the last part of the summary, which comes and goes with the class.
+# The title of the summary's last section, which is added and removed as the class changes.
 CLASS_TITLE = "## In your class"
 CLASS = f"\n\n{CLASS_TITLE}\n\n"
 
@@ -43,46 +47,52 @@ def make(
     advice: Advice | None = None,
     note: str = "",
 ) -> NotebookNode:
-    """The feedback for one result; ``executed`` is the run's notebook, ``None`` if it never ran.
+    """Make the feedback for one result.
 
-    ``handle`` is the student's name on the leaderboard, ``note`` what there is to say of the
-    student's team. What was found out about costs comes last:
-    the autopsy, the profile, and what to try. Hidden tests and their output are taken out; outputs
-    are text and pictures only; all that the student wrote is escaped in our own cells.
+    ``executed`` is the run's notebook, ``None`` if it never ran; ``handle`` is the student's name
+    on the leaderboard; ``note`` is about the student's team. The analysis of costs comes last: the
+    autopsy, the profile, and suggestions. Hidden tests and their output are removed, outputs are
+    text and pictures only, and everything that the student wrote is escaped in our own cells.
     """
-    shown = v4.new_notebook()
+    feedback = v4.new_notebook()
     if executed is not None:
-        shown = outputs.with_plain_outputs(outputs.without_hidden_tests(executed))
-    by_id = {cell.grade_id: cell for cell in result.cells}
-    about = list(suggestion_cells.make(advice)) if advice else []
-    cells = [_cell("summary", _summary(spec, result, surplus, handle, note))]
-    cells[0].source += f"\n\n{AT_THE_END}" if suggestion_cells.SUGGESTIONS in dict(about) else ""
-    for cell in shown.cells:
-        cells.append(cell)
-        name = notebook.grade_id(cell)
-        if name in by_id:
-            cells.append(_cell(f"feedback-{name}", _about_cell(by_id[name])))
-    cells += [_cell(name, text) for name, text in about]
+        feedback = outputs.with_plain_outputs(outputs.without_hidden_tests(executed))
+    advice_cells = list(suggestion_cells.make(advice)) if advice else []
+    summary = _cell("summary", _summary(spec, result, surplus, handle, note))
+    if suggestion_cells.SUGGESTIONS in dict(advice_cells):
+        summary.source += f"\n\n{AT_THE_END}"
+    cells = [summary, *_with_points(feedback.cells, result)]
+    cells += [_cell(name, text) for name, text in advice_cells]
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"
-    shown.cells = cells
-    nbformat.validate(shown)
-    return shown
+    feedback.cells = cells
+    nbformat.validate(feedback)
+    return feedback
 
 
-def with_class(made: NotebookNode, section: str) -> bool:
-    """Put a section on the class at the end of a feedback's summary, or take it out if empty.
+def _with_points(cells: Sequence[NotebookNode], result: Result) -> Iterator[NotebookNode]:
+    """The cells, each grading cell followed by a cell with its points."""
+    results = {cell.grade_id: cell for cell in result.cells}
+    for cell in cells:
+        yield cell
+        name = notebook.grade_id(cell)
+        if name in results:
+            yield _cell(f"feedback-{name}", _points(results[name]))
 
-    Returns whether the notebook is another now. One without a summary of ours stays as it is.
+
+def with_class(feedback: NotebookNode, section: str) -> bool:
+    """Put a section on the class at the end of a feedback's summary, or remove it if empty.
+
+    Returns whether the notebook was changed. A notebook without our summary stays as it is.
     """
-    marks = ((cell, cell.metadata.get("tinytorch_compete", {})) for cell in made.cells)
-    found = [cell for cell, mark in marks if mark.get("feedback") == "summary"]
-    if not found:
+    marks = ((cell, cell.metadata.get("tinytorch_compete", {})) for cell in feedback.cells)
+    summary = next((cell for cell, mark in marks if mark.get("feedback") == "summary"), None)
+    if summary is None:
         return False
-    before = found[0].source
+    before = summary.source
     own = before.partition(CLASS)[0]
-    found[0].source = f"{own}{CLASS}{section}" if section else own
-    return bool(found[0].source != before)
+    summary.source = f"{own}{CLASS}{section}" if section else own
+    return bool(summary.source != before)
 
 
 def _cell(name: str, text: str) -> NotebookNode:
@@ -97,15 +107,19 @@ def _summary(spec: ChallengeSpec, result: Result, surplus: int, handle: str, not
         lines += [f"*{escape(note)}*", ""]
     if result.layers:
         lines += [*_figures(spec, result), ""]
-    words = (_next_tier(spec, result), ADVICE[result.verdict])
-    lines += ["\n\n".join(text for text in words if text)]
+    paragraphs = (_next_tier(spec, result), ADVICE[result.verdict])
+    lines += ["\n\n".join(text for text in paragraphs if text)]
     if surplus:
-        cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
-        lines += [
-            "",
-            f"{surplus} code {cells} that you added {were} not run: grading runs the answer cells.",
-        ]
+        lines += ["", _not_run(surplus)]
     return "\n".join([*lines, "", record.line(result, handle, note)])
+
+
+def _not_run(surplus: int) -> str:
+    cells, were = ("cell", "was") if surplus == 1 else ("cells", "were")
+    return (
+        f"{surplus} code {cells} that you added {were} not run: of your cells, grading runs only "
+        "the answer cells."
+    )
 
 
 def _score(result: Result) -> str:
@@ -128,35 +142,36 @@ def _figures(spec: ChallengeSpec, result: Result) -> list[str]:
         ),
     ]
     for metric in spec.metrics:
-        found = figures.estimate_of(spec, result, metric.name)
-        if found and metric.name in result.metrics:
-            note = f"mean of {found.n} runs, 95 % interval" if found.n > 1 else ""
-            rows.append((metric.name, figures.format_estimate(metric, found), note))
+        estimate = figures.estimate_of(spec, result, metric.name)
+        if estimate and metric.name in result.metrics:
+            is_mean = estimate.n > 1
+            note = f"mean of {estimate.n} runs, 95 % confidence interval" if is_mean else ""
+            rows.append((metric.name, figures.format_estimate(metric, estimate), note))
     table = [row_of(row) for row in reversed(rows)]
     return [row_of(["figure", "yours", ""]), "|---|---|---|", *table]
 
 
 def _next_tier(spec: ChallengeSpec, result: Result) -> str:
-    """How far it is to the next tier, in the first rank metric."""
+    """The distance to the next tier, in the first metric of the ranking."""
     metric = spec.metric(spec.rank[0])
     names = [tier.name for tier in spec.tiers]
     above = spec.tiers[names.index(result.tier) + 1 :] if result.tier else spec.tiers
     if not above:
         return "This is the highest tier."
     goal = figures.format_figure(metric, above[0].at)
-    found = figures.estimate_of(spec, result, metric.name)
-    if found is None:
+    estimate = figures.estimate_of(spec, result, metric.name)
+    if estimate is None:
         return f"The first tier, **{above[0].name}**, starts at {metric.name} {goal}."
-    yours = figures.format_figure(metric, found.value)
-    if metric.sign * found.value <= metric.sign * above[0].at:
+    yours = figures.format_figure(metric, estimate.value)
+    if metric.sign * estimate.value <= metric.sign * above[0].at:
         return (
             f"Next tier: **{above[0].name}** at {metric.name} {goal}. Yours is {yours} in the runs "
-            "that gave one, but a tier counts only if every run reaches one."
+            f"that have a figure. {EVERY_RUN}"
         )
     return f"Next tier: **{above[0].name}** at {metric.name} {goal}; yours is {yours}."
 
 
-def _about_cell(cell: CellResult) -> str:
+def _points(cell: CellResult) -> str:
     mark = "✓" if cell.points >= cell.max_points else "◐" if cell.points else "✗"
     score = f"{cell.points:g} of {cell.max_points:g} points"
     return f"**{mark} {score}** — {escape(cell.message)}"

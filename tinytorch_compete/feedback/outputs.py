@@ -1,4 +1,4 @@
-"""A student's notebook without hidden tests and with plain outputs only."""
+"""Remove hidden tests and unsafe outputs from a student's notebook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"  # n
 
 
 def without_hidden_tests(notebook: NotebookNode) -> NotebookNode:
-    """A copy without the hidden part of any cell, and without what such a cell printed."""
+    """Return a copy without the hidden parts of cells, and without the outputs of such cells."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         shown = _without_hidden(cell.source)
@@ -29,22 +29,22 @@ def without_hidden_tests(notebook: NotebookNode) -> NotebookNode:
 
 
 def _without_hidden(source: str) -> str:
-    """A text without what stands between the marks; a mark that no other ends hides nothing."""
-    kept: list[str] = []
-    held: list[str] = []
+    """A text without the lines between the marks; a mark without an end hides nothing."""
+    visible: list[str] = []
+    hidden: list[str] = []
     for line in source.split("\n"):
         start = line.lstrip(" \t")
-        if held or start.startswith(BEGIN_HIDDEN):
-            held.append(line)
+        if hidden or start.startswith(BEGIN_HIDDEN):
+            hidden.append(line)
             if start.startswith(END_HIDDEN):
-                held.clear()
+                hidden.clear()
         else:
-            kept.append(line)
-    return "\n".join([*kept, *held])
+            visible.append(line)
+    return "\n".join([*visible, *hidden])
 
 
 def with_plain_outputs(notebook: NotebookNode) -> NotebookNode:
-    """A copy in which outputs are text, tracebacks and PNG pictures: nothing that runs or links."""
+    """Return a copy with text, tracebacks and PNG pictures as its only outputs."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -54,7 +54,7 @@ def with_plain_outputs(notebook: NotebookNode) -> NotebookNode:
 
 
 def _is_png(text: Any) -> bool:
-    """Whether a text is a PNG picture in base 64, and nothing that would leave its attribute."""
+    """Whether a text is a PNG picture in base64, and so can't break out of an attribute."""
     try:
         data = base64.b64decode(re.sub(r"\s", "", text), validate=True)
     except (TypeError, ValueError):
@@ -63,7 +63,7 @@ def _is_png(text: Any) -> bool:
 
 
 def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
-    """The outputs with neighbouring pieces of one stream put together."""
+    """The outputs, with adjacent pieces of the same stream joined."""
     kinds = lambda output: (output.get("output_type"), output.get("name"))  # noqa: E731
     for (kind, name), group in itertools.groupby(outputs, kinds):
         if kind == "stream":

@@ -1,4 +1,4 @@
-"""What comes back to a student as figures: a line inside the feedback that a program can read."""
+"""Record a result's figures in the feedback, in a line that a program can read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import msgspec
 
 from tinytorch_compete.model import MIB, Result
 
-# A comment, which neither a notebook nor a page shows; base64, so that it is the same in both.
+# A comment, which is visible in neither notebooks nor pages; in base64 it is the same in both.
 MARK = re.compile(rb"<!-- tinytorch-compete ([A-Za-z0-9+/=]{1,20000}) -->")
 MAX_MIB = 64
 
 
 class ResultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of a result that is its student's business; units as in ``Result``.
+    """The part of a result that its student may see; units as in ``Result``.
 
-    ``note`` is what there is to say of the student's team.
+    ``note`` is about the student's team.
     """
 
     challenge: str
@@ -44,8 +44,8 @@ class ResultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def line(result: Result, handle: str, note: str = "") -> str:
-    """The comment that stands for a result, ``handle`` the student's name on the leaderboard."""
-    made = ResultRecord(
+    """Return the comment that records a result; ``handle`` is the student's leaderboard name."""
+    record = ResultRecord(
         challenge=result.identity.challenge,
         verdict=str(result.verdict),
         message=result.message[:2000],
@@ -64,28 +64,29 @@ def line(result: Result, handle: str, note: str = "") -> str:
         handle=handle,
         note=note,
     )
-    return f"<!-- tinytorch-compete {base64.b64encode(msgspec.json.encode(made)).decode()} -->"
+    return f"<!-- tinytorch-compete {base64.b64encode(msgspec.json.encode(record)).decode()} -->"
 
 
 def read(path: Path) -> ResultRecord | None:
-    """The result that a feedback file tells of; ``None`` if it is none, or tells of none."""
+    """Return the result recorded in a feedback file; ``None`` if there is none."""
     try:
-        if path.stat().st_size > MAX_MIB * MIB or not (found := MARK.search(path.read_bytes())):
+        if path.stat().st_size > MAX_MIB * MIB or not (match := MARK.search(path.read_bytes())):
             return None
-        return msgspec.json.decode(base64.b64decode(found[1]), type=ResultRecord)
+        return msgspec.json.decode(base64.b64decode(match[1]), type=ResultRecord)
     except (OSError, ValueError, RecursionError, binascii.Error, msgspec.MsgspecError):
         return None
 
 
 def history(folder: Path, slug: str) -> list[tuple[Path, ResultRecord]]:
-    """All results for a challenge that feedback below a folder tells of, what was sent last, last.
+    """Return all results for a challenge recorded in feedback below a folder, by submission time.
 
-    So a team's newest result stands last with each member, whenever their own was graded.
+    A team's newest result is thus the last one for each member, whenever their own was graded.
     """
     paths = sorted([*folder.rglob("*.ipynb"), *folder.rglob("*.html")])
-    told = [(path, found) for path in paths if (found := read(path)) and found.challenge == slug]
-    return sorted(told, key=lambda item: (_sent(item[1]), item[1].graded_at))
+    records = ((path, read(path)) for path in paths)
+    matching = [(path, each) for path, each in records if each and each.challenge == slug]
+    return sorted(matching, key=lambda item: (_sent(item[1]), item[1].graded_at))
 
 
-def _sent(told: ResultRecord) -> dt.datetime:
-    return told.submitted_at or told.graded_at
+def _sent(record: ResultRecord) -> dt.datetime:
+    return record.submitted_at or record.graded_at

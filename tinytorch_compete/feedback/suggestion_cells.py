@@ -1,4 +1,4 @@
-"""Advice as Markdown cells: hints before answers, and nothing that needs a script."""
+"""Turn advice into Markdown cells, with hints before answers and without scripts."""
 
 from __future__ import annotations
 
@@ -23,15 +23,29 @@ from tinytorch_compete.suggestions import selection
 LARGEST, DEEPEST = 5, 3
 SUGGESTIONS = "suggestions"  # the cell on what to try
 NOTHING = (
-    "## What to try\n\nNone of the wasteful patterns that are looked for was found, or no change "
-    "that was tried helped. What is left is to do less work: begin with the hottest line above."
+    "## What to try\n\nNo known wasteful pattern was found, or none of the changes that were tried "
+    "helped. What remains is to do less work: start with the hottest line above."
 )
-MOST = 30  # suggestions that are written down at all
+ELSEWHERE = (
+    "None of your lines accounts for most of that memory: it was held by processes that the code "
+    "started, or by code below Python. Does each process get a copy of the data?"
+)
+UNSEEN = "It is unknown what held the memory: the code couldn't be profiled, even with more memory."
+LARGEST_FIRST = "These lines held the most memory while they ran, largest first:"
+ONE_CHANGE = "It fits with one change"
+SEVERAL_CHANGES = (
+    "The suggestions under *What to try* help, but no single change brings it below the cap."
+)
+NO_CHANGE = (
+    "No change that can be made automatically brings it below the cap. Start with the top line."
+)
+UNTRIED = "None of these was tried."
+MOST = 30  # suggestions that are listed at all
 STEPS, COLUMNS = "▁▂▃▄▅▆▇█", 48
 
 
 def make(advice: Advice) -> Iterator[tuple[str, str]]:
-    """The name and the text of each cell, in their order; only those that have something to say."""
+    """Yield the name and the text of each cell that has content, in order."""
     if advice.autopsy:
         yield "autopsy", _autopsy(advice.autopsy, advice.profile)
     if advice.profile or advice.note:
@@ -40,13 +54,6 @@ def make(advice: Advice) -> Iterator[tuple[str, str]]:
         yield SUGGESTIONS, _suggestions(advice.insights)
     elif advice.profile:
         yield SUGGESTIONS, NOTHING
-
-
-ELSEWHERE = (
-    "No line of yours accounts for most of that: it was held by processes that the code started, "
-    "or below Python. Does each of them get a copy of the data?"
-)
-UNSEEN = "What was held is not known: the code could not be profiled, even with more room."
 
 
 def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
@@ -58,7 +65,7 @@ def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
     elif moment is None:  # this machine's backend sees no blocks
         rows = selection.largest(profile, LARGEST)
         if rows:
-            parts += ["These lines held the most while they ran, largest first:", _peaks(rows)]
+            parts += [LARGEST_FIRST, _peaks(rows)]
         if max((row.peak_mib for _, row in rows), default=0.0) < autopsy.need_mib / 2:
             parts.append(ELSEWHERE)
     else:
@@ -70,55 +77,62 @@ def _autopsy(autopsy: Autopsy, profile: Profile | None) -> str:
 def _held(autopsy: Autopsy, profile: Profile, moment: MemoryPeak) -> Iterator[str]:
     held = largest_held(autopsy, moment)
     if held:
-        yield f"{when_held(autopsy, moment)} The lines that had made them:"
+        yield f"{when_held(autopsy, moment)} They were allocated by these lines:"
         yield _table(profile, held)
     else:
         yield ELSEWHERE
     if steps := where_then(moment):
-        yield f"Your code was then on {escape(steps)}."
+        yield f"At that moment your code was at {escape(steps)}."
 
 
 def when_held(autopsy: Autopsy, moment: MemoryPeak) -> str:
-    """How much was held, and when."""
-    when = "When the cap was passed" if moment.mib >= autopsy.cap_mib else "At the highest point"
+    """Say how much memory was held, and when."""
+    when = "When the cap was passed" if moment.mib >= autopsy.cap_mib else "At the peak"
     return f"{when}, {view.mib(moment.mib)} MiB were held."
 
 
 def where_then(moment: MemoryPeak) -> str:
-    """The lines that were on, innermost first."""
+    """Name the lines that were running, innermost first."""
     return ", called from ".join(_step(step) for step in reversed(moment.steps[-DEEPEST:]))
 
 
 def _step(step: StackFrame) -> str:
-    begun = f", begun {step.begun:,} times" if step.begun > 1 else ""
-    return f"{view.title(step.source)}, line {step.line}{begun}"
+    times = f", reached {step.begun:,} times" if step.begun > 1 else ""
+    return f"{view.title(step.source)}, line {step.line}{times}"
 
 
 def _stopped(autopsy: Autopsy, where: str) -> str:
-    said = f"The cap of {autopsy.cap_mib} MiB stopped the run{where}. "
+    return f"The cap of {autopsy.cap_mib} MiB stopped the run{where}. {_needed(autopsy)}"
+
+
+def _needed(autopsy: Autopsy) -> str:
     need = f"{autopsy.need_mib:.0f} MiB"
     if not autopsy.need_mib:
-        return said + "What it would have needed is not known: this machine has no more room."
+        return "How much it would have needed is unknown: this machine has no more memory."
     if autopsy.more:
-        return said + f"With more room it was stopped again: it needs more than {need}."
+        return f"With more memory it was stopped again: it needs more than {need}."
     if autopsy.need_mib <= autopsy.cap_mib:
-        return said + (
-            f"With more room the same code ran on and filled at most {need} at a time. Memory that "
-            "is asked for counts against the cap, also before it is filled."
+        return (
+            f"With more memory the same code ran on, and filled at most {need} at a time. Memory "
+            "that is requested counts against the cap even before it is filled."
         )
-    return said + (
-        f"With more room the same code ran on: it would have needed {need} (cap {autopsy.cap_mib})."
+    return (
+        f"With more memory the same code ran on: it would have needed {need} "
+        f"(cap {autopsy.cap_mib})."
     )
 
 
 def autopsy_text(autopsy: Autopsy) -> str:
-    """What stopped the run, in plain sentences."""
+    """Say in plain sentences what stopped the run, and how much memory it needs."""
     where = f" in the cell {autopsy.reached}" if autopsy.reached else ""
     return _stopped(autopsy, where)
 
 
 def largest_held(autopsy: Autopsy, moment: MemoryPeak) -> list[LineAllocation]:
-    """The lines that had made the most of what was held, largest first; none if it wasn't they."""
+    """Return the lines that allocated the most of the memory held, largest first.
+
+    Empty if the student's lines allocated less than half the cap.
+    """
     if sum(row.mib for row in moment.held) < autopsy.cap_mib / 2:
         return []
     return _most(moment, LARGEST)
@@ -131,13 +145,11 @@ def _most(moment: MemoryPeak, count: int) -> list[LineAllocation]:
 def _way_out(autopsy: Autopsy) -> str:
     if autopsy.fits and autopsy.fits.trial:
         return (
-            f"**It fits with one change:** {escape(selection.where(autopsy.fits))}, "
-            f"{selection.gained(autopsy.fits.trial)}. With it your code ran to its end under the "
-            "cap. Which change that is stands below, under *What to try*."
+            f"**{ONE_CHANGE}:** {escape(selection.where(autopsy.fits))}, "
+            f"{selection.gained(autopsy.fits.trial)}. With it, your code ran to its end under the "
+            "cap. The change is described below, under *What to try*."
         )
-    if autopsy.helped:
-        return "What is named under *What to try* helps, but no change alone gets below the cap."
-    return "No change that can be made mechanically brings it below the cap. See the top line."
+    return SEVERAL_CHANGES if autopsy.helped else NO_CHANGE
 
 
 def _table(profile: Profile, held: Sequence[LineAllocation]) -> str:
@@ -166,10 +178,11 @@ def _profile(advice: Advice) -> str:
         total = view.whole(profile)
         parts += [
             f"**{view.seconds(total.seconds)}** in all cells, and at most "
-            f"**{view.mib(total.peak_mib) or '0'} MiB** in one line. Seconds include what a line "
-            "called. Peak is above what was held when the line began; net is what it left behind, "
-            "summed over its hits. ~ marks estimates. This was a run of its own, which is slower "
-            f"than a plain one and ranks nobody. {view.untimed(profile)}".rstrip(),
+            f"**{view.mib(total.peak_mib) or '0'} MiB** in one line. Seconds include the calls "
+            "that a line makes. Peak is the memory above what was held when the line began; net is "
+            "what the line left behind, summed over its hits. ~ marks estimates. The profile comes "
+            "from a separate run, which is slower than a plain one and doesn't count for the "
+            f"ranking. {view.untimed(profile)}".rstrip(),
             markdown.markdown(profile),
             *_reasons(advice.reasons),
             *_timeline(profile),
@@ -180,11 +193,11 @@ def _profile(advice: Advice) -> str:
     return "\n\n".join(parts)
 
 
-def _reasons(found: Sequence[Reason]) -> list[str]:
+def _reasons(reasons: Sequence[Reason]) -> list[str]:
     items = [
         f"- {escape(view.title(reason.source))}, line {reason.line}: **{reason.kind}**. "
         f"{escape(reason.words)}"
-        for reason in found
+        for reason in reasons
     ]
     return [f"**{TITLE}**", "\n".join(items)] if items else []
 
@@ -202,51 +215,52 @@ def _timeline(profile: Profile) -> list[str]:
 
 
 def _makers(profile: Profile) -> Iterator[str]:
-    """Whose memory it was at the highest point."""
+    """Say which lines had allocated the memory that was held at the peak."""
     moment = profile.moment
     rows = [row for row in _most(moment, 3) if row.mib >= view.LEAST_MIB] if moment else []
     if moment and rows:
         lines = [
-            f"{view.mib(row.mib)} MiB made by {escape(view.title(row.source))}, line {row.line}"
+            f"{view.mib(row.mib)} MiB from {escape(view.title(row.source))}, line {row.line}"
             for row in rows
         ]
-        yield f"At the highest point Python held {view.mib(moment.mib)} MiB: {'; '.join(lines)}."
+        yield f"At the peak, Python held {view.mib(moment.mib)} MiB: {'; '.join(lines)}."
 
 
 def _curve(profile: Profile, top: float) -> str:
-    """The timeline as one row of bars, each the highest look of its stretch, or the last before."""
+    """The timeline as a row of bars, each the maximum of its interval, or the bar before it."""
     end = profile.timeline[-1][0] or 1.0
     highest: list[float | None] = [None] * COLUMNS
     for at, mib in profile.timeline:
         column = min(COLUMNS - 1, max(0, int(at / end * COLUMNS)))
         highest[column] = max(highest[column] or 0.0, mib)
     bars, last = "", 0.0
-    for seen in highest:
-        last = last if seen is None else seen
+    for peak in highest:
+        last = last if peak is None else peak
         bars += STEPS[round(last / top * (len(STEPS) - 1))]
     return bars
 
 
-def _suggestions(found: Sequence[Insight]) -> str:
-    found = selection.ordered(found)[:MOST]
-    first, rest = found[: selection.AT_FIRST], found[selection.AT_FIRST :]
-    parts = ["## What to try", _lead(found), *(_one(insight) for insight in first)]
+def _suggestions(insights: Sequence[Insight]) -> str:
+    listed = selection.ordered(insights)[:MOST]
+    first, rest = listed[: selection.AT_FIRST], listed[selection.AT_FIRST :]
+    parts = ["## What to try", _lead(listed), *(_suggestion(insight) for insight in first)]
     if rest:
-        inside = "\n\n".join(_one(insight) for insight in rest)
+        inside = "\n\n".join(_suggestion(insight) for insight in rest)
         parts.append(_folded(f"{len(rest)} more", inside))
     return "\n\n".join(parts)
 
 
-def _lead(found: Sequence[Insight]) -> str:
-    if any(insight.trial for insight in found):
-        return (
-            "Where a gain is named, the change was made on a copy of your code and run; the others "
-            "were not tried. Look first, then open what you want to know."
+def _lead(insights: Sequence[Insight]) -> str:
+    tried = UNTRIED
+    if any(insight.trial for insight in insights):
+        tried = (
+            "Where a gain is given, the change was made in a copy of your code and run; the others "
+            "were not tried."
         )
-    return "None of these was tried. Look first, then open what you want to know."
+    return f"{tried} Look for yourself first, then open what you want to know."
 
 
-def _one(insight: Insight) -> str:
+def _suggestion(insight: Insight) -> str:
     head = selection.gained(insight.trial) if insight.trial else "not tried"
     parts = [
         f"### {escape(selection.where(insight))}: {head}",
@@ -264,8 +278,8 @@ def _one(insight: Insight) -> str:
 
 
 def _folded(title: str, text: str) -> str:
-    """A text behind a title, on request; the empty lines make it Markdown inside.
+    """A text that opens on a click on its title; the empty lines make it Markdown inside.
 
-    It says ``Open``, since nbgrader's pages show no triangle before a summary.
+    The title begins with ``Open``, since nbgrader's pages show no triangle before a summary.
     """
     return f"<details><summary>Open: {title}</summary>\n\n{text}\n\n</details>"
