@@ -1,4 +1,4 @@
-"""What is the same when a result is graded again, what is noise, and what differs."""
+"""When a rerun reproduces a result, when it differs only by noise, and when it differs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ OLD = result("ada", 0.9, 255.0)
 
 
 def again(**changes: object) -> RerunComparison:
-    """The comparison of ``OLD`` with a repetition that differs from it in ``changes``."""
+    """Compare ``OLD`` with a rerun that differs from it in ``changes``."""
     return audit.compare(CHALLENGE, OLD, msgspec.structs.replace(OLD, **changes), N)
 
 
-def test_an_equal_result_comes_out_again() -> None:
+def test_an_equal_result_reproduces() -> None:
     assert again(wall_s=9.0, peak_mib=250.0) == RerunComparison(OLD)
 
 
 def test_another_verdict_is_a_difference() -> None:
-    found = again(verdict=Verdict.OVER_TIME, message="stopped")
-    assert found.differences == ("verdict OK, again OVER_TIME (stopped)",)
+    rerun = again(verdict=Verdict.OVER_TIME, message="stopped")
+    assert rerun.differences == ("verdict OK, again OVER_TIME (stopped)",)
 
 
 def test_other_points_from_the_same_answers_are_a_difference() -> None:
@@ -36,9 +36,9 @@ def test_other_points_from_the_same_answers_are_a_difference() -> None:
 
 @pytest.mark.parametrize(("accuracy", "points"), [(0.9131, 7.2), (0.8869, 6.8), (0.91, 7.0)])
 def test_a_share_within_its_interval_is_noise_and_is_named(accuracy: float, points: float) -> None:
-    found = again(metrics={"accuracy": accuracy}, points=points)
-    assert found.differences == ()
-    assert found.noise[0] == f"accuracy 0.9000, again {accuracy:.4f} (within 0.0131)"
+    rerun = again(metrics={"accuracy": accuracy}, points=points)
+    assert rerun.differences == ()
+    assert rerun.noise[0] == f"accuracy 0.9000, again {accuracy:.4f} (within 0.0131)"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_share_within_its_interval_is_noise_and_is_named(accuracy: float, poin
         {"metrics": {"accuracy": 0.91}, "points": 8.0},
     ],
 )
-def test_what_lies_outside_is_a_difference(changes: dict[str, object]) -> None:
+def test_a_value_outside_its_tolerance_is_a_difference(changes: dict[str, object]) -> None:
     assert again(**changes).differences
 
 

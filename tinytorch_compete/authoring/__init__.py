@@ -1,1 +1,1 @@
-"""What a challenge author does: scaffold, samples, memory caps, verification."""
+"""Commands for challenge authors: scaffold, samples, memory caps, verification."""

@@ -1,4 +1,4 @@
-"""The smallest memory cap at which a submission still reaches a tier, by capped runs."""
+"""Find the smallest memory cap under which a submission still reaches a tier."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinytorch_compete.submissions.submission import Submission
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One run under a cap, and whether it reached the tier that was asked for."""
+    """A run under a memory cap, and whether it reached the requested tier."""
 
     memory_mib: int
     reached: bool
@@ -26,20 +26,21 @@ class Attempt(msgspec.Struct, frozen=True):
 def attempts(
     plan: Plan, work: Submission, sandbox: Sandbox, tier: str, resolution_mib: int
 ) -> Iterator[Attempt]:
-    """Run a submission under smaller and smaller caps; the smallest that ``reached`` is the answer.
+    """Run a submission under smaller and smaller caps; the answer is the smallest that ``reached``.
 
-    The first run is under the challenge's own cap, the second under its measured peak, the others
-    halve what is left until caps that differ by ``resolution_mib`` differ in outcome. Code that
-    adapts to what it gets may need less than its peak. Raises ``CompeteError`` for a tier that the
-    challenge doesn't have, or that isn't reached under its own cap.
+    The first run is under the challenge's own cap, the second under the measured peak; the others
+    halve the remaining range, until two caps that are ``resolution_mib`` apart differ in outcome.
+    Code that adapts to the memory it gets may need less than its peak. Raises ``CompeteError`` for
+    a tier that the challenge doesn't have, or that isn't reached under the challenge's own cap.
     """
     _check_tier(plan.spec, tier)
     first = _attempt(plan, work, sandbox, tier, plan.limits.memory_mib)
     yield first
     if not first.reached:
-        said = f" ({first.result.message})" if first.result.message else ""
+        reason = f" ({first.result.message})" if first.result.message else ""
         raise CompeteError(
-            f"{work.notebook}: doesn't reach the tier {tier!r} under the challenge's own cap{said}."
+            f"{work.notebook}: doesn't reach the tier {tier!r} under the challenge's own "
+            f"cap{reason}."
         )
     low, high = 0, -(-plan.limits.memory_mib // resolution_mib)
     middle = int(first.result.peak_mib) // resolution_mib + 1

@@ -1,4 +1,4 @@
-"""Sample submissions, and the verdict, tier and points that each must earn."""
+"""A challenge's sample submissions, and the verdict, tier and points that each must earn."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NAMED_BY = "submission_secret.txt"  # nbgrader finds a student's feedback by it
 
 
 class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a sample submission must earn, from its notebook's ``tinytorch_compete`` metadata.
+    """The result that a sample must earn, from its notebook's ``tinytorch_compete`` metadata.
 
-    ``points`` is a closed range; ``tier`` and ``division`` are empty if none is to be reached.
+    ``points`` is a closed range; ``tier`` and ``division`` are empty if it must not reach one.
     """
 
     verdict: Verdict
@@ -33,35 +33,42 @@ class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def samples(challenge: Challenge) -> dict[str, Submission]:
-    """A challenge's sample submissions by name: single notebooks, or folders with one and files."""
+    """Return a challenge's sample submissions by name; raises ``PackError`` if there are none.
+
+    A sample is a notebook, or a folder with a notebook and other files.
+    """
     root = challenge.grader_folder / "submissions"
-    found = {}
+    submissions = {}
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if path.is_dir():
-            found[path.name] = Submission(path.name, path / f"{challenge.slug}.ipynb", path)
+            submissions[path.name] = Submission(path.name, path / f"{challenge.slug}.ipynb", path)
         elif path.suffix == ".ipynb":
-            found[path.stem] = Submission(path.stem, path)
-    if not found:
+            submissions[path.stem] = Submission(path.stem, path)
+    if not submissions:
         raise PackError(
             f"{root}: no sample submissions; they are in a checkout of the pack, not in a wheel."
         )
-    return found
+    return submissions
 
 
 def hand_in(challenge: Challenge, submitted: Path, students: int | None = None) -> list[str]:
     """Lay out sample submissions as ``nbgrader collect`` would, and return the students' names.
 
-    There are as many students as samples, each called after one, or ``students``, some of whom
-    hand in what others do. What one has handed in already stays. Raises ``StoreError``.
+    Students are named after samples. There are as many as samples unless ``students`` gives another
+    number; if it is larger, some hand in the same sample. A submission that exists already is kept.
+    Raises ``StoreError``.
     """
-    found = samples(challenge)
-    rounds = range(1, -(-(students or len(found)) // len(found)) + 1)
-    named = {f"{name}-{n}" if n > 1 else name: found[name] for n in rounds for name in found}
-    chosen = list(named)[: students or len(found)]
-    for student in chosen:
+    by_name = samples(challenge)
+    count = students or len(by_name)
+    rounds = range(1, -(-count // len(by_name)) + 1)
+    by_student = {
+        f"{name}-{n}" if n > 1 else name: by_name[name] for n in rounds for name in by_name
+    }
+    names = list(by_student)[:count]
+    for student in names:
         if not (place := submitted / student / challenge.slug).exists():
-            _hand_in(named[student], place)
-    return chosen
+            _hand_in(by_student[student], place)
+    return names
 
 
 def _hand_in(sample: Submission, place: Path) -> None:
@@ -78,10 +85,10 @@ def _hand_in(sample: Submission, place: Path) -> None:
 
 
 def promise(path: Path) -> Promise:
-    """What the sample in a notebook promises; raises ``PackError`` if it doesn't say."""
+    """Return the promise in a sample's notebook; raises ``PackError`` if it has none."""
     try:
         return msgspec.convert(notebook.read(path).metadata.get(KEY), Promise)
     except (msgspec.ValidationError, NotebookError) as error:
         raise PackError(
-            f"{path}: its metadata {KEY!r} must promise what it earns: {error}"
+            f"{path}: its metadata {KEY!r} must say what the sample earns: {error}"
         ) from None

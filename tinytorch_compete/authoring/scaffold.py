@@ -1,4 +1,4 @@
-"""The beginnings of a new challenge: a small one that runs, to be changed step by step."""
+"""Write the files of a new challenge: a small one that runs, to be changed step by step."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CHALLENGE = """\
 title = "{title}"
 summary = "Tell ten handwritten digits apart."
 category = "accuracy"  # accuracy, performance, systems or innovation
-version = 1            # raise it whenever old results should not count any more
-rank = ["accuracy"]    # the metrics that decide, in their order
+version = 1            # raise it whenever old results should no longer count
+rank = ["accuracy"]    # the metrics that decide the rank, in order of priority
 
 [[datasets]]
 name = "digits"
@@ -50,7 +50,7 @@ at = 0.97
 """
 
 GRADER = '''\
-"""Grade {slug}: what a probe is handed, and what its answer is worth."""
+"""Grade {slug}: the inputs of its probe, and the points for the answer."""
 
 from tinytorch_compete.errors import EvidenceError
 from tinytorch_compete.judging import metrics
@@ -58,12 +58,12 @@ from tinytorch_compete.model import CellJudgement, Inputs, Judgement
 
 
 def inputs(exam):
-    """Hand over the holdout's images; its labels stay here."""
+    """Give the probe the holdout images; their labels stay here."""
     return {{"holdout": Inputs(arrays={{"images": exam.holdout[0]}})}}
 
 
 def judge(evidence, exam):
-    """One point for each per cent, from nothing but the answer and the exam."""
+    """Score the share of correct labels, from the answer and the exam alone."""
     truth = exam.holdout[1]
     try:
         labels = metrics.labels_of(evidence.answers["holdout"], "labels", len(truth), 10)
@@ -77,7 +77,7 @@ def judge(evidence, exam):
 
 HINTS = """\
 # Look first
-How does a wrongly answered image look?
+Look at images that were answered wrongly: what do they have in common?
 
 # Then change one thing
 Measure before and after.
@@ -85,7 +85,7 @@ Measure before and after.
 
 GUIDE = """\
 # Guide
-What this challenge teaches, how to start, and how to find out what goes wrong.
+Say what this challenge teaches, how to start, and how to find out what goes wrong.
 """
 
 ANSWER = """\
@@ -116,23 +116,23 @@ with Probe("holdout") as probe:
 
 
 def scaffold(slug: str, pack: Path) -> list[Path]:
-    """Write both folders of a new challenge into a pack; returns the files.
+    """Write both folders of a new challenge into a pack, and return the files.
 
-    Raises ``PackError`` for a slug that isn't small letters, digits and hyphens, and for one that
-    is there already.
+    Raises ``PackError`` for a slug that isn't lower-case letters, digits and hyphens, and for one
+    that exists already.
     """
     if not SLUG.fullmatch(slug):
-        raise PackError(f"{slug!r} is no slug; use small letters, digits and hyphens: my-challenge")
+        raise PackError(
+            f"{slug!r} is not a slug; use lower-case letters, digits and hyphens: my-challenge"
+        )
     folder, grader = pack / NOTEBOOKS / slug, pack / GRADERS / slug
     for path in (folder, grader):
         if path.exists():
-            raise PackError(
-                f"{path}: exists already; choose another slug, or change what is there."
-            )
+            raise PackError(f"{path}: exists already; choose another slug, or edit its files.")
     title = slug.replace("-", " ").capitalize()
     master = _master(title)
     sample = _sample(master)
-    made = {
+    texts = {
         folder / "challenge.toml": CHALLENGE.format(title=title),
         folder / "hints.md": HINTS,
         folder / "guide.md": GUIDE,
@@ -140,14 +140,14 @@ def scaffold(slug: str, pack: Path) -> list[Path]:
         grader / "grader.py": GRADER.format(slug=slug),
         grader / "submissions" / "gold.ipynb": nbformat.writes(sample) + "\n",
     }
-    for path, text in made.items():
+    for path, text in texts.items():
         files.write_text(path, text)
-    return list(made)
+    return list(texts)
 
 
 def _master(title: str) -> NotebookNode:
     cells = [
-        v4.new_markdown_cell(f"# {title}\n\nWhat is asked, what counts, and what grading does."),
+        v4.new_markdown_cell(f"# {title}\n\nDescribe the task, what counts, and how it is graded."),
         _cell("setup", "import numpy as np", solution=False),
         _cell("predict", ANSWER, solution=True),
         _cell("holdout", PROBE, solution=False, points=10),
@@ -172,7 +172,7 @@ def _cell(name: str, source: str, *, solution: bool, points: int | None = None) 
 
 
 def _sample(master: NotebookNode) -> NotebookNode:
-    """A submission that hands in the master's own solution, and what it must earn."""
+    """Return a submission with the master's own solution, and a promise of what it must earn."""
     answers = [cell for cell in master.cells if cell.metadata.get("nbgrader", {}).get("solution")]
     promise = {"verdict": "OK", "points": [8, 10], "tier": "advanced"}
     return v4.new_notebook(cells=answers, metadata={"tinytorch_compete": promise})

@@ -1,4 +1,4 @@
-"""Sample submissions must earn the verdict, tier and points that their own metadata promise."""
+"""Check that sample submissions earn the verdict, tier and points that their metadata promise."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.sandbox.contract import Sandbox
 from tinytorch_compete.submissions.snapshot import load
 
-# Any secret does; a fixed one makes a verification come out the same twice.
+# Any secret would do; a fixed one makes verifications reproducible.
 SECRET = b"the secret of verifications only"
 
 
 class Check(msgspec.Struct, frozen=True):
-    """How one sample did: ``what`` is what it earned, and what it promised where that differs."""
+    """A sample's outcome: ``what`` lists what it earned, and its promise where that differs."""
 
     name: str
     verdict: Verdict
@@ -44,13 +44,13 @@ def check(name: str, promised: Promise, result: Result) -> Check:
     low, high = promised.points
     points = -1.0 if result.points is None else result.points
     differences = [
-        f"{what} promised {wanted or 'none'}"
-        for what, wanted, got in (
+        f"{fact} promised {expected or 'none'}"
+        for fact, expected, actual in (
             ("verdict", promised.verdict, result.verdict),
             ("tier", promised.tier, result.tier),
             ("division", promised.division, result.division),
         )
-        if wanted != got
+        if expected != actual
     ]
     differences += [] if low <= points <= high else [f"points promised {low:g} to {high:g}"]
     earned = [f"{points:g} points", result.tier, result.division, f"{result.peak_mib:.0f} MiB"]

@@ -1,7 +1,8 @@
-"""Commands that defend the results: check them, repeat them, withdraw one."""
+"""Commands that defend results: check, rerun and withdraw them."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from tinytorch_compete.cli.options import DEFAULT, Folder, Source, stored
 from tinytorch_compete.errors import CompeteError, StoreError
 from tinytorch_compete.model import Result
 from tinytorch_compete.regrading import audit as auditing
+from tinytorch_compete.regrading.audit import RerunComparison
 from tinytorch_compete.rendering.column import Column
 from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.results.store import Store
@@ -29,50 +31,56 @@ def audit(
         Path | None, typer.Option(help="Compare the newest results' files with this folder's.")
     ] = None,
     rerun: Annotated[
-        int | None, typer.Option(min=1, help="Grade so many of them again, drawn at random.")
+        int | None, typer.Option(min=1, help="Regrade this many of them, drawn at random.")
     ] = None,
     noted: Annotated[
-        str, typer.Option(metavar="DIGEST", help="One that audit printed before: still there?")
+        str,
+        typer.Option(
+            metavar="DIGEST", help="Check that a digest that audit printed before is still there."
+        ),
     ] = "",
     data: Source = None,
 ) -> None:
-    """Check that no result was changed or removed, and that results come out again."""
+    """Check that no result was changed or removed, and that results reproduce."""
     if rerun is not None and submissions is None:
-        raise CompeteError("--rerun grades submissions again; name their folder by --submissions.")
-    kept = stored(results)
-    rows, count = kept.check_chain(noted.strip()), len(kept.history())
-    withdrawals = f" and {rows - count} withdrawals" if rows > count else ""
-    console.print(f"{count} results{withdrawals}, each follows from all before it.")
-    if submissions is not None:
-        _compare_files(kept, submissions)
-        if rerun is not None:
-            _rerun(context, kept, results, submissions, rerun, data)
-    console.print("Note this digest elsewhere, for --noted; it stands for all results so far:")
-    console.print(kept.last_digest(), markup=False, highlight=False, soft_wrap=True)
+        raise CompeteError("--rerun regrades submissions; name their folder with --submissions.")
+    with contextlib.closing(stored(results)) as store:
+        rows, count = store.check_chain(noted.strip()), len(store.history())
+        withdrawals = f" and {rows - count} withdrawals" if rows > count else ""
+        console.print(f"{count} results{withdrawals}; each follows from all before it.")
+        if submissions is not None:
+            _compare_files(store, submissions)
+            if rerun is not None:
+                _rerun(context, store, results, submissions, rerun, data)
+        console.print("Note this digest elsewhere, for --noted; it covers all results so far:")
+        console.print(store.last_digest(), markup=False, highlight=False, soft_wrap=True)
 
 
 def withdraw(
     context: typer.Context,
-    student: Annotated[str, typer.Argument(help="As the folder of submissions is named.")],
+    student: Annotated[
+        str, typer.Argument(help="The name of the student's folder of submissions.")
+    ],
     slug: Slug,
-    reason: Annotated[str, typer.Option(help="What was found, for whoever asks later.")],
+    reason: Annotated[str, typer.Option(help="Why, for whoever asks later.")],
     results: Folder = DEFAULT,
 ) -> None:
     """Mark a student's newest result as withdrawn; nothing is deleted.
 
-    The leaderboard keeps an empty line for it. Grading it again makes a new result, which counts.
+    The leaderboard keeps an empty line for it. Grading the student again adds a result that counts.
     """
     challenge = challenge_of(context, slug)
     if not reason.strip():
-        raise CompeteError("--reason is empty; say what was found, for whoever asks later.")
-    made = stored(results).withdraw(student, challenge.slug, reason.strip())
-    print_results(challenge.spec, [made])
-    console.print(f"\nWrite the leaderboard again: tito compete leaderboard {challenge.slug}")
+        raise CompeteError("--reason is empty; say why, for whoever asks later.")
+    with contextlib.closing(stored(results)) as store:
+        withdrawn = store.withdraw(student, challenge.slug, reason.strip())
+    print_results(challenge.spec, [withdrawn])
+    console.print(f"\nUpdate the leaderboard: tito compete leaderboard {challenge.slug}")
 
 
-def _compare_files(kept: Store, root: Path) -> None:
+def _compare_files(store: Store, root: Path) -> None:
     """Raise ``CompeteError`` that names the results whose files aren't those that were graded."""
-    latest = [*kept.latest(), *kept.latest(final=True)]
+    latest = [*store.latest(), *store.latest(final=True)]
     changed = []
     for slug in dict.fromkeys(result.identity.challenge for result in latest):
         works = {work.student: work for work in submission.find(root, slug)}
@@ -87,32 +95,36 @@ def _compare_files(kept: Store, root: Path) -> None:
 
 def _rerun(
     context: typer.Context,
-    kept: Store,
+    store: Store,
     folder: ResultsFolder,
     root: Path,
-    wanted: int,
+    count: int,
     source: Path | None,
 ) -> None:
-    """Grade some results again and show each; raise ``CompeteError`` if any differs."""
+    """Regrade some submissions and show each; raise ``CompeteError`` if any result differs."""
     if not folder.secret_path.is_file():
-        raise StoreError(f"{folder.secret_path}: not there; results come out again under it alone.")
-    able = auditing.candidates([*kept.latest(), *kept.latest(final=True)])
-    drawn = random.SystemRandom().sample(able, min(wanted, len(able)))
+        raise StoreError(f"{folder.secret_path}: not found; results reproduce only under it.")
+    candidates = auditing.candidates([*store.latest(), *store.latest(final=True)])
+    drawn = random.SystemRandom().sample(candidates, min(count, len(candidates)))
     secret, challenges = folder.secret(), packs.find(context.obj)
-    console.print(f"Grading {len(drawn)} of {len(able)} results again; no row is added.")
-    recounts = []
-    for found in auditing.rerun(challenges, secret, drawn, root, LocalSandbox(), source=source):
-        recounts.append(found)
-        notes = "; ".join(found.differences or found.noise)
-        word = "DIFFERS" if found.differences else "the same" if not notes else "the same, but for"
-        columns = [Column.unbroken(), Column.unbroken(), Column()]
-        console.print(table("", columns, [[f"  {_name(found.result)}", word, notes]]))
-    if differing := [_name(found.result) for found in recounts if found.differences]:
+    console.print(f"Regrading {len(drawn)} of {len(candidates)} results; no row is added.")
+    differing = []
+    for rerun in auditing.rerun(challenges, secret, drawn, root, LocalSandbox(), source=source):
+        _print_comparison(rerun)
+        differing += [_name(rerun.result)] if rerun.differences else []
+    if differing:
         raise CompeteError(
-            f"{len(differing)} of {len(drawn)} results did not come out again: "
-            f"{', '.join(differing)}. Does the submission train from a seed of its own or until a "
-            "clock says stop, or was it graded on another machine or version?"
+            f"{len(differing)} of {len(drawn)} results did not reproduce: {', '.join(differing)}. "
+            "Does the submission train from a seed of its own or until a clock says stop, or was "
+            "it graded on another machine or version?"
         )
+
+
+def _print_comparison(rerun: RerunComparison) -> None:
+    notes = "; ".join(rerun.differences or rerun.noise)
+    word = "DIFFERS" if rerun.differences else "the same" if not notes else "the same, but for"
+    columns = [Column.unbroken(), Column.unbroken(), Column()]
+    console.print(table("", columns, [[f"  {_name(rerun.result)}", word, notes]]))
 
 
 def _name(result: Result) -> str:

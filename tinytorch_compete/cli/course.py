@@ -1,9 +1,11 @@
-"""Commands for a course that uses nbgrader: init, release, samples, and exports."""
+"""Commands for a course that uses nbgrader: ``init``, ``release``, ``samples``, ``export``."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +14,12 @@ import typer
 from tinytorch_compete.authoring import samples as authoring_samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.cli.challenges import Slug, challenge_of
-from tinytorch_compete.cli.console import console, download
+from tinytorch_compete.cli.console import download, say
 from tinytorch_compete.cli.options import DEFAULT, Final, Folder, stored
 from tinytorch_compete.course import folder as courses
 from tinytorch_compete.datasets import prepare
 from tinytorch_compete.errors import CompeteError
+from tinytorch_compete.model import ChallengeSpec, Result
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import counted
 from tinytorch_compete.results import export as exports
@@ -58,13 +61,8 @@ def init(
             prepared = prepare(name, train=train, public=public, source=data, progress=progress)
             datasets.append((challenge, prepared))
     for line in courses.init(folder, datasets, context.obj):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"Next: tito compete course release {next(iter(slugs_in_course))} --course {folder}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+        say(line)
+    say(f"Next: tito compete course release {next(iter(slugs_in_course))} --course {folder}")
 
 
 @app.command()
@@ -95,20 +93,16 @@ def samples(
     # nbgrader takes two seconds to import, which every other command would pay too.
     from tinytorch_compete.course.gradebook import CourseGradebook
 
-    opened = CourseGradebook(course)
-    context.obj = (*opened.packs, *context.obj)
-    challenge, submitted = challenge_of(context, slug), opened.submitted
+    gradebook = CourseGradebook(course)
+    context.obj = (*gradebook.packs, *context.obj)
+    challenge, submitted = challenge_of(context, slug), gradebook.submitted
     names = authoring_samples.hand_in(challenge, submitted, students)
-    console.print(
-        f"{submitted}: {len(names)} sample students handed in {challenge.slug}: {', '.join(names)}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    sample_students = f"{len(names)} sample students handed in {challenge.slug}"
+    say(f"{submitted}: {sample_students}: {', '.join(names)}")
 
 
 def nbgrader(course: Path, *words: str) -> None:
-    """Run one of nbgrader's commands in a course; its own messages go to the terminal."""
+    """Run one of nbgrader's commands in a course, with its messages in the terminal."""
     command = [sys.executable, "-m", "nbgrader", *words]
     done = subprocess.run(command, cwd=course, env=courses.environment())
     if done.returncode:
@@ -128,31 +122,39 @@ def export(
     ] = None,
     final: Final = False,
 ) -> None:
-    """Write grades as Canvas, Moodle or Gradescope read them."""
+    """Write grades for Canvas, Moodle or Gradescope."""
     if not (canvas or moodle or gradescope):
-        raise CompeteError("name what to write: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
+        raise CompeteError("name the output: --canvas FILE, --moodle FILE, --gradescope FOLDER.")
     challenge = challenge_of(context, slug)
     roster = roster_file.read(results, challenge.slug)
-    latest = stored(results).latest(challenge.slug, final=final)
+    with contextlib.closing(stored(results)) as store:
+        latest = store.latest(challenge.slug, final=final)
     if not latest:
         kind = "final results" if final else "results"
         raise CompeteError(f"{results}: no {kind} for {challenge.slug!r} yet; grade first.")
-    found = exports.scored(counted(roster, latest))
-    facts = challenge.spec
-    written = []
-    for path, made in ((canvas, exports.canvas), (moodle, exports.moodle)):
+    scored = exports.scored(counted(roster, latest))
+    for path in _write_grades(challenge.spec, scored, canvas, moodle, gradescope):
+        say(f"{path}: {len(scored)} grades")
+    graded = {result.identity.student for result in scored}
+    if missing := [name for r in latest if (name := r.identity.student) not in graded]:
+        say(f"no grade yet, or a withdrawn one: {', '.join(sorted(missing))}")
+
+
+def _write_grades(
+    spec: ChallengeSpec,
+    scored: Sequence[Result],
+    canvas: Path | None,
+    moodle: Path | None,
+    gradescope: Path | None,
+) -> Iterator[Path]:
+    """Write grades to each place that is named, and yield it; raises ``StoreError``."""
+    for path, sheet in ((canvas, exports.canvas), (moodle, exports.moodle)):
         if path:
-            table = harmless(made(facts, found))
-            files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
-            written.append(path)
+            text = harmless(sheet(spec, scored)).to_csv(index=False, lineterminator="\n")
+            files.write_text(path, text)
+            yield path
     if gradescope:
-        for result in found:
+        for result in scored:
             path = gradescope / result.identity.student / "results.json"
-            files.write_text(path, exports.gradescope(facts, result))
-        written.append(gradescope)
-    for path in written:
-        console.print(f"{path}: {len(found)} grades", markup=False, highlight=False, soft_wrap=True)
-    given = {result.identity.student for result in found}
-    if missing := [name for r in latest if (name := r.identity.student) not in given]:
-        line = f"no grade yet, or a withdrawn one: {', '.join(sorted(missing))}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+            files.write_text(path, exports.gradescope(spec, result))
+        yield gradescope

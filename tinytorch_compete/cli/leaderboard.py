@@ -1,7 +1,9 @@
-"""Commands that show a class its standing: the leaderboard, and a sample class to try it on."""
+"""Commands that write the leaderboard, and grade a sample class to try it out."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ from tinytorch_compete.authoring import samples
 from tinytorch_compete.challenges import packs
 from tinytorch_compete.challenges.packs import Challenge
 from tinytorch_compete.cli.challenges import challenge_of
-from tinytorch_compete.cli.console import console, say
+from tinytorch_compete.cli.console import say
 from tinytorch_compete.cli.grade import ConsoleObserver, check_isolation, grade_and_show
 from tinytorch_compete.cli.options import DEFAULT, Final, Folder, stored
 from tinytorch_compete.course.class_grading import ClassGrading
@@ -36,25 +38,25 @@ def leaderboard(
     ] = None,
     results: Folder = DEFAULT,
     every: Annotated[
-        bool, typer.Option("--all", help="Of every challenge that has results.")
+        bool, typer.Option("--all", help="Write that of every challenge that has results.")
     ] = False,
-    html: Annotated[bool, typer.Option("--html", help="Write a page, too.")] = False,
-    me: Annotated[str, typer.Option(metavar="HANDLE", help="Mark where this handle is.")] = "",
+    html: Annotated[bool, typer.Option("--html", help="Also write a web page.")] = False,
+    me: Annotated[str, typer.Option(metavar="HANDLE", help="Mark the row of this handle.")] = "",
     final: Final = False,
 ) -> None:
     """Write the leaderboard as a notebook, under handles."""
     if (slug is None) != every:
-        raise CompeteError("name one challenge, or say --all.")
+        raise CompeteError("name one challenge, or use --all.")
     if every and me:
         raise CompeteError("--me marks a handle on one board: name its challenge instead of --all.")
-    kept = None if slug is None else challenge_of(context, slug)
-    store = stored(results)
-    challenges = [kept] if kept else _graded(context, store, final)
-    if not challenges:
-        raise CompeteError(f"{results}: no {'final ' if final else ''}results yet.")
-    for challenge in challenges:
-        for path in _publish(challenge, store, results, html=html, me=me, final=final):
-            console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    single = None if slug is None else challenge_of(context, slug)
+    with contextlib.closing(stored(results)) as store:
+        challenges = [single] if single else _graded(context, store, final)
+        if not challenges:
+            raise CompeteError(f"{results}: no {'final ' if final else ''}results yet.")
+        for challenge in challenges:
+            for path in _publish(challenge, store, results, html=html, me=me, final=final):
+                say(str(path))
 
 
 def _graded(context: typer.Context, store: Store, final: bool) -> list[Challenge]:
@@ -89,7 +91,7 @@ def _publish(
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where to put the class.")] = Path("demo"),
+    folder: Annotated[Path, typer.Argument(help="The folder for the class.")] = Path("demo"),
 ) -> None:
     """Grade a sample class for real."""
     challenge = challenge_of(context, "efficient-training")
@@ -105,21 +107,20 @@ def demo(
     works = submission.find((folder / "submitted").resolve(), challenge.slug)
     check_isolation()
     grade_and_show(session, [load(work) for work in works])
-    written = _publish(challenge, results.store(), results, html=True)
-    first = sorted(results.feedback_root.glob("*/*.ipynb"))[0]
-    for what, path in (
-        ("The results table", results.database),
-        ("A student's feedback", first),
-        ("The leaderboard notebook", written[0]),
-        ("The leaderboard as a page", written[-1]),
-    ):
-        say(f"{what}: {path}")
+    with contextlib.closing(results.store()) as store:
+        written = _publish(challenge, store, results, html=True)
+    _say_next(challenge, folder, results, written)
+
+
+def _say_next(
+    challenge: Challenge, folder: Path, results: ResultsFolder, written: Sequence[Path]
+) -> None:
+    """Name the files of the demo, and the commands to try on them."""
+    say(f"The results table: {results.database}")
+    say(f"A student's feedback: {min(results.feedback_root.glob('*/*.ipynb'))}")
+    say(f"The leaderboard notebook: {written[0]}")
+    say(f"The leaderboard as a web page: {written[-1]}")
     wasteful = folder / "submitted" / "whole_float64" / challenge.slug / f"{challenge.slug}.ipynb"
-    for what, command in (
-        ("To read notebooks", f"jupyter lab {folder}"),
-        (
-            "To see what lines cost, and what to try",
-            f"tito compete insights {wasteful} {challenge.slug}",
-        ),
-    ):
-        say(f"{what}: .venv/bin/{command}")
+    say(f"To read notebooks: .venv/bin/jupyter lab {folder}")
+    insights = f".venv/bin/tito compete insights {wasteful} {challenge.slug}"
+    say(f"To see the cost of each line, and what to try: {insights}")

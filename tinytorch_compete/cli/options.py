@@ -1,4 +1,4 @@
-"""A folder of results as the command line names it, and the options that go with it."""
+"""Options that several commands share: the results folder, a data set, the final grading."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Final = Annotated[bool, typer.Option("--final", help="Of the final grading, afte
 
 
 def stored(folder: ResultsFolder) -> Store:
-    """The results in a folder; raises ``StoreError`` if there are none."""
+    """Open the store of results in a folder; raises ``StoreError`` if there is none."""
     if not folder.is_graded:
         raise StoreError(
-            f"{folder.database}: no results there; grade first, or name the folder by --results."
+            f"{folder.database}: no results there; grade first, or name the folder with --results."
         )
     return folder.store()
 
 
 def options(slug: str, folder: ResultsFolder, final: bool = False) -> str:
-    """The words by which another command finds the same results."""
+    """Return the arguments with which another command finds the same results."""
     where = "" if folder == DEFAULT else f" --results {folder}"
     return f"{slug}{where}{' --final' if final else ''}"

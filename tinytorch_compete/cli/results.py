@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from tinytorch_compete.model import Result
 from tinytorch_compete.participants import registration, roster_file
 from tinytorch_compete.participants.roster import Roster, counted
 from tinytorch_compete.results import table
+from tinytorch_compete.results.store import Store
 from tinytorch_compete.util import files
 
 NOTHING = (
@@ -51,25 +53,26 @@ def results(
             return
         if results == DEFAULT:
             raise CompeteError(NOTHING.format(slug or "SLUG"))
-    kept = stored(results)
-    chosen = challenge_of(context, slug).slug if slug else None
-    if detailed and (history or csv or parquet):
-        raise CompeteError("--detailed is for the newest results, and for the terminal alone.")
-    found = kept.latest(chosen, final=final)
-    if history:
-        found = [result for result in kept.history(chosen) if result.identity.final == final]
-    if not found:
+    with contextlib.closing(stored(results)) as store:
+        chosen = challenge_of(context, slug).slug if slug else None
+        if detailed and (history or csv or parquet):
+            raise CompeteError("--detailed is for the newest results, and only in the terminal.")
+        selected = _selected(store, chosen, history=history, final=final)
+    if not selected:
         kind = "final results" if final else "results"
         raise CompeteError(f"{results}: no {kind}{f' for {chosen!r}' if chosen else ''} yet.")
-    rosters = {r.identity.challenge: roster_file.read(results, r.identity.challenge) for r in found}
-    counting = found if history else _counting(found, rosters)
+    rosters = {
+        name: roster_file.read(results, name)
+        for name in dict.fromkeys(result.identity.challenge for result in selected)
+    }
+    counting = selected if history else _counting(selected, rosters)
     write_table(table.frame(counting), csv, parquet)
     if csv or parquet:
         return
     challenges = packs.find(context.obj)
     for name, roster in rosters.items():
         console.print(f"[bold]{name}[/bold]")
-        own = [result for result in found if result.identity.challenge == name]
+        own = [result for result in selected if result.identity.challenge == name]
         spec = packs.resolve(challenges, name).spec
         if flags:
             print_flags(own)
@@ -79,17 +82,24 @@ def results(
             print_results(spec, [r for r in counting if r.identity.challenge == name])
 
 
-def _counting(found: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Result]:
+def _selected(store: Store, slug: str | None, *, history: bool, final: bool) -> list[Result]:
+    """Return each student's newest results, or with ``history`` all results."""
+    if history:
+        return [result for result in store.history(slug) if result.identity.final == final]
+    return store.latest(slug, final=final)
+
+
+def _counting(latest: Sequence[Result], rosters: Mapping[str, Roster]) -> list[Result]:
     """Select the results that count for each student, in all challenges."""
     return [
         result
         for name, roster in rosters.items()
-        for result in counted(roster, (r for r in found if r.identity.challenge == name))
+        for result in counted(roster, (r for r in latest if r.identity.challenge == name))
     ]
 
 
 def write_table(frame: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:
-    """Write a table to the files that are named; raises ``StoreError``."""
+    """Write a table to each file that is named; raises ``StoreError``."""
     if csv:
         files.write_text(csv, table.harmless(frame).to_csv(index=False))
     if parquet:

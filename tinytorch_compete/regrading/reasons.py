@@ -1,8 +1,8 @@
-"""Why one work's two results differ: a changed rule, a changed figure, or noise alone.
+"""Explain why two results of a student differ: a changed rule, a changed figure, or only noise.
 
-A reason is read off the results and today's challenge. What the old figures would get under
-today's tiers and divisions tells a changed rule from a changed figure, and ``audit`` tells what two
-gradings of the same work may differ by anyhow.
+Reasons are derived from the results and today's challenge. Today's tiers and divisions are applied
+to the old figures, which separates a changed rule from a changed figure; ``audit`` says by how much
+two gradings of the same work may differ anyway.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ NO_TIER = "no tier"
 
 
 def reasons(spec: ChallengeSpec, before: Result, after: Result) -> tuple[tuple[str, ...], bool]:
-    """The reasons for a change, a sentence each, and whether noise alone explains it.
+    """Return the reasons for a change, a sentence each, and whether noise alone explains it.
 
-    There are none if nothing differs.
+    There are no reasons if nothing differs.
     """
     figures = list(_figures(spec, before, after))
     noise = [text for text, is_noise in figures if is_noise]
@@ -38,13 +38,15 @@ def reasons(spec: ChallengeSpec, before: Result, after: Result) -> tuple[tuple[s
             noise = ["a figure differs by less than is shown"]
         return tuple(noise), bool(noise)
     crossed = list(_crossed(spec, before, after))
-    figures_told = [*real, *(noise if crossed else ())]
-    told = *work, *_verdict(before, after), *_cells(before, after), *figures_told, *rules, *crossed
-    return told, False
+    changed = [*work, *_verdict(before, after), *_cells(before, after), *real]
+    return (*changed, *(noise if crossed else ()), *rules, *crossed), False
 
 
 def reworth(before: Result, after: Result) -> dict[str, str]:
-    """What each cell was and is worth, where that differs; of all together if a side never ran."""
+    """Return the old and new worth of each cell where they differ.
+
+    If a result has no cells because it never ran, the worth of all cells together is compared.
+    """
     old, new = (
         {cell.grade_id: cell.max_points for cell in result.cells} for result in (before, after)
     )
@@ -58,7 +60,7 @@ def reworth(before: Result, after: Result) -> dict[str, str]:
 
 
 def same_work(before: Result, after: Result) -> bool:
-    """Whether two results are of the same submitted files."""
+    """Return whether two results are of the same submitted files."""
     return before.identity.submission_sha == after.identity.submission_sha
 
 
@@ -69,43 +71,44 @@ def _work(before: Result, after: Result) -> Iterator[str]:
 
 def _verdict(before: Result, after: Result) -> Iterator[str]:
     if before.verdict != after.verdict:
-        said = after.message or before.message
+        message = after.message or before.message
         when = "" if after.message else "before: "
-        yield f"verdict {before.verdict} → {after.verdict}" + (f" ({when}{said})" if said else "")
+        detail = f" ({when}{message})" if message else ""
+        yield f"verdict {before.verdict} → {after.verdict}{detail}"
     if before.runs != after.runs:
         yield f"runs {before.runs} → {after.runs}"
 
 
 def _cells(before: Result, after: Result) -> Iterator[str]:
-    """What changed in each grading cell; a side that never ran has none to tell of."""
+    """Yield what changed in each grading cell; a result that never ran has no cells."""
     old, new = (_by_name(result) for result in (before, after))
     if not (old and new):
         if before.max_points != after.max_points:
             yield f"worth {before.max_points:g} → {after.max_points:g} points in all"
         return
     for name in {**old, **new}:
-        one, other = old.get(name), new.get(name)
-        if one is None and other is not None:
-            yield f"cell {name} is new: {_points(other)}. {other.message}"
-        elif other is None and one is not None:
-            yield f"cell {name} is gone: it gave {_points(one)}"
-        elif one and other and (one.points, one.max_points) != (other.points, other.max_points):
+        was, now = old.get(name), new.get(name)
+        if was is None and now is not None:
+            yield f"cell {name} is new: {_points(now)}. {now.message}"
+        elif now is None and was is not None:
+            yield f"cell {name} is gone: it gave {_points(was)}"
+        elif was and now and (was.points, was.max_points) != (now.points, now.max_points):
             same = before.metrics == after.metrics and before.runs == after.runs
-            yield f"cell {name}: {_points(one)} → {_points(other)}, {_finding(one, other, same)}"
+            yield f"cell {name}: {_points(was)} → {_points(now)}, {_finding(was, now, same)}"
 
 
-def _finding(one: CellResult, other: CellResult, same_answers: bool) -> str:
-    """How one came from the one judgement of a cell to the other."""
-    expected = one.points / (one.max_points or 1) * other.max_points
-    if one.max_points != other.max_points and abs(expected - other.points) <= audit.POINTS_ROUNDING:
-        return "by its worth alone"
-    if one.message == other.message:
-        return f"{'for the same answers' if same_answers else 'both times'}: {other.message}"
-    return f"before: {one.message} Now: {other.message}"
+def _finding(was: CellResult, now: CellResult, same_answers: bool) -> str:
+    """Explain how a cell's points changed: by its worth, its grading, or its answers."""
+    expected = was.points / (was.max_points or 1) * now.max_points
+    if was.max_points != now.max_points and abs(expected - now.points) <= audit.POINTS_ROUNDING:
+        return "only because its worth changed"
+    if was.message == now.message:
+        return f"{'for the same answers' if same_answers else 'both times'}: {now.message}"
+    return f"before: {was.message} Now: {now.message}"
 
 
 def _figures(spec: ChallengeSpec, before: Result, after: Result) -> Iterator[tuple[str, bool]]:
-    """Each figure that isn't what it was, and whether noise explains that."""
+    """Yield each figure that differs, and whether noise explains the difference."""
     for name in columns(spec):
         metric = declared(spec, name)
         values = [_figure(spec, result, name) for result in (before, after)]
@@ -129,7 +132,7 @@ def _figures(spec: ChallengeSpec, before: Result, after: Result) -> Iterator[tup
 
 
 def _rules(spec: ChallengeSpec, before: Result) -> Iterator[str]:
-    """What today's tiers and divisions make of the old figures, where that is something else."""
+    """Yield the tier and division of the old figures under today's rules, where they differ."""
     first = spec.metric(spec.rank[0])
     value, tier = _figure(spec, before, first.name), _tier_now(spec, before)
     if tier != before.tier and value is not None:
@@ -147,7 +150,7 @@ def _rules(spec: ChallengeSpec, before: Result) -> Iterator[str]:
 
 
 def _crossed(spec: ChallengeSpec, before: Result, after: Result) -> Iterator[str]:
-    """Today's thresholds that the figures crossed."""
+    """Yield today's thresholds that the figures crossed."""
     tier = _tier_now(spec, before)
     if tier != after.tier:
         why = _hurdle(spec, tier, before, after)
@@ -158,23 +161,23 @@ def _crossed(spec: ChallengeSpec, before: Result, after: Result) -> Iterator[str
 
 
 def _hurdle(spec: ChallengeSpec, tier: str, before: Result, after: Result) -> str:
-    """What stands between ``tier``, which the old figures get today, and the new one."""
+    """Explain why the new tier isn't ``tier``, which the old figures get today."""
     for side, reached, when in ((before, tier, " before"), (after, after.tier, "")):
         if not reached and _reaches(spec, side):
-            return f"not every run reached one{when}"
+            return f"not every run reached a tier{when}"
     harder = [level for level in spec.tiers if level.name in (tier, after.tier)][-1]
     first = spec.metric(spec.rank[0])
     return f"{harder.name} starts at {first.name} {format_figure(first, harder.at)}"
 
 
 def _reaches(spec: ChallengeSpec, result: Result) -> bool:
-    """Whether a result's mean reaches a tier, whatever single runs did."""
+    """Return whether a result's mean reaches a tier, whatever its single runs did."""
     value = _figure(spec, result, spec.rank[0])
     return value is not None and bool(tiers.tier(spec, value))
 
 
 def _tier_now(spec: ChallengeSpec, result: Result) -> str:
-    """The tier that a result's figures reach today; as ever, only if each run reaches one."""
+    """Return a result's tier under today's rules; none unless each run reaches a tier."""
     name = spec.rank[0]
     samples, value = samples_of(result, name), _figure(spec, result, name)
     if value is None or len(samples) < result.runs:
@@ -183,12 +186,12 @@ def _tier_now(spec: ChallengeSpec, result: Result) -> str:
 
 
 def _figure(spec: ChallengeSpec, result: Result, name: str) -> float | None:
-    found = estimate_of(spec, result, name)
-    return None if found is None else found.value
+    estimate = estimate_of(spec, result, name)
+    return None if estimate is None else estimate.value
 
 
 def _holdout_n(spec: ChallengeSpec, result: Result) -> int:
-    """How many images the result's shares are of: those of all its runs."""
+    """Return the number of images behind a result's shares: those of all its runs."""
     sizes = {choice.name: choice.holdout for choice in spec.datasets}
     name = result.identity.dataset.partition(":")[0]
     return max(1, sizes.get(name, 1) * result.runs)
