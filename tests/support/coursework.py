@@ -1,4 +1,4 @@
-"""What the tests of a course do: our commands, nbgrader's, and students who hand in."""
+"""Actions for tests of a course: run our commands and nbgrader's, and submit as a student."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def predict(images):
 
 
 def compete(*words: object) -> int:
-    """Run one of our commands in this process; returns its exit status."""
+    """Run one of our commands in this process, and return its exit status."""
     return run(["--pack", str(PACK), *map(str, words)], "tito compete")
 
 
@@ -35,7 +35,10 @@ def nbgrader(course: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def submit(course: Path, student: str, *answers: str, name: str = "target") -> Path:
-    """Put a submission with these answer cells where nbgrader's collect would; its notebook."""
+    """Write a submission with these answer cells where ``nbgrader collect`` would.
+
+    Return its notebook.
+    """
     path = course / "submitted" / student / name / f"{name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = ("predict", "more")

@@ -1,4 +1,4 @@
-"""A small class that was graded under one grader, and is graded again under a changed one."""
+"""A small class that is graded under one grader, and regraded under a changed one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWERS = {name: batch.ANSWERS[name] for name in ("ada", "bob", "di", "flo")}
 
 
 def make(root: Path) -> Path:
-    """A class that was graded, in a folder."""
+    """Create a graded class in a folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli_grade, "LocalSandbox", FakeSandbox)
         patch.setattr(batch, "ANSWERS", ANSWERS)
@@ -35,44 +35,44 @@ def change(root: Path, old: str, new: str) -> None:
 
 
 def words(root: Path, *more: str) -> list[str]:
-    """The words that grade the class, one submission at a time: the fake has but one process."""
+    """Return the command that grades the class, serially: the fake sandbox has only one process."""
     return [*batch.words(root, "graded"), "--workers", "1", *more]
 
 
 def grade(root: Path, *more: str) -> int:
-    """Grade the class by the real command, in this process; returns the exit status."""
+    """Grade the class by the real command in this process, and return the exit status."""
     return run(words(root, *more), "tito compete")
 
 
 def diff(root: Path, *more: str) -> int:
-    """Show who moves; returns the exit status."""
+    """Compare the staged grades with the published ones, and return the exit status."""
     where = ["--results", str(root / "graded")]
     return run(["--pack", str(root / "pack"), "diff", "mine", *where, *more], "tito compete")
 
 
 def public(root: Path) -> dict[str, bytes]:
-    """All that is published, byte for byte."""
+    """Read every published file."""
     folder = root / "graded"
-    found = (path for path in folder.rglob("*") if path.is_file())
+    paths = (path for path in folder.rglob("*") if path.is_file())
     hidden = folder / STAGED
-    return {str(p): p.read_bytes() for p in found if not p.is_relative_to(hidden)}
+    return {str(path): path.read_bytes() for path in paths if not path.is_relative_to(hidden)}
 
 
 def stored(root: Path) -> Store:
-    """The published results."""
+    """Open the store of published results."""
     return Store(root / "graded" / "results.sqlite")
 
 
 def points(root: Path) -> dict[str, float | None]:
-    """Each student's published points."""
+    """Return each student's published points."""
     return {result.identity.student: result.points for result in stored(root).latest()}
 
 
 def feedback(root: Path, student: str) -> str:
-    """A student's published feedback, as text."""
+    """Read a student's published feedback, as text."""
     return (root / "graded" / "feedback" / student / "mine.ipynb").read_text()
 
 
 def staged(root: Path) -> Path:
-    """The folder of the grades that are staged."""
+    """Return the folder of the staged grades."""
     return ResultsFolder(root / "graded").staged("mine", final=False).root
