@@ -43,53 +43,61 @@ if TYPE_CHECKING:
     from tinytorch_compete.course.gradebook import CourseGradebook
 
 Dataset = Annotated[str | None, typer.Option(help="One of the challenge's data sets.")]
+Submissions = Annotated[
+    Path | None, typer.Argument(help="A folder laid out as STUDENT/SLUG/SLUG.ipynb.")
+]
+Course = Annotated[
+    Path | None,
+    typer.Option(help="Instead: an nbgrader course; its gradebook gets the grades, too."),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="How many to run at once.")]
+Again = Annotated[bool, typer.Option(help="Also regrade submissions that have a grade.")]
+FinalGrading = Annotated[
+    bool, typer.Option("--final", help="After closing, with seeds that were never used before.")
+]
+RequireIsolation = Annotated[
+    bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
+]
+Insights = Annotated[
+    bool | None,
+    typer.Option(
+        "--insights/--no-insights",
+        help="Profile each submission and try fixes, for its feedback; the default is the "
+        "course's setting, or else yes.",
+    ),
+]
+ClassFigures = Annotated[
+    bool,
+    typer.Option(
+        "--class-figures",
+        help="Say in feedback where its figures stand in the class, without names.",
+    ),
+]
+Shadow = Annotated[
+    bool,
+    typer.Option("--shadow", help="Grade beside the published grades, which stay as they are."),
+]
+Promote = Annotated[
+    bool, typer.Option("--promote", help="Publish the grades from --shadow; grades nothing.")
+]
 
 
 def grade(
     context: typer.Context,
     slug: Slug,
-    submissions: Annotated[
-        Path | None, typer.Argument(help="A folder laid out as STUDENT/SLUG/SLUG.ipynb.")
-    ] = None,
-    course: Annotated[
-        Path | None,
-        typer.Option(help="Instead: an nbgrader course; its gradebook gets the grades, too."),
-    ] = None,
+    submissions: Submissions = None,
+    course: Course = None,
     results: Folder = DEFAULT,
     dataset: Dataset = None,
     data: Source = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="How many to run at once.")] = None,
-    again: Annotated[
-        bool, typer.Option(help="Also regrade submissions that have a grade.")
-    ] = False,
-    final: Annotated[
-        bool, typer.Option("--final", help="After closing, with seeds that were never used before.")
-    ] = False,
-    require_isolation: Annotated[
-        bool, typer.Option(help="Refuse to grade where a limit can't be enforced.")
-    ] = False,
-    insights: Annotated[
-        bool | None,
-        typer.Option(
-            "--insights/--no-insights",
-            help="Profile each submission and try fixes, for its feedback; the default is the "
-            "course's setting, or else yes.",
-        ),
-    ] = None,
-    class_figures: Annotated[
-        bool,
-        typer.Option(
-            "--class-figures",
-            help="Say in feedback where its figures stand in the class, without names.",
-        ),
-    ] = False,
-    shadow: Annotated[
-        bool,
-        typer.Option("--shadow", help="Grade beside the published grades, which stay as they are."),
-    ] = False,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="Publish the grades from --shadow; grades nothing.")
-    ] = False,
+    workers: Workers = None,
+    again: Again = False,
+    final: FinalGrading = False,
+    require_isolation: RequireIsolation = False,
+    insights: Insights = None,
+    class_figures: ClassFigures = False,
+    shadow: Shadow = False,
+    promote: Promote = False,
 ) -> None:
     """Grade a class; after an interruption, rerun the command to continue."""
     if shadow and promote:
