@@ -81,6 +81,10 @@ class _Door:
 
     root = Path()
 
+    @property
+    def folders(self) -> _Door:
+        return self
+
     def release(self, probe: str, inputs: Inputs) -> dict[str, Any]:
         return {}
 
