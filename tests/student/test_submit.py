@@ -307,7 +307,7 @@ def test_the_client_says_beforehand_what_the_course_would_refuse(
         submit(early, folder, folder.parent)
     once = dated(challenge, Dates(per_day=1))
     assert ("left today", "0 of 1, until midnight UTC") in submit(once, folder, folder.parent).rows
-    with pytest.raises(CompeteError, match="1 a day are allowed"):
+    with pytest.raises(CompeteError, match="1 a day"):
         submit(once, folder, folder.parent)
 
 
