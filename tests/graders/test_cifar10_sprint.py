@@ -1,4 +1,4 @@
-"""cifar10-sprint pays for what is known of each image, and for nothing else that is sent."""
+"""cifar10-sprint pays for knowing each image, and for nothing else in an answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
 
 
 class Student:
-    """Knows the names of all public images, and of holdout images what a test lets it know."""
+    """Knows the labels of all public images, and of a given share of the holdout images."""
 
     def __init__(self, grader: Grader, exam: Exam) -> None:
         names = exam.class_names()
@@ -46,13 +46,13 @@ class Student:
         self.order = _order_of(grader.inputs(exam)["consistency"].arrays["images"], exam)
 
     def knows(self, share: float) -> Student:
-        """Be wrong about all holdout images but the first ``share`` of them."""
+        """Make it wrong about all holdout images but the first ``share`` of them."""
         wrong = np.arange(HOLDOUT) >= share * HOLDOUT
         self.whole = (self.whole + wrong) % 10
         return self
 
     def judged(self, **sent: Array | Answer | None) -> Judgement:
-        """What honest answers earn, some of them replaced by an array, an answer or none."""
+        """The judgement of honest answers, some replaced by an array, an answer or ``None``."""
         arrays = {
             "training": self.public,
             "consistency": self.whole[self.order],
@@ -72,7 +72,7 @@ def student(grader: Grader, exam: Exam) -> Student:
 
 
 def _order_of(sent: Array, exam: Exam) -> Array:
-    """Where each image that was sent is in the holdout, found by its bytes."""
+    """The index of each question's image in the holdout, matched by its bytes."""
     places = {image.tobytes(): place for place, image in enumerate(exam.holdout[0])}
     return np.array([places[image.tobytes()] for image in sent])
 

@@ -1,4 +1,4 @@
-"""efficient-training pays for accuracy on unseen images, and for the memory that it took."""
+"""efficient-training pays for accuracy on unseen images, and for using little memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
 
 
 class Student:
-    """Answers all questions right, or as many of the holdout as a test lets it know."""
+    """Answers all questions correctly, or a given share of those on the holdout."""
 
     def __init__(self, challenge: Challenge, exam: Exam) -> None:
         names = exam.class_names()
@@ -40,13 +40,13 @@ class Student:
         self.holdout = names[exam.holdout[1]].astype(np.int64)
 
     def knows(self, share: float) -> Student:
-        """Be wrong about all holdout images but the first ``share`` of them."""
+        """Make it wrong about all holdout images but the first ``share`` of them."""
         wrong = np.arange(HOLDOUT) >= share * HOLDOUT
         self.holdout = (self.holdout + wrong) % 10
         return self
 
     def judged(self, peak_mib: float = 100.0, **sent: Array | Answer | None) -> Judgement:
-        """What its answers earn, some of them replaced by an array, an answer or none."""
+        """The judgement of its answers, some replaced by an array, an answer or ``None``."""
         arrays = {"training": self.public, "holdout": self.holdout} | sent
         answers = {
             probe: array if isinstance(array, Answer) else Answer(arrays={"labels": array})

@@ -1,4 +1,4 @@
-"""fast-convolution pays for right values, and for less CPU time than the reference takes."""
+"""fast-convolution pays for correct values, and for less CPU time than the reference takes."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Exam:
 
 
 def answer_of(challenge: Challenge, name: str) -> Convolution:
-    """A sample submission's function; only for samples that anybody may run."""
+    """The function of a sample submission that is safe to run in this process."""
     source = notebook.read(samples.samples(challenge)[name].notebook).cells[0].source
     namespace: dict[str, Any] = {"np": np}
     exec(source, namespace)  # noqa: S102 - our own sample
-    found: Convolution = namespace["conv2d"]
-    return found
+    conv2d: Convolution = namespace["conv2d"]
+    return conv2d
 
 
 def judged(
     challenge: Challenge, exam: Exam, conv2d: Convolution, speedup: float = 1.0
 ) -> Judgement:
-    """What a function earns that took a ``speedup``-th of the reference's seconds."""
+    """The judgement of a function that took the reference's seconds divided by ``speedup``."""
     grader = Grader(challenge.grader_folder / "grader.py")
     asked = grader.inputs(exam)
     small, timed = asked["correct"], asked["speed"]
@@ -64,9 +64,12 @@ def judged(
 
 @pytest.mark.parametrize("name", ["gold", "shifted", "one_by_one", "float64", "same_as_reference"])
 def test_a_right_answer_earns_by_its_speed(challenge: Challenge, exam: Exam, name: str) -> None:
-    found = judged(challenge, exam, answer_of(challenge, name), speedup=1.3)
-    assert [found.cells[cell].score for cell in ("correct", "speed")] == [1.0, pytest.approx(0.8)]
-    assert found.metrics["speedup"] == pytest.approx(1.3)
+    judgement = judged(challenge, exam, answer_of(challenge, name), speedup=1.3)
+    assert [judgement.cells[cell].score for cell in ("correct", "speed")] == [
+        1.0,
+        pytest.approx(0.8),
+    ]
+    assert judgement.metrics["speedup"] == pytest.approx(1.3)
 
 
 @pytest.mark.parametrize(
@@ -75,16 +78,16 @@ def test_a_right_answer_earns_by_its_speed(challenge: Challenge, exam: Exam, nam
 def test_points_rise_with_speed(
     challenge: Challenge, exam: Exam, speedup: float, score: float
 ) -> None:
-    found = judged(challenge, exam, answer_of(challenge, "gold"), speedup)
-    assert found.cells["speed"].score == pytest.approx(score)
+    judgement = judged(challenge, exam, answer_of(challenge, "gold"), speedup)
+    assert judgement.cells["speed"].score == pytest.approx(score)
 
 
 @pytest.mark.parametrize("name", ["half", "remembers", "wrong"])
 def test_what_is_wrong_anywhere_has_no_speed(challenge: Challenge, exam: Exam, name: str) -> None:
-    found = judged(challenge, exam, answer_of(challenge, name), speedup=50.0)
-    assert found.metrics == {}
-    assert found.cells["speed"].score == 0
-    assert "question" in found.cells["speed"].message
+    judgement = judged(challenge, exam, answer_of(challenge, name), speedup=50.0)
+    assert judgement.metrics == {}
+    assert judgement.cells["speed"].score == 0
+    assert "question" in judgement.cells["speed"].message
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,8 @@ def test_what_is_wrong_anywhere_has_no_speed(challenge: Challenge, exam: Exam, n
     ],
 )
 def test_other_shapes_types_and_nan_earn_nothing(challenge: Challenge, exam: Exam, answer) -> None:
-    found = judged(challenge, exam, answer, speedup=50.0)
-    assert (found.metrics, {cell.score for cell in found.cells.values()}) == ({}, {0.0})
+    judgement = judged(challenge, exam, answer, speedup=50.0)
+    assert (judgement.metrics, {cell.score for cell in judgement.cells.values()}) == ({}, {0.0})
 
 
 def test_no_answer_earns_nothing_and_says_why(challenge: Challenge, exam: Exam) -> None:
@@ -105,8 +108,8 @@ def test_no_answer_earns_nothing_and_says_why(challenge: Challenge, exam: Exam) 
     answers = {
         name: Answer(problem="the run ended before this cell") for name in ("correct", "speed")
     }
-    found = grader.judge(Evidence(answers, 10.0), exam)
-    assert {cell.message for cell in found.cells.values()} == {"the run ended before this cell"}
+    judgement = grader.judge(Evidence(answers, 10.0), exam)
+    assert {cell.message for cell in judgement.cells.values()} == {"the run ended before this cell"}
 
 
 def test_questions_are_new_and_the_same_for_everybody(challenge: Challenge, exam: Exam) -> None:
@@ -121,5 +124,5 @@ def test_questions_are_new_and_the_same_for_everybody(challenge: Challenge, exam
 
 def test_the_reference_is_an_answer_like_any_other(challenge: Challenge, exam: Exam) -> None:
     assert challenge.reference() is not None
-    found = judged(challenge, exam, answer_of(challenge, "same_as_reference"), speedup=1.0)
-    assert math.isclose(found.metrics["speedup"], 1.0)
+    judgement = judged(challenge, exam, answer_of(challenge, "same_as_reference"), speedup=1.0)
+    assert math.isclose(judgement.metrics["speedup"], 1.0)
