@@ -1,1 +1,1 @@
-"""Where student code runs: a box, its limits, its kernel, and what comes out of it."""
+"""Run student code in a box: its limits, its kernel, and the evidence that comes out."""

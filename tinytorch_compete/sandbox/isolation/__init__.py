@@ -1,1 +1,1 @@
-"""What holds a run: namespaces, cgroups, seccomp, Landlock, users, the watcher."""
+"""The layers that confine a run: namespaces, cgroups, seccomp, Landlock, users, the watcher."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from tinytorch_compete.util.frameworks import FRAMEWORKS
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
-# What the dynamic loader, time zones and Debian's alternatives need of /etc, and no more.
+# All of /etc that is shown: for the dynamic loader, Debian's alternatives, time zones and fonts.
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "fonts")
 PACKAGE = Path(__file__).resolve().parents[2]
 HIDDEN = PACKAGE / "kernel" / "hidden_framework.py"
@@ -37,7 +37,7 @@ def arguments(
     """The command line up to the program to run.
 
     ``binds`` and ``writable`` map folders outside to their paths inside. ``home``, ``/tmp``
-    and ``/dev/shm`` are each a tmpfs of ``disk_mib``. Only where ``find`` found one.
+    and ``/dev/shm`` are each a tmpfs of ``disk_mib``. Call it only where ``find`` returns a path.
     """
     size = str(disk_mib * 1024 * 1024)
     scratch = str(Path(home).parent)
@@ -77,10 +77,10 @@ def _system() -> list[str]:
             command += ["--ro-bind", path, path]
     for name in ETC:
         command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    shown = interpreter()
-    for folder in shown:
+    own_folders = interpreter()
+    for folder in own_folders:
         command += [*_parents([str(folder)]), "--ro-bind", str(folder), str(folder)]
-    everywhere = (Path("/usr"), *shown)
+    everywhere = (Path("/usr"), *own_folders)
     if any(PACKAGE.is_relative_to(folder) for folder in everywhere):
         command += ["--tmpfs", str(PACKAGE), "--remount-ro", str(PACKAGE)]
     for package in frameworks(everywhere):
@@ -91,28 +91,28 @@ def _system() -> list[str]:
 
 def interpreter() -> list[Path]:
     """The folders outside ``/usr`` that this interpreter and its packages are in."""
-    shown = [Path("/usr")]
-    wanted = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve()}
-    for folder in sorted(wanted | {Path(path) for path in site_packages()}):
-        if not any(folder.is_relative_to(above) for above in shown):
-            shown.append(folder)
-    return shown[1:]
+    folders = [Path("/usr")]
+    prefixes = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve()}
+    for folder in sorted(prefixes | {Path(path) for path in site_packages()}):
+        if not any(folder.is_relative_to(above) for above in folders):
+            folders.append(folder)
+    return folders[1:]
 
 
-def frameworks(shown: Iterable[Path]) -> list[Path]:
-    """The installed packages of other frameworks below the folders that a box shows.
+def frameworks(roots: Iterable[Path]) -> list[Path]:
+    """The installed packages of other frameworks below the folders ``roots``, which a box shows.
 
     Also those of interpreters that aren't the box's: a student could import from their folders.
     """
     folders = {Path(path) for path in site_packages()}
-    for root in (*shown, Path("/usr/local")):
+    for root in (*roots, Path("/usr/local")):
         for folder in root.glob("lib*/python3*/*-packages"):
             # a link (lib64) leads to a folder that is found by its own name
             if folder.resolve() == root.resolve() / folder.relative_to(root):
                 folders.add(folder)
-    found = (folder / name for folder in folders for name in FRAMEWORKS)
+    packages = (folder / name for folder in folders for name in FRAMEWORKS)
     return sorted(
-        {path.resolve() if path.is_symlink() else path for path in found if path.is_dir()}
+        {path.resolve() if path.is_symlink() else path for path in packages if path.is_dir()}
     )
 
 
@@ -121,8 +121,8 @@ def site_packages() -> list[str]:
 
     Not the rest of ``sys.path``: its first entry is the grader's own folder.
     """
-    named = ("site-packages", "dist-packages")
-    return [path for path in sys.path if Path(path).name in named and Path(path).is_dir()]
+    names = ("site-packages", "dist-packages")
+    return [path for path in sys.path if Path(path).name in names and Path(path).is_dir()]
 
 
 def _parents(paths: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What holds limits on this machine, what each layer promises, and what is missing."""
+"""The layers that hold limits on this machine: which work, their promises, and remedies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinytorch_compete.sandbox.isolation import bubblewrap, cgroup, seccomp
 
 
 class Capability(msgspec.Struct, frozen=True):
-    """One layer: whether it works here, what it promises, and what to do to have it."""
+    """One layer: whether it works here, its promise, and how to get it where it doesn't."""
 
     name: str
     works: bool
@@ -22,7 +22,7 @@ class Capability(msgspec.Struct, frozen=True):
 
 @functools.cache
 def survey() -> tuple[Capability, ...]:
-    """All layers, tried on this machine just now."""
+    """Try all layers on this machine, once."""
     group = cgroup.make_group(processes=8) if os.name == "posix" else None
     if group:
         group.close()
@@ -67,41 +67,41 @@ def survey() -> tuple[Capability, ...]:
         Capability(
             f"rights to files: {_landlock_name()}",
             landlock.abi() > 0,
-            "nothing can be made, changed or renamed but in the scratch folders; without walls "
-            "nothing else of this user's files can be read"
+            "files can be created, changed or renamed only in the scratch folders; without walls "
+            "no other files of this user can be read"
             + (", and there is no TCP" if landlock.abi() >= landlock.TCP_ABI else ""),
             "Linux 5.13 or newer with Landlock on (lsm=landlock,… on its command line). Without it "
-            "an ordinary user's kernels can fill this disk until they are seen to.",
+            "an ordinary user's kernels can fill this disk until somebody stops them.",
         ),
     )
 
 
 def _landlock_name() -> str:
-    """Landlock and the version of it that is on here."""
+    """Landlock, with its version if it is on here."""
     return f"Landlock (version {landlock.abi()})" if landlock.abi() else "Landlock"
 
 
 def _open_ways() -> str:
-    """What student code can do where there are no walls."""
+    """The ways out that student code has where there are no walls."""
     if not landlock.abi():
         return "read this user's files and use the network"
     network = "UDP" if landlock.abi() >= landlock.TCP_ABI else "the network"
     return (
         f"use {network} and connect to this user's services by their Unix sockets, through which "
-        "it can get at files that Landlock keeps from it"
+        "it can get at files that Landlock denies to it"
     )
 
 
 def weaknesses() -> list[str]:
-    """What this machine can't enforce, a sentence each; empty where all hard limits hold."""
+    """The limits that this machine can't enforce, a sentence each; empty where all of them hold."""
     walls, cap = survey()[:2]
-    found = []
+    sentences = []
     if not walls.works:
-        found.append(
+        sentences.append(
             f"There are no walls: student code can {_open_ways()}. Grade trusted code only."
         )
     if not cap.works:
-        found.append(
+        sentences.append(
             "There is no hard memory cap: each process is limited, the whole tree only watched."
         )
-    return found
+    return sentences

@@ -19,7 +19,7 @@ _numbers = itertools.count()
 
 
 class Group(Protocol):
-    """A fresh group of processes; one joins it by writing its id to each file of ``entry``."""
+    """A new group of processes; a process joins when its id is written to each ``entry`` file."""
 
     name: str
     entry: list[Path]
@@ -31,29 +31,29 @@ class Group(Protocol):
         """Bytes in use now: anonymous memory, shared memory, tmpfs and page cache."""
 
     def peak(self) -> int:
-        """The highest use in bytes since the group was made or ``forget_peak`` was called."""
+        """The highest use in bytes since the group was created or ``forget_peak`` was called."""
 
     def forget_peak(self) -> None:
-        """Start the peak again from now, where the kernel can."""
+        """Restart the peak from the use now, where the kernel can."""
 
     def oom_kills(self) -> int:
         """How many of the group's processes the kernel has killed for want of memory, anywhere."""
 
     def met_cap(self) -> bool:
-        """Whether the group has come up to its own cap, since ``forget_peak`` where that's known.
+        """Whether the group has reached its own cap, since ``forget_peak`` where that's known.
 
-        A kill without it was for want of memory outside of the group: the machine's, or a cap's on
-        the grader itself.
+        A kill below the cap was for want of memory outside of the group: the machine's, or that of
+        a cap on the grader itself.
         """
 
     def cpu_s(self) -> float:
         """CPU seconds used by all processes that were ever in the group."""
 
     def freeze(self, frozen: bool) -> bool:
-        """Stop all of the group at once, or let it go on; false where this can't be done."""
+        """Stop the whole group at once, or let it go on; false where this can't be done."""
 
     def close(self) -> None:
-        """Kill whatever is left and remove the group."""
+        """Kill the processes that are left and remove the group."""
 
 
 class GroupV1:
@@ -102,11 +102,11 @@ class GroupV1:
     def freeze(self, frozen: bool) -> bool:
         if "freezer" not in self._folders:
             return False
-        file, wanted = self._folders["freezer"] / "freezer.state", "FROZEN" if frozen else "THAWED"
-        return _settles(file, wanted, lambda: file.read_text().strip() == wanted)
+        file, state = self._folders["freezer"] / "freezer.state", "FROZEN" if frozen else "THAWED"
+        return _settles(file, state, lambda: file.read_text().strip() == state)
 
     def close(self) -> None:
-        self.freeze(False)  # what is frozen can't die
+        self.freeze(False)  # frozen processes can't die
         for folder in self._folders.values():
             _kill_all(folder)
             _remove(folder)
@@ -121,7 +121,7 @@ class GroupV2:
         self._folder = base / _label()
         self._folder.mkdir()
         self.entry = [self._folder / "cgroup.procs"]
-        self._seen = 0  # the highest use that was looked at, where the kernel keeps none
+        self._highest = 0  # of the uses that were read, where the kernel keeps no peak
         self._peak = _open_peak(self._folder / "memory.peak")
         _write(self._folder / "pids.max", processes)
         with contextlib.suppress(FileNotFoundError):  # a kernel without swap
@@ -132,18 +132,18 @@ class GroupV2:
 
     def usage(self) -> int:
         used = _read_int(self._folder / "memory.current")
-        self._seen = max(self._seen, used)
+        self._highest = max(self._highest, used)
         return used
 
     def peak(self) -> int:
         if self._peak is None:  # before Linux 5.19
             self.usage()
-            return self._seen
+            return self._highest
         return int(os.pread(self._peak, 64, 0))
 
     def forget_peak(self) -> None:
-        """Start the peak again; from Linux 5.19 to 6.11 it can't be, and start-up counts."""
-        self._seen = 0
+        """Restart the peak; Linux 5.19 to 6.11 can't, and there the start-up counts."""
+        self._highest = 0
         with contextlib.suppress(OSError):
             if self._peak is not None:
                 os.write(self._peak, b"reset\n")  # for this open file alone
@@ -159,9 +159,9 @@ class GroupV2:
 
     def freeze(self, frozen: bool) -> bool:
         events = self._folder / "cgroup.events"
-        wanted = int(frozen)
+        state = int(frozen)
         return _settles(
-            self._folder / "cgroup.freeze", wanted, lambda: _read_key(events, "frozen") == wanted
+            self._folder / "cgroup.freeze", state, lambda: _read_key(events, "frozen") == state
         )
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class GroupV2:
 
 
 def make_group(processes: int) -> Group | None:
-    """A fresh group that holds at most ``processes``, or ``None`` where none can be had."""
+    """Create a group that holds at most ``processes``; ``None`` where that can't be done."""
     bases = _bases_v1()
     try:
         if bases is not None:
@@ -187,7 +187,7 @@ def make_group(processes: int) -> Group | None:
 
 
 def works() -> bool:
-    """Whether a group can be had here, tried just now."""
+    """Try whether a group can be created here."""
     group = make_group(processes=8) if os.name == "posix" else None
     if group:
         group.close()
@@ -195,11 +195,11 @@ def works() -> bool:
 
 
 def sweep() -> None:
-    """Remove groups whose grader is gone, and kill what is left in them."""
+    """Remove groups whose grader is gone, and kill the processes left in them."""
     bases = _bases_v1()
     folders = list(bases.values()) if bases else [base] if (base := _base_v2()) else []
-    found = itertools.chain.from_iterable(base.glob(PREFIX + "*") for base in folders)
-    ownerless = [folder for folder in found if not _owned(folder)]
+    groups = itertools.chain.from_iterable(base.glob(PREFIX + "*") for base in folders)
+    ownerless = [folder for folder in groups if not _owned(folder)]
     for folder in ownerless:
         with contextlib.suppress(OSError):  # another process may be sweeping, too
             _thaw(folder)
@@ -209,13 +209,13 @@ def sweep() -> None:
 
 
 def _owned(folder: Path) -> bool:
-    """Whether the grader that made a group lives."""
+    """Whether the grader that created a group lives."""
     owner = folder.name.removeprefix(PREFIX).partition("-")[0]
     return not owner.isdigit() or Path("/proc", owner).exists()
 
 
 def _thaw(folder: Path) -> None:
-    """Let go on what is frozen in a group of v1's freezer: it couldn't die. In v2 it can."""
+    """Thaw a group of v1's freezer, where frozen processes can't die; in v2 they can."""
     if (folder / "freezer.state").exists():
         _write(folder / "freezer.state", "THAWED")
 
@@ -240,7 +240,7 @@ def _bases_v1() -> dict[str, Path] | None:
 
 
 def _base_v2() -> Path | None:
-    """A folder of the v2 hierarchy in which capped groups can be made, if there is one."""
+    """A folder of the v2 hierarchy in which capped groups can be created, if there is one."""
     own = next((path for number, _, path in _memberships() if number == "0"), None)
     if own is None or not (ROOT / "cgroup.controllers").exists():
         return None
@@ -258,16 +258,16 @@ def _delegates_memory(base: Path) -> bool:
     """Whether groups below ``base`` have memory and pids; moves this process into a leaf for it.
 
     A v2 group with processes of its own can't hand controllers down, so in a delegated scope the
-    grader first moves what is in the scope into the scope's own leaf ``grader``: again until none
-    is left, for processes end and fork meanwhile, and another grader may be doing the same.
+    grader first moves the scope's processes into its leaf ``grader``. It repeats this until none is
+    left, because processes end and fork meanwhile, and another grader may be doing the same.
     """
     control = base / "cgroup.subtree_control"
-    wanted = {"memory", "pids"}
+    controllers = {"memory", "pids"}
     try:
-        if not wanted <= set((base / "cgroup.controllers").read_text().split()):
+        if not controllers <= set((base / "cgroup.controllers").read_text().split()):
             return False
         for _ in range(100):
-            if wanted <= set(control.read_text().split()):
+            if controllers <= set(control.read_text().split()):
                 return True
             for process in (base / "cgroup.procs").read_text().split():
                 (base / "grader").mkdir(exist_ok=True)
@@ -296,7 +296,7 @@ def _label() -> str:
 
 
 def _open_peak(path: Path) -> int | None:
-    """The open file of a group's peak, to be set back where the kernel can (Linux 6.12)."""
+    """Open the file of a group's peak, for reset where the kernel can (Linux 6.12)."""
     for flags in (os.O_RDWR, os.O_RDONLY):
         with contextlib.suppress(OSError):
             return os.open(path, flags)

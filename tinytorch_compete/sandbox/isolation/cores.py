@@ -1,4 +1,4 @@
-"""Cores for what is timed, and cores for all the rest."""
+"""Cores for timed runs, and cores for everything else."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Cores = frozenset[int]
 
 
 class Lanes:
-    """Some cores are lanes, on each of which one run at a time is timed; others do all else.
+    """Divide the cores into lanes, each for one timed run at a time, and the rest.
 
-    On two cores that is one lane, and one core for the grader and for runs that aren't being timed.
+    Two cores are one lane, and one core for the grader and for runs that aren't being timed.
     A machine with one core, or a system that doesn't bind processes to cores, has one lane that
     everything shares.
     """
 
     def __init__(self) -> None:
-        timed, self.rest = divided(physical_cores())
+        lanes, self.rest = divided(physical_cores())
         self._free: queue.SimpleQueue[Cores] = queue.SimpleQueue()
-        for lane in timed:
+        for lane in lanes:
             self._free.put(lane)
 
     def take(self) -> Cores | None:
@@ -33,12 +33,12 @@ class Lanes:
             return None
 
     def give(self, lane: Cores) -> None:
-        """Let others have the lane."""
+        """Return a lane for others to take."""
         self._free.put(lane)
 
     @contextlib.contextmanager
     def beside(self) -> Iterator[None]:
-        """Keep this thread, and processes that it starts, off the lanes for a while."""
+        """Keep this thread, and processes that it starts, off the lanes within the context."""
         before = os.sched_getaffinity(0) if self.rest else None
         bind(0, self.rest)
         try:
@@ -48,10 +48,10 @@ class Lanes:
 
 
 def divided(cores: list[Cores]) -> tuple[list[Cores], Cores]:
-    """Half of the physical cores as lanes, the others together as the rest.
+    """Half of the physical cores as lanes, and the others together as the rest.
 
-    A lane is one logical core, whose siblings on the same physical core stay idle. Where
-    there are less than two, one lane without cores, which means any, and no rest.
+    A lane is one logical core, whose siblings on the same physical core stay idle. Fewer than two
+    physical cores make one lane without cores, which means any core, and no rest.
     """
     if len(cores) < 2:
         return [Cores()], Cores()
@@ -68,8 +68,10 @@ def physical_cores() -> list[Cores]:
 
 
 def bind(thread: int, cores: Cores) -> None:
-    """Let a thread (0: this one) run on these cores only; no cores, or a thread that is gone: no
-    change."""
+    """Let a thread (0: the calling thread) run on these cores only.
+
+    Without cores, and for a thread that is gone, nothing changes.
+    """
     if cores:
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(thread, cores)

@@ -35,10 +35,10 @@ class Instructions:
             self.close()
 
     def read(self) -> int | None:
-        """Instructions so far; ``None`` where they can't be counted, or not all the time."""
-        found = [struct.unpack("=QQQ", os.read(file, 24)) for file in self._files]
-        always = all(enabled == running for _, enabled, running in found)
-        return sum(count for count, _, _ in found) if found and always else None
+        """Instructions so far; ``None`` where they weren't counted, or not all the time."""
+        counts = [struct.unpack("=QQQ", os.read(file, 24)) for file in self._files]
+        always = all(enabled == running for _, enabled, running in counts)
+        return sum(count for count, _, _ in counts) if counts and always else None
 
     def close(self) -> None:
         """Stop counting."""
@@ -55,7 +55,7 @@ def _threads(process: int) -> list[int]:
 
 
 def _open(thread: int) -> int:
-    """A counter's file; raises ``OSError`` where this user or this machine can't count."""
+    """Open a counter's file; raises ``OSError`` where this user or this machine can't count."""
     flags = _INHERIT | _EXCLUDE_KERNEL | _EXCLUDE_HYPERVISOR
     attributes = struct.pack("=IIQQQQQ", EVENT[0], _SIZE, EVENT[1], 0, 0, _TIMES, flags)
     call = _CALLS.get(platform.machine())

@@ -1,4 +1,4 @@
-"""Which files a kernel may read and write, for Landlock to hold; see ``box/landlock.py``."""
+"""The files that a kernel may read and write, as arguments of ``kernel/landlock.py``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 
 
 def behind_walls(home: str) -> dict[str, Any]:
-    """All that bubblewrap shows can be read, but only scratch folders be written.
+    """Let the kernel read everything that bubblewrap shows, and write only to scratch folders.
 
-    TCP stays: it ends in the box, and the prints of forked children come by it.
+    TCP stays allowed: it ends in the box, and the prints of forked children arrive by it.
     """
     writable = [home, "/tmp", "/dev", "/proc"]
     return {"readable": ["/"], "listed": [], "writable": writable, "tcp": True}
 
 
 def without_walls(home: str, shown: Iterable[Path]) -> dict[str, Any]:
-    """The system, this interpreter without this package, and what is ``shown``; no TCP."""
+    """Let it read the system, this interpreter without this package, and ``shown``; no TCP."""
     system = [Path(path) for path in (*SYSTEM, "/proc", *(f"/etc/{name}" for name in ETC))]
     readable, listed = [str(path) for path in shown], []
     for folder in (*system, *interpreter()):
@@ -37,14 +37,14 @@ def without_walls(home: str, shown: Iterable[Path]) -> dict[str, Any]:
 
 
 def _without_package(folder: Path) -> tuple[list[str], list[str]]:
-    """What to let read of a folder so that this package is left out, and what to let list."""
+    """The readable and the listed paths of a folder that leave this package out."""
     if folder == PACKAGE:
         return [], []
     if not PACKAGE.is_relative_to(folder):
         return [str(folder)], []
     readable, listed = [], [str(folder)]
     for path in folder.iterdir():
-        found = _without_package(path)
-        readable += found[0]
-        listed += found[1]
+        paths, above = _without_package(path)
+        readable += paths
+        listed += above
     return readable, listed

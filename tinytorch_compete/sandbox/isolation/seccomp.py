@@ -51,7 +51,7 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
 def program() -> bytes | None:
-    """The filter for this machine as an array of ``sock_filter``; ``None`` where it isn't known."""
+    """The filter as an array of ``sock_filter``; ``None`` where this machine isn't known."""
     if platform.machine() not in _ARCHITECTURES:
         return None
     arch, calls, refused = _ARCHITECTURES[platform.machine()]
@@ -73,8 +73,8 @@ def program() -> bytes | None:
             _step(_LOAD, _NUMBER),
         ]
     for number in (calls["socket"], calls["socketpair"]):
-        known = [_return_if(_JUMP_EQUAL, family, _ALLOW) for family in _FAMILIES]
-        body = [_step(_LOAD, _ARGUMENT), *itertools.chain.from_iterable(known)]
+        allowed = [_return_if(_JUMP_EQUAL, family, _ALLOW) for family in _FAMILIES]
+        body = [_step(_LOAD, _ARGUMENT), *itertools.chain.from_iterable(allowed)]
         body.append(_step(_RETURN, _ERRNO | errno.EAFNOSUPPORT))
         code += [_step(_JUMP_EQUAL, number, 0, len(body)), *body]
     return b"".join([*code, _step(_RETURN, _ALLOW)])

@@ -1,4 +1,4 @@
-"""A user for each kernel, who owns nothing else: root alone can hand them out."""
+"""A user for each kernel, who owns nothing else; only root can assign one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinytorch_compete.sandbox.isolation.bubblewrap import PACKAGE
 
 FIRST, MANY = 200_000, 10_000
 LAUNCHER = PACKAGE / "kernel" / "launch.py"
-# Opens what a kernel needs: the launcher, and the files of a data set if one is named.
+# Opens the files that a kernel needs: the launcher, and those of a data set if one is named.
 TRIAL = """
 import os, sys
 open(sys.argv[1])
@@ -27,7 +27,8 @@ _numbers = itertools.count(101 * os.getpid())  # graders that run together start
 def take(walled: bool, data: Path | None) -> int | None:
     """The id of a user for the next kernel, or ``None`` where it must be the grader's own.
 
-    Without walls others may be unable to read this interpreter or the data, in somebody's home.
+    Without walls other users may be unable to read this interpreter or the data, where these are in
+    somebody's home.
     """
     if os.name != "posix" or os.geteuid() != 0 or not (walled or _others_can_run(data)):
         return None
@@ -39,7 +40,7 @@ def _others_can_run(data: Path | None) -> bool:
     """Whether an unprivileged user can run this interpreter and read what a kernel needs."""
     needed = [str(LAUNCHER), *([str(data)] if data else [])]
     try:
-        done = subprocess.run(
+        trial = subprocess.run(
             [sys.executable, "-I", "-c", TRIAL, *needed],
             user=FIRST,
             group=FIRST,
@@ -49,4 +50,4 @@ def _others_can_run(data: Path | None) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    return done.returncode == 0
+    return trial.returncode == 0

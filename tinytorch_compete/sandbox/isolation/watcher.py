@@ -1,4 +1,4 @@
-"""What can be seen of a process tree from outside without a cgroup: memory, CPU, members."""
+"""Measure and stop a process tree from outside without a cgroup: memory, CPU time, members."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def memory_bytes(processes: list[psutil.Process]) -> int:
 
 
 class Marks:
-    """How far one process of a tree surely rose above the idle ones, seen by a look or not (Linux).
+    """How far a process of a tree surely rose above the idle ones, even between two looks (Linux).
 
-    The kernel remembers each process's highest resident size, which takes in mapped files. What is
-    left of it without as much of those as there can have been was the process's own memory.
+    The kernel remembers each process's highest resident size, which includes mapped files. Less
+    the most that these can have taken, it is the process's own memory.
     """
 
     def __init__(self, idle: list[psutil.Process]) -> None:
@@ -61,25 +61,25 @@ class Marks:
         self._files: dict[psutil.Process, int] = {}
 
     def rise(self, processes: list[psutil.Process], mappable: int) -> int:
-        """The largest rise of one of them in bytes; ``mappable`` is the size of files given."""
+        """The largest rise of a process in bytes; ``mappable`` is the size of the given files."""
         highest = max(map(self._highest, processes), default=0)
         return max(0, highest - mappable - self._idle)
 
     def _highest(self, process: psutil.Process) -> int:
-        """Its highest size without files, or 0 where that is no news since it was idle."""
-        # programs and libraries stay mapped, so that the most that was seen is the most there was
+        """Its highest size without files, or 0 where that hasn't grown since it was idle."""
+        # programs and libraries stay mapped, so no more of them was mapped than a look has shown
         self._files[process] = max(self._files.get(process, 0), _files_of(process))
         mark = _mark_of(process)
         return mark - self._files[process] if mark > self._before.get(process, 0) else 0
 
 
 def used_bytes(pid: int, folders: Iterable[str]) -> int:
-    """What the file systems at ``folders`` hold, as a process sees them; 0 if it is gone."""
+    """Bytes in use on the file systems at ``folders``, as a process sees them; 0 if it is gone."""
     total = 0
     for folder in folders:
         with contextlib.suppress(OSError):
-            found = os.statvfs(f"/proc/{pid}/root{folder}")
-            total += (found.f_blocks - found.f_bfree) * found.f_frsize
+            system = os.statvfs(f"/proc/{pid}/root{folder}")
+            total += (system.f_blocks - system.f_bfree) * system.f_frsize
     return total
 
 
@@ -108,7 +108,7 @@ def cpu_s(processes: list[psutil.Process]) -> float:
 
 
 def stop(pid: int) -> set[int]:
-    """Stop a whole tree: again and again, until no process in it is new; which ones they are.
+    """Stop a whole tree, repeatedly until no process in it is new; return the ids of all of them.
 
     Returns when all of them stand still, or after ``STOP_S``.
     """
@@ -117,7 +117,7 @@ def stop(pid: int) -> set[int]:
         _send(new, signal.SIGSTOP)
         stopped |= new
     end = time.monotonic() + STOP_S
-    while not all(_stands_still(one) for one in stopped) and time.monotonic() < end:
+    while not all(_stands_still(process) for process in stopped) and time.monotonic() < end:
         time.sleep(0.0001)
     return stopped
 
@@ -135,11 +135,11 @@ def interrupt(process: psutil.Process) -> None:
 
 def threads(processes: Iterable[psutil.Process]) -> list[int]:
     """The ids of all threads of the processes, where the system has such (Linux)."""
-    found = []
+    ids = []
     for process in processes:
         with contextlib.suppress(OSError):
-            found += [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
-    return found
+            ids += [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+    return ids
 
 
 def _send(pids: Iterable[int], number: int) -> None:
@@ -157,7 +157,7 @@ def _stands_still(pid: int) -> bool:
 
 
 def _own_cpu_s(pid: int, ticked_s: float) -> float:
-    """By the process's CPU clock, whose number is made from its id (``clock_getcpuclockid``)."""
+    """By the process's CPU clock, whose number comes from its id (``clock_getcpuclockid``)."""
     return time.clock_gettime((~pid << 3) | 2) if sys.platform == "linux" else ticked_s
 
 
@@ -169,7 +169,7 @@ def kill(processes: list[psutil.Process]) -> None:
 
 
 def _memory_of(process: psutil.Process) -> int:
-    """What is resident of a process, and 0 for one that is gone."""
+    """The resident memory of a process; 0 if it is gone."""
     try:
         status = Path("/proc", str(process.pid), "status")
         if not status.exists():
@@ -180,12 +180,12 @@ def _memory_of(process: psutil.Process) -> int:
 
 
 def _mark_of(process: psutil.Process) -> int:
-    """The highest resident size of a process so far; 0 where that can't be had."""
+    """The highest resident size of a process so far; 0 if unknown."""
     return _status(process, "VmHWM:")
 
 
 def _files_of(process: psutil.Process) -> int:
-    """What a process has resident of mapped files; 0 where that can't be had."""
+    """The resident size of a process's mapped files; 0 if unknown."""
     return _status(process, "RssFile:")
 
 
@@ -197,7 +197,7 @@ def _status(process: psutil.Process, field: str) -> int:
 
 
 def _share_of(process: psutil.Process, otherwise: int) -> int:
-    """A process's proportional share of what it maps; ``otherwise`` where that can't be had."""
+    """A process's proportional share of the memory that it maps; ``otherwise`` if unknown."""
     try:
         return _sum(Path("/proc", str(process.pid), "smaps_rollup"), ("Pss_Anon:", "Pss_Shmem:"))
     except OSError:
