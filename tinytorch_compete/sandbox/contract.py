@@ -11,19 +11,19 @@ from nbformat import NotebookNode
 
 from tinytorch_compete.model import Inputs, Limits, Run, Timed
 
-# The kinds of output that are kept of what a kernel displays.
+# The media types that are kept of a kernel's displays.
 KEPT_MEDIA = ("text/plain", "image/png")
 
 
 class RunRequest(msgspec.Struct, frozen=True):
     """Everything that a run depends on.
 
-    ``inputs`` maps a grading cell's id to what its probe is handed. ``files`` is a folder whose
-    content the kernel finds in its working folder, ``data`` one that it finds there as ``data/``,
-    read-only. For timed inputs ``reference``, a notebook of ours, is run beside the notebook and
-    answers the same questions in turn. A cell that takes more than ``cell_s`` seconds is
-    interrupted and ``OVER_TIME``, and the next one is run; if it goes on all the same, that ends
-    the run.
+    ``inputs`` maps a grading cell's id to the inputs of its probe. ``files`` is a folder whose
+    content the kernel finds in its working folder, ``data`` a folder that it finds there as
+    ``data/``, read-only. For timed inputs ``reference``, a notebook of ours, is run beside the
+    notebook and answers the same questions in turn. A cell that takes more than ``cell_s`` seconds
+    is interrupted and ``OVER_TIME``, and the next cell is run; a cell that goes on in spite of its
+    interruption ends the run.
     """
 
     notebook: NotebookNode
@@ -36,13 +36,13 @@ class RunRequest(msgspec.Struct, frozen=True):
 
 
 class Sandbox(Protocol):
-    """Runs an assembled notebook and brings out facts and evidence, never an opinion.
+    """Runs an assembled notebook and returns facts and evidence, never an opinion.
 
     Every implementation passes ``tests/sandbox/test_conformance.py``.
     """
 
     def run(self, request: RunRequest) -> Run:
-        """Execute the request's notebook, cell by cell, and return what happened.
+        """Execute the request's notebook, cell by cell, and return the facts of the run.
 
         A cell that raises fails alone; a kernel that dies or passes a limit fails its cell and all
         after it. The request's notebook isn't changed. Raises ``Fault`` when the sandbox itself or
@@ -51,5 +51,5 @@ class Sandbox(Protocol):
         ...
 
     def stop(self) -> None:
-        """End all runs, now and to come: each raises ``Fault``. For an orderly interruption."""
+        """End all runs, current and future, each by a ``Fault``: for an orderly interruption."""
         ...

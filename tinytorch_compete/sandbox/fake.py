@@ -1,4 +1,4 @@
-"""A sandbox for tests: runs cells in this very process, fast and with no protection at all."""
+"""A sandbox for tests: it runs cells in this very process, fast and without any protection."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from tinytorch_compete.util.files import copy_sent
 
 
 class FakeSandbox:
-    """Executes trusted notebooks in-process; it holds the time limits, and no other.
+    """Executes trusted notebooks in this process; it enforces the time limits and no others.
 
-    ``faults`` runs fail first, as a broken machine would, so that retries can be tried.
+    The first ``faults`` runs fail, as on a broken machine, so that retries can be tested.
     """
 
     def __init__(self, faults: int = 0) -> None:
@@ -159,17 +159,17 @@ class _Execution:
         if now - self._start > self._limits.wall_s:
             raise _OverTimeError
         if now > self._cell_end:
-            raise KeyboardInterrupt  # after which nothing is watched any more
+            raise KeyboardInterrupt  # after it the cell is no longer watched
         return self._watch
 
     @contextlib.contextmanager
     def _probe(self, name: str) -> Iterator[types.SimpleNamespace]:
         if name != self._open or name in self._answers:
             raise ConnectionError(f"the grader isn't asking for {name!r} now")
-        asked = self._inputs[name]
-        if isinstance(asked, Timed):
+        inputs = self._inputs[name]
+        if isinstance(inputs, Timed):
             probe = types.SimpleNamespace()
-            probe.questions = lambda: self._questions(name, asked, probe)
+            probe.questions = lambda: self._questions(name, inputs, probe)
             yield probe
             return
         start = time.perf_counter()
@@ -177,20 +177,20 @@ class _Execution:
         def send(**arrays: Any) -> None:
             self._answers[name] = _answer(arrays, time.perf_counter() - start)
 
-        yield types.SimpleNamespace(arrays=asked.arrays, values=dict(asked.values), send=send)
+        yield types.SimpleNamespace(arrays=inputs.arrays, values=dict(inputs.values), send=send)
 
     def _questions(
         self, name: str, timed: Timed, probe: types.SimpleNamespace
     ) -> Iterator[types.SimpleNamespace]:
-        """Ask what a timed probe asks at the least, and keep what each answer cost."""
-        kept = self.timings.setdefault(name, [])
+        """Ask as few questions as a timed probe may, and keep each answer and its cost."""
+        timings = self.timings.setdefault(name, [])
         for number in range(2 * FEWEST):
             inputs, sent = timed.make(number), dict[str, Any]()
             probe.arrays, probe.values, probe.send = inputs.arrays, inputs.values, sent.update
             wall_s, cpu_s = time.perf_counter(), time.process_time()
             yield probe
             cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)
-            kept.append((_answer(sent, 0.0).arrays, cost))
+            timings.append((_answer(sent, 0.0).arrays, cost))
         self._answers[name] = Answer()
 
     def compare(self, theirs: _Execution) -> None:
@@ -203,7 +203,7 @@ class _Execution:
 
 
 def _answer(arrays: Mapping[str, Any], wall_s: float) -> Answer:
-    """What the evidence reader makes of the arrays, by the same route as from a kernel."""
+    """The arrays as the evidence reader reads them, by the same route as from a kernel."""
     try:
         return Answer(
             {name: parse_npy(name, _npy(value)) for name, value in arrays.items()}, wall_s

@@ -1,4 +1,4 @@
-"""A sandbox's run that Ctrl-C can end, with a word on its progress."""
+"""Run in a sandbox so that Ctrl-C ends the run, and report its progress."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ INTERRUPTIBLE_S = 0.2
 def apart(
     run: Callable[[], Done], sandbox: Sandbox, passing: Callable[[float], None] = lambda _: None
 ) -> Done:
-    """What a run in a sandbox returns, in a thread of its own.
+    """Return the result of a run in a sandbox, which gets a thread of its own.
 
-    A notebook's kernel is busy with an event loop in this one. When this thread is interrupted, the
-    run is ended first, and then the interruption goes on. Meanwhile ``passing`` is told again and
-    again how many seconds have gone by.
+    In a notebook this thread is busy with the kernel's event loop. When it is interrupted, the run
+    is ended first, and then the interruption is raised. Until the run is over, ``passing`` is
+    called repeatedly with the seconds that have passed.
     """
     started = time.monotonic()
     with futures.ThreadPoolExecutor(1) as pool:

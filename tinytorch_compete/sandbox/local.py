@@ -1,4 +1,4 @@
-"""The sandbox of this machine: a boxed kernel under the strongest limits that can be had here."""
+"""This machine's sandbox: a boxed kernel under the strongest limits that work here."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class LocalSandbox:
         def session(
             notebook: NotebookNode, files: Path | None, compete: TimedProbeHandler
         ) -> Session:
-            asked = msgspec.structs.replace(request, notebook=notebook, files=files)
-            return Session(asked, self._provision(asked), self._stopping, compete)
+            own = msgspec.structs.replace(request, notebook=notebook, files=files)
+            return Session(own, self._provision(own), self._stopping, compete)
 
         async def compete(own: ProbePeer, timed: Timed) -> Answer:
             if reference is None:
@@ -61,7 +61,7 @@ class LocalSandbox:
             return asyncio.run(_run(session(request.notebook, request.files, compete)))
 
     def _provision(self, request: RunRequest) -> dict[str, Any]:
-        """What ``BoxProvisioner`` is told of a run."""
+        """The configuration of ``BoxProvisioner`` for a run."""
         return {
             "limits": msgspec.to_builtins(request.limits),
             "files": str(request.files.resolve()) if request.files else "",

@@ -21,9 +21,9 @@ class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
     """Start the kernel in a ``Box`` made from the kernelspec's provisioner configuration."""
 
     limits = Dict(help="The fields of tinytorch_compete.model.Limits.").tag(config=True)
-    files = Unicode("", help="A folder to copy into the kernel's own; may be empty.").tag(
-        config=True
-    )
+    files = Unicode(
+        "", help="A folder to copy into the kernel's working folder; may be empty."
+    ).tag(config=True)
     data = Unicode("", help="A folder to show there as data/, read-only; may be empty.").tag(
         config=True
     )
@@ -49,7 +49,7 @@ class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
         return kwargs
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        """Start the box's process, with what it says before the kernel speaks kept in a file."""
+        """Start the box's process, and log its output until the kernel speaks."""
         assert self.box is not None
         with open(self.box.folders.log, "wb") as log:
             connection = await super().launch_kernel(cmd, stdout=log, stderr=log, **kwargs)
@@ -57,7 +57,7 @@ class BoxProvisioner(LocalProvisioner):  # type: ignore[misc]
         return connection
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Close the box with the kernel; whoever needs its figures reads them before."""
+        """Close the box with the kernel; its figures must be read before."""
         await super().cleanup(restart=restart)
         if self.box is not None:
             self.box.close()

@@ -21,9 +21,10 @@ TimedProbeHandler = Callable[[ProbePeer, Timed], Awaitable[Answer]]
 class Channel:
     """Serves one probe at a time: its inputs are released once, and its first answer counts.
 
-    A connection when no probe is open, a second one for the same probe, or one that asks for
-    another probe is closed at once. An answer that isn't whole when its cell ends is none. Who
-    answers a timed probe is sent to ``compete``. ``clock`` counts the kernel's own time.
+    A connection while no probe is open, a second connection for the same probe, or a connection
+    that asks for another probe is closed at once. An answer that isn't complete when its cell ends
+    doesn't count. The peer of a timed probe is handed to ``compete``. ``clock`` counts the kernel's
+    own time.
     """
 
     def __init__(
@@ -55,14 +56,14 @@ class Channel:
             self._server.close()
         await self._cancel()
         if self._serving and not self._serving.cancelled():
-            self._serving.exception()  # the run has ended by an error of its own, which is raised
+            self._serving.exception()  # the run ended by an error of its own, which is raised
 
     def open(self, probe: str) -> None:
         """Let the kernel fetch this probe's inputs from now on."""
         self._open, self._serving = probe, None
 
     async def shut(self) -> None:
-        """End the open probe; what has not been sent whole by now is unanswered for good.
+        """End the open probe; an answer that isn't complete by now never counts.
 
         The kernel's reply can overtake the last bytes of its answer, which are in the socket by
         then: they get ``GRACE_S`` to arrive. Raises ``Fault`` if our own side of the probe failed.
@@ -81,10 +82,13 @@ class Channel:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What an honest answer wouldn't have done, a sentence each, for a person to look at."""
-        refused = (f"{why}: {count} times." for why, count in self._refused.items())
+        """Flag behaviour that no honest answer shows, a sentence each, for manual review."""
+        refused = (
+            f"{why} ({'once' if count == 1 else f'{count} times'})."
+            for why, count in self._refused.items()
+        )
         broken = (
-            f"Sent what is no answer to probe {name}: {why}." for name, why in self._broken.items()
+            f"Sent an invalid answer to probe {name}: {why}." for name, why in self._broken.items()
         )
         return (*refused, *broken)
 
@@ -102,7 +106,7 @@ class Channel:
             elif self._open is None:
                 self._refused["Called for a probe while none was open"] += 1
             else:
-                self._refused["Called again for a probe that was taken"] += 1
+                self._refused["Called again for a probe that was already served"] += 1
         finally:
             writer.close()
 
@@ -112,11 +116,11 @@ class Channel:
         try:
             if parse_line(await line_of(reader)) != {"probe": probe}:
                 raise EvidenceError("the cell asked for another probe's inputs")
-            contender = ProbePeer(probe, self._box, self._clock, reader, writer)
-            asked = self._inputs[probe]
-            if isinstance(asked, Timed):
-                return await self._compete(contender, asked)
-            arrays, wall_s = await contender.ask(asked)
+            peer = ProbePeer(probe, self._box, self._clock, reader, writer)
+            inputs = self._inputs[probe]
+            if isinstance(inputs, Timed):
+                return await self._compete(peer, inputs)
+            arrays, wall_s = await peer.ask(inputs)
             return Answer(arrays=arrays, wall_s=wall_s)
         except EvidenceError as error:
             if str(error) != UNANSWERED:

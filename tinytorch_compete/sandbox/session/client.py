@@ -1,4 +1,4 @@
-"""An nbclient that keeps what a cell prints within bounds while it streams in."""
+"""An nbclient that keeps a cell's output within bounds while it streams in."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tinytorch_compete.sandbox.contract import KEPT_MEDIA
 from tinytorch_compete.util.text import clean
 
 KEPT_BYTES = 1 * MIB  # of one cell's outputs
-SHORT = 300  # characters of what is kept all the same
-MESSAGE_BYTES = 200  # what a message costs beside its content
+SHORT = 300  # characters that are kept of an output beyond that
+MESSAGE_BYTES = 200  # the cost of a message beside its content
 CUT = "\n[the rest of this cell's output was cut: it printed more than 1 MiB]\n"
 
 
 class QuietClient(AsyncKernelClient):  # type: ignore[misc]
-    """A client without the channels that nobody reads: what is sent there isn't even received."""
+    """A client without the channels that nobody reads: messages there aren't even received."""
 
     def start_channels(self) -> None:
-        """Open the shell and output channels alone."""
+        """Open only the shell and the output channel."""
         super().start_channels(stdin=False, hb=False, control=False)
 
 
@@ -32,25 +32,25 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
 
     def __init__(self, nb: NotebookNode, **options: Any) -> None:
         super().__init__(nb, on_cell_executed=self.keep_reply, **options)
-        self._said: dict[int, int] = collections.defaultdict(int)  # bytes, by cell
+        self._sizes: dict[int, int] = collections.defaultdict(int)  # bytes, by cell
         self._cut: dict[int, set[str]] = collections.defaultdict(set)  # kinds, by cell
         self.replies: dict[int, dict[str, Any]] = {}
 
     def keep_reply(self, cell_index: int, execute_reply: dict[str, Any], **_: Any) -> None:
-        """Remember how the kernel says that a cell ended, for what its outputs don't say."""
+        """Remember the kernel's reply, which tells of errors that are missing in the outputs."""
         content = execute_reply.get("content")
         self.replies[cell_index] = content if isinstance(content, dict) else {}
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
-        """Take one message of the kernel's, if it is proper and its cell hasn't said enough.
+        """Take one message of the kernel, if it is valid and its cell's output within bounds.
 
-        What the notebook format has no place for is dropped, as are widgets, updates of earlier
-        outputs, and the kernel's own word on its execution count.
+        Fields that the notebook format has no place for are dropped, as are widgets, updates of
+        earlier outputs, and the kernel's own execution count.
         """
         kind = str(msg.get("msg_type"))
-        content = _proper(kind, msg.get("content"))
+        content = _valid(kind, msg.get("content"))
         if content is not None and kind == "clear_output":
-            self._said[cell_index] = 0
+            self._sizes[cell_index] = 0
             self._cut[cell_index] = set()
         elif content is not None and kind != "status":
             size = MESSAGE_BYTES + _size(msg["content"])
@@ -62,9 +62,9 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
     def _fit(
         self, cell_index: int, size: int, kind: str, content: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """What of a message is kept, now that its cell has said so much; ``None`` for nothing."""
-        self._said[cell_index] += size
-        if self._said[cell_index] <= KEPT_BYTES:
+        """The part of a message that fits its cell's bound; ``None`` for nothing."""
+        self._sizes[cell_index] += size
+        if self._sizes[cell_index] <= KEPT_BYTES:
             return content
         if kind in self._cut[cell_index]:
             return None
@@ -73,10 +73,10 @@ class BoundedClient(NotebookClient):  # type: ignore[misc]
 
 
 def _shortened(kind: str, content: dict[str, Any]) -> dict[str, Any]:
-    """What stays of a cell's first message of a kind that is too much.
+    """Shorten a cell's first message of a kind beyond the bound.
 
-    Nbgrader reads a plain assignment's points from whether there is an error, something on
-    ``stderr`` or a result, so each of these stays one.
+    Nbgrader reads a plain assignment's points from whether there is an error, output on ``stderr``
+    or a result, so each of these keeps its kind.
     """
     if kind in ("stdout", "stderr"):
         return {**content, "text": CUT}
@@ -92,8 +92,8 @@ def _shortened(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "data": {"text/plain": CUT}}
 
 
-def _proper(kind: Any, content: Any) -> dict[str, Any] | None:
-    """The fields of a message that we use, as text; ``None`` for a message that we don't."""
+def _valid(kind: Any, content: Any) -> dict[str, Any] | None:
+    """The fields of a message that we use, as text; ``None`` for a message that we don't use."""
     if not isinstance(content, dict):
         return None
     if kind == "status":
@@ -106,13 +106,13 @@ def _proper(kind: Any, content: Any) -> dict[str, Any] | None:
     if kind in ("display_data", "execute_result"):
         data = content.get("data")
         data = data if isinstance(data, dict) else {}
-        shown = {key: clean(data[key]) for key in KEPT_MEDIA if isinstance(data.get(key), str)}
-        return {"data": shown, "metadata": {}, "execution_count": None}
+        media = {key: clean(data[key]) for key in KEPT_MEDIA if isinstance(data.get(key), str)}
+        return {"data": media, "metadata": {}, "execution_count": None}
     if kind == "error":
         lines = content.get("traceback")
         lines = [clean(line) for line in lines] if isinstance(lines, list) else []
-        named = {key: clean(content.get(key, "")) for key in ("ename", "evalue")}
-        return {**named, "traceback": lines}
+        texts = {key: clean(content.get(key, "")) for key in ("ename", "evalue")}
+        return {**texts, "traceback": lines}
     return None
 
 

@@ -1,4 +1,4 @@
-"""Wall time, CPU time, and instructions of a process tree, read together."""
+"""A clock that counts a kernel's own seconds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Clock:
         return self._before_s + running
 
     def pause(self) -> None:
-        """Stand still."""
+        """Stop counting."""
         self._before_s, self._since = self.elapsed_s(), None
 
     def go_on(self) -> None:
-        """Run again."""
+        """Count again."""
         if self._since is None:
             self._since = time.perf_counter()

@@ -19,7 +19,7 @@ MAX_ARRAYS = 16
 MAX_BYTES = 64 * MIB
 MAX_NPY_HEADER = 1024
 MAX_NAME = 64
-# What numpy raises for the headers that people and fuzzers have thought of.
+# The exceptions that numpy raises for the headers that people and fuzzers have thought of.
 UNREADABLE = (
     ArithmeticError,
     LookupError,
@@ -66,13 +66,13 @@ def parse_npy(name: str, data: bytes) -> np.ndarray[Any, Any]:
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
-        read = {
+        readers = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         with warnings.catch_warnings():  # about Python 2's headers, on the grader's terminal
             warnings.simplefilter("ignore")
-            shape, fortran, dtype = read[version](file, max_header_size=MAX_NPY_HEADER)
+            shape, fortran, dtype = readers[version](file, max_header_size=MAX_NPY_HEADER)
     except UNREADABLE:
         raise EvidenceError(f"the array {name!r} of the answer is not a plain .npy file") from None
     if dtype.kind not in KINDS or dtype.hasobject:

@@ -35,25 +35,25 @@ class ProbePeer:
         self._reader, self._writer = reader, writer
 
     async def ask(self, inputs: Inputs) -> tuple[Arrays, float]:
-        """Release a question's inputs; the answer's arrays, and the seconds until they were here.
+        """Release a question's inputs; return the answer's arrays and the seconds that they took.
 
-        Raises ``EvidenceError`` for anything but a whole and proper answer.
+        Raises ``EvidenceError`` for anything but a complete and valid answer.
         """
         return await self.exchange(await self.release(inputs))
 
     async def release(self, inputs: Inputs) -> bytes:
-        """Put a question's inputs where the kernel finds them; the line that tells it so.
+        """Put a question's inputs where the kernel finds them; return the line that announces them.
 
         Raises ``Fault`` if they can't be written.
         """
         try:
-            released = await asyncio.to_thread(self.box.folders.release, self.probe, inputs)
+            message = await asyncio.to_thread(self.box.folders.release, self.probe, inputs)
         except OSError as error:
             raise Fault(
                 f"{self.box.folders.root}: the inputs can't be written "
                 f"({error.strerror or error}). Is the disk full?"
             ) from None
-        return json.dumps(released).encode() + b"\n"
+        return json.dumps(message).encode() + b"\n"
 
     async def exchange(self, question: bytes) -> tuple[Arrays, float]:
         """Send a question's line and await its answer, as ``ask`` does."""
@@ -65,7 +65,7 @@ class ProbePeer:
         return {name: parse_npy(name, data) for name, data in files.items()}, wall_s
 
     def end(self) -> None:
-        """Say that there are no more questions."""
+        """Tell the kernel that there are no more questions."""
         self._writer.write(END)
 
 

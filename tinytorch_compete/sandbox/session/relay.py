@@ -1,8 +1,8 @@
-"""What stands between a kernel's sockets and the grader's ZeroMQ, and counts what comes through.
+"""Stand between a kernel's sockets and the grader's ZeroMQ, and bound the messages.
 
-libzmq gathers a message whole, whatever it takes, before anybody sees it; code that has taken over
-its kernel's connection could fill the grader's memory by one message of endless parts. So
-the grader's client connects to a relay of ours, which gathers each message itself within bounds.
+libzmq collects a message whole, however large, before anybody sees it; code that has taken over its
+kernel's connection could fill the grader's memory by one message of endless parts. So the grader's
+client connects to a relay of ours, which collects each message itself within bounds.
 Framing: ZMTP 3.1, https://rfc.zeromq.org/spec/37/ (a greeting of 64 bytes, then frames: flags, size
 in one or eight bytes, body).
 """
@@ -17,7 +17,7 @@ from tinytorch_compete.model import MIB
 
 GREETING_BYTES = 64
 MORE, LONG, COMMAND = 1, 2, 4
-# What a frame costs beside its body: a zmq_msg_t takes 64 bytes, an empty ``bytes`` 33, and lists
+# The cost of a frame beside its body: a zmq_msg_t takes 64 bytes, an empty ``bytes`` 33, and lists
 # hold them.
 FRAME_BYTES = 128
 MAX_PARTS = 1024  # of one message; a kernel's own have seven and one more for each buffer
@@ -27,7 +27,7 @@ CHUNK_BYTES = 64 * 1024  # read at once of what the grader itself sends
 RETRY_S = 0.005
 FLOODED = f"sent more than {FLOOD_BYTES // MIB} MiB in messages and outputs"
 OVERLONG = f"sent a message of more than {MAX_MESSAGE_BYTES // MIB} MiB or {MAX_PARTS} parts"
-GARBLED = "the kernel sent what is no message"
+GARBLED = "the kernel sent an invalid message"
 ENDED = "the kernel ended before the cell did"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -54,9 +54,10 @@ class Relay:
     async def add(
         self, kernel: Address, listen: Address, alive: Callable[[], Awaitable[bool]]
     ) -> Address:
-        """Connect to one of the kernel's sockets as soon as it is bound; where to connect to it.
+        """Connect to one of the kernel's sockets as soon as it is bound.
 
-        Raises ``ConnectionError`` when the kernel ends before that.
+        Returns the address at which the client can connect to it. Raises ``ConnectionError`` when
+        the kernel ends before that.
         """
         upstream = await _connect(kernel, alive)
         self._writers.append(upstream[1])
@@ -74,8 +75,8 @@ class Relay:
         else:
             server = await asyncio.start_server(accept, *listen, backlog=1)
         self._servers.append(server)
-        found: Address = server.sockets[0].getsockname()
-        return found
+        address: Address = server.sockets[0].getsockname()
+        return address
 
     async def close(self) -> None:
         """Close both ends of all channels."""
@@ -88,14 +89,14 @@ class Relay:
             writer.transport.abort()
 
     async def _outward(self, client: asyncio.StreamReader, kernel: asyncio.StreamWriter) -> None:
-        """Pass on what the grader sends, as it is."""
+        """Pass on the grader's bytes unchanged."""
         with contextlib.suppress(ConnectionError):  # the other direction says so
             while data := await client.read(CHUNK_BYTES):
                 kernel.write(data)
                 await kernel.drain()
 
     async def _inward(self, kernel: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        """Pass on what the kernel sends, message by message, until there is a problem."""
+        """Pass on the kernel's messages, each as a whole, until there is a problem."""
         try:
             for _ in range(GREETING_BYTES):  # each end waits for parts of the other's
                 client.write(await kernel.readexactly(1))
@@ -111,7 +112,7 @@ class Relay:
             client.write_eof()
 
     async def _message(self, kernel: asyncio.StreamReader) -> list[bytes]:
-        """One message, or one command, in pieces; raises ``Refusal`` when it passes a bound."""
+        """One message, or one command, in pieces; raises ``Refusal`` when it exceeds a bound."""
         pieces: list[bytes] = []
         cost = 0
         for _ in range(MAX_PARTS):
@@ -145,5 +146,5 @@ async def _connect(address: Address, alive: Callable[[], Awaitable[bool]]) -> St
             return await asyncio.open_connection(*address)
         except (FileNotFoundError, ConnectionRefusedError):
             if not await alive():
-                raise ConnectionError("it ended before its channels were there") from None
+                raise ConnectionError("it ended before it opened its channels") from None
         await asyncio.sleep(RETRY_S)

@@ -21,7 +21,7 @@ from tinytorch_compete.sandbox.session.client import BoundedClient
 from tinytorch_compete.sandbox.session.clock import Clock
 from tinytorch_compete.sandbox.session.manager import make_manager
 from tinytorch_compete.sandbox.session.peer import UNANSWERED
-from tinytorch_compete.sandbox.session.relay import ENDED, Address, Relay
+from tinytorch_compete.sandbox.session.relay import ENDED, GARBLED, Address, Relay
 from tinytorch_compete.sandbox.session.supervisor import Stop, Supervisor
 from tinytorch_compete.util.text import clean
 
@@ -96,7 +96,7 @@ class Session:
         return box
 
     async def _interpose(self, box: Box) -> None:
-        """Put the relay between the kernel and the client, which learns only its addresses."""
+        """Put the relay between the kernel and the client, which learns the relay's addresses."""
         manager, place = self._manager, str(box.folders.relay / "k")
         unix = manager.transport == "ipc"
         for name in CHANNELS:
@@ -163,8 +163,7 @@ class Session:
         except DeadKernelError:
             raise supervisor.ended(ENDED) from None
         except UNINTELLIGIBLE as error:  # a forged or broken message: the kernel's, not ours
-            reason = f"the kernel sent what is no message ({type(error).__name__})"
-            raise Stop(Verdict.ERROR, reason) from None
+            raise Stop(Verdict.ERROR, f"{GARBLED} ({type(error).__name__})") from None
         finally:
             await _cancel(running, watching)
 
@@ -173,7 +172,7 @@ class Session:
         supervisor.box.kill()
 
     def _recheck_memory(self, supervisor: Supervisor) -> None:
-        """Look once more after the answer has come, which nobody watches."""
+        """Check the memory once more: nobody watches it while the last of an answer arrives."""
         try:
             if not self.stopped:
                 supervisor.check_memory()

@@ -9,19 +9,19 @@ import msgspec
 
 from tinytorch_compete.model import Cost, Round
 
-# How far the shares of wall time in which student and reference had a core may differ.
+# The ratio by which the shares of wall time in which student and reference had a core may differ.
 ELSEWHERE = 1.5
 LEAST_SHARE = 0.75
 
 
 def vouched(rounds: Sequence[Round]) -> list[Round]:
-    """The rounds with CPU seconds that can be believed.
+    """The rounds with CPU seconds that can be trusted.
 
-    Without a control group the seconds of a process that ended unseen are lost, and that is how
-    work can be hidden. Where the rounds in which one can have ended so, together, show less than
-    ``LEAST_SHARE`` of the core time that their wall time must have had, by what the reference got
-    in them, none of them counts for less than its wall time at the reference's share: less than
-    that can't be hidden.
+    Without a control group the seconds of a process that ended unseen are lost, and work can be
+    hidden that way. Take the rounds in which a process can have ended so, and the core time that
+    their wall time must have had by the share that the reference got in them. Where together they
+    show less than ``LEAST_SHARE`` of it, each counts for its wall time at the reference's share, or
+    more: that leaves no room for hidden work.
     """
     doubtful = [r for r in rounds if not r.own.whole]
     if not doubtful:
@@ -32,14 +32,15 @@ def vouched(rounds: Sequence[Round]) -> list[Round]:
     return [r if r.own.whole else _at_share(r, theirs) for r in rounds]
 
 
-def _at_share(found: Round, share: float) -> Round:
+def _at_share(round_: Round, share: float) -> Round:
     """A round that counts for no less than its wall time at a share of a core."""
-    own = msgspec.structs.replace(found.own, cpu_s=max(found.own.cpu_s, found.own.wall_s * share))
-    return msgspec.structs.replace(found, own=own)
+    own = round_.own
+    own = msgspec.structs.replace(own, cpu_s=max(own.cpu_s, own.wall_s * share))
+    return msgspec.structs.replace(round_, own=own)
 
 
 def clock_flags(rounds: Sequence[Round]) -> list[str]:
-    """What a reader should know of timed answers whose clocks disagree; empty if they agree.
+    """Flag timed answers whose clocks disagree; empty if they agree.
 
     In the same lane, in turn, both get the core for the same share of the wall time. Clearly less
     CPU time than that is waiting, or work that was done elsewhere; clearly more is work on more
@@ -55,5 +56,5 @@ def clock_flags(rounds: Sequence[Round]) -> list[str]:
 
 def core_share(costs: Iterable[Cost]) -> float:
     """CPU seconds for each second of wall time."""
-    found = list(costs)
-    return math.fsum(cost.cpu_s for cost in found) / math.fsum(cost.wall_s for cost in found)
+    costs = list(costs)
+    return math.fsum(cost.cpu_s for cost in costs) / math.fsum(cost.wall_s for cost in costs)

@@ -4,7 +4,7 @@
 time that a hypervisor gave to others, ``swapped_mib`` what was swapped in and out,
 ``slowed`` how far below its highest frequency the fastest core ran at the end (0 to 1), ``smt`` and
 ``powersave`` are 1 where cores share a physical one and where the frequency governor isn't
-``performance``. A figure that the system doesn't tell is left out. A timed run adds
+``performance``. A figure that the system doesn't report is left out. A timed run adds
 ``reference_spread``, the standard deviation of the logarithm of the reference's CPU seconds for
 equal work, and ``waiting``, the share of the reference's wall time in which it had no core.
 """
@@ -23,9 +23,9 @@ import psutil
 from tinytorch_compete.model import MIB, Answer
 
 CPU = Path("/sys/devices/system/cpu")
-# A reference spread beyond which a run says more of the machine than of the code. The ratio of a
-# run is of at most 30 blocks (``race.MOST``), whose mean this leaves with a standard deviation of
-# 0.16 / sqrt(30) = 3 %: as much as the luck with memory layout that each process has anyway.
+# A reference spread beyond which a run says more about the machine than about the code. The ratio
+# of a run is of at most 30 blocks (``race.MOST``), whose mean this leaves with a standard deviation
+# of 0.16 / sqrt(30) = 3 %: as much as the luck with memory layout that each process has anyway.
 # Measured with a busy neighbour on two cores: 0.085.
 LOUDEST = 0.16
 
@@ -46,29 +46,29 @@ def before() -> Before:
 
 
 def since(start: Before) -> dict[str, float]:
-    """The certificate of what ran since ``start``."""
+    """The certificate of the time since ``start``."""
     now = before()
     total_s = now.total_s - start.total_s
-    found = {
+    figures = {
         "steal": (now.steal_s - start.steal_s) / total_s if total_s > 0 else 0.0,
         "swapped_mib": (now.swapped_bytes - start.swapped_bytes) / MIB,
     }
     if hasattr(os, "getloadavg"):
-        found["load"] = os.getloadavg()[0]
+        figures["load"] = os.getloadavg()[0]
     frequencies = [f.current / f.max for f in psutil.cpu_freq(percpu=True) or [] if f.max]
     if frequencies:
-        found["slowed"] = max(0.0, 1 - max(frequencies))
+        figures["slowed"] = max(0.0, 1 - max(frequencies))
     for name, path, quiet in (
         ("smt", CPU / "smt" / "active", "0"),
         ("powersave", CPU / "cpu0" / "cpufreq" / "scaling_governor", "performance"),
     ):
         if path.exists():
-            found[name] = float(path.read_text().strip() != quiet)
-    return found
+            figures[name] = float(path.read_text().strip() != quiet)
+    return figures
 
 
 def of_rounds(answers: Iterable[Answer]) -> dict[str, float]:
-    """What timed probes tell of the noise, by the reference's equal work; empty without any."""
+    """The noise of timed probes, by the reference's equal work; empty without any."""
     costs = [r.reference for answer in answers for r in answer.rounds]
     if len(costs) < 2:
         return {}

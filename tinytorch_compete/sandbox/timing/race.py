@@ -21,7 +21,7 @@ from tinytorch_compete.sandbox.session.session import Session
 from tinytorch_compete.sandbox.timing import clocks
 from tinytorch_compete.sandbox.timing.racer import TimedPeer
 
-WARM = 2  # questions to each that don't count: first calls import, allocate and fault pages in
+WARM = 2  # questions to each side that don't count: first calls import, allocate and fault in pages
 EMPTY = 9  # empty questions to the reference
 TRIED = 8  # questions to the reference alone, to see how noisy this machine is now
 # Questions go on until a run's ratio should be exact to this, 95 % of the time; a run's own luck
@@ -37,35 +37,35 @@ SETTLE_S = 5
 async def race(
     own: ProbePeer, timed: Timed, reference: Callable[[TimedProbeHandler], Session], lanes: Lanes
 ) -> Answer:
-    """Start the reference, take a lane, and ask both in blocks of A B B A; the student's answer.
+    """Start the reference, take a lane, ask both in blocks of A B B A; return the student's answer.
 
-    Each is frozen while the other works or is waited for. Raises ``EvidenceError`` for what the
-    student's kernel does, and ``Fault`` for what the reference does.
+    Each is frozen while the other works or is waited for. Raises ``EvidenceError`` for failures of
+    the student's kernel, and ``Fault`` for those of the reference.
     """
-    racer = TimedPeer(own)
+    student = TimedPeer(own)
     try:
-        async with _waiting(reference, own.probe) as theirs, _lane(lanes, racer, theirs):
-            rounds = [r async for r in _rounds(racer, theirs, timed)]
+        async with _waiting(reference, own.probe) as theirs, _lane(lanes, student, theirs):
+            rounds = [r async for r in _rounds(student, theirs, timed)]
             flags = clocks.clock_flags(rounds)
             return Answer(rounds=tuple(clocks.vouched(rounds)), flags=tuple(flags))
     finally:
-        racer.end(lanes.rest)
+        student.end(lanes.rest)
 
 
 @contextlib.asynccontextmanager
 async def _waiting(
     reference: Callable[[TimedProbeHandler], Session], probe: str
 ) -> AsyncIterator[TimedPeer]:
-    """The reference as a racer, when its kernel has come to the timed probe."""
+    """Run the reference until its kernel comes to the timed probe, and yield it there."""
     ready: asyncio.Future[ProbePeer] = asyncio.get_running_loop().create_future()
     over = asyncio.Event()
 
-    async def wait_there(contender: ProbePeer, _: Timed) -> Answer:
-        if contender.probe == probe:
-            ready.set_result(contender)
+    async def wait_there(peer: ProbePeer, _: Timed) -> Answer:
+        if peer.probe == probe:
+            ready.set_result(peer)
             await over.wait()
         else:
-            contender.end()
+            peer.end()
         return Answer()
 
     session = reference(wait_there)
@@ -76,11 +76,11 @@ async def _waiting(
         if not ready.done():
             running.result()
             raise Fault("the reference never came to its timed probe")
-        racer = TimedPeer(ready.result())
+        peer = TimedPeer(ready.result())
         try:
-            yield racer
+            yield peer
         finally:
-            racer.end(frozenset())
+            peer.end(frozenset())
             over.set()
         await running
     except Fault as fault:  # let its notebook come to an end, which says why
@@ -97,13 +97,13 @@ def _why(session: Session) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _lane(lanes: Lanes, *racers: TimedPeer) -> AsyncIterator[None]:
-    """Bind the racers to the same free lane, when there is one."""
+async def _lane(lanes: Lanes, *peers: TimedPeer) -> AsyncIterator[None]:
+    """Bind the peers to the same lane, as soon as one is free."""
     while (lane := lanes.take()) is None:
         await asyncio.sleep(WAIT_S)
     try:
-        for racer in racers:
-            racer.bind(lane)
+        for peer in peers:
+            peer.bind(lane)
         yield
     finally:
         lanes.give(lane)
@@ -115,26 +115,27 @@ async def _rounds(own: TimedPeer, theirs: TimedPeer, timed: Timed) -> AsyncItera
         await _reference_cost(theirs, timed, number)
         await own.ask(timed.make(number))
     empty = [await _reference_cost(theirs, timed, None) for _ in range(EMPTY)]
-    nothing = overhead(empty)
+    empty_cost = overhead(empty)
     tried = [await _reference_cost(theirs, timed, n) for n in itertools.islice(numbers, TRIED)]
-    kept = 0
-    for block in range(blocks_for([_less(cost, nothing).cpu_s for cost in tried])):
+    kept_bytes = 0
+    for block in range(blocks_for([_less(cost, empty_cost).cpu_s for cost in tried])):
         first, second = itertools.islice(numbers, 2)
         for number, own_first in ((first, block % 2 == 0), (second, block % 2 == 1)):
             costs = [] if own_first else [await _reference_cost(theirs, timed, number)]
             arrays, cost = await own.ask(timed.make(number))
             costs += [await _reference_cost(theirs, timed, number)] if own_first else []
-            kept += sum(array.nbytes for array in arrays.values())
-            if kept > MAX_KEPT_BYTES:
+            kept_bytes += sum(array.nbytes for array in arrays.values())
+            if kept_bytes > MAX_KEPT_BYTES:
                 raise EvidenceError(f"the answers are larger than {MAX_KEPT_BYTES // MIB} MiB")
-            yield Round(number, arrays, _less(cost, nothing), _less(costs[0], nothing))
+            own_cost, reference_cost = _less(cost, empty_cost), _less(costs[0], empty_cost)
+            yield Round(number, arrays, own_cost, reference_cost)
 
 
 def overhead(empty: Sequence[Cost]) -> Cost:
-    """What a question takes by itself, from empty ones.
+    """The cost of a question itself, from those of empty questions.
 
-    The least wall time: what was waited on a busy machine is no part of it, and to take off more
-    would leave others with more CPU time than wall time.
+    Of wall times it is the least: time spent waiting on a busy machine is no part of it, and to
+    subtract more would leave other questions with more CPU time than wall time.
     """
     return Cost(min(cost.wall_s for cost in empty), statistics.median(cost.cpu_s for cost in empty))
 
@@ -142,8 +143,8 @@ def overhead(empty: Sequence[Cost]) -> Cost:
 def blocks_for(tried_s: list[float]) -> int:
     """How many blocks of A B B A make a run's ratio as exact as ``EXACT``.
 
-    From the reference's CPU seconds for equal questions alone, so that nothing that a student's
-    code does has a say. A block's logarithmic ratio is of two pairs: its standard deviation is
+    From the reference's CPU seconds for equal questions alone, so that a student's code has no
+    influence. A block's logarithmic ratio is of two pairs: its standard deviation is
     that of one question's logarithm.
     """
     spread = statistics.stdev(math.log(seconds) for seconds in tried_s)
@@ -158,7 +159,7 @@ async def _reference_cost(theirs: TimedPeer, timed: Timed, number: int | None) -
 
 
 def _less(cost: Cost, empty: Cost) -> Cost:
-    """A cost without what an empty question takes."""
+    """A cost without that of an empty question."""
     return msgspec.structs.replace(
         cost,
         wall_s=max(SHORTEST_S, cost.wall_s - empty.wall_s),

@@ -9,10 +9,10 @@ from tinytorch_compete.sandbox.session.peer import EMPTY, Arrays, ProbePeer
 
 
 class TimedPeer:
-    """A contender that is frozen except while it answers, on cores of its own; end it after use."""
+    """A peer that is frozen except while it answers, on cores of its own; end it after use."""
 
-    def __init__(self, contender: ProbePeer) -> None:
-        self._contender, self._box, self._clock = contender, contender.box, contender.clock
+    def __init__(self, peer: ProbePeer) -> None:
+        self._peer, self._box, self._clock = peer, peer.box, peer.clock
         self._freeze()
         self._instructions = self._box.instructions()
         self._cpu_s = self._box.usage.cpu_s()
@@ -23,35 +23,35 @@ class TimedPeer:
         self._box.bind(lane)
 
     async def ask(self, inputs: Inputs | None) -> tuple[Arrays, Cost]:
-        """Thaw, ask, freeze; ``None`` asks nothing, to see what a question costs by itself.
+        """Thaw, ask, freeze; ``None`` asks an empty question, for the cost of a question itself.
 
-        Work between two answers would be charged to the second. Raises ``EvidenceError``.
+        Work between two answers is charged to the second. Raises ``EvidenceError``.
         """
-        question = EMPTY if inputs is None else await self._contender.release(inputs)
-        counted, started = self._instructions.read(), watcher.started()
+        question = EMPTY if inputs is None else await self._peer.release(inputs)
+        instructions, started = self._instructions.read(), watcher.started()
         self._box.thaw()
         self._clock.go_on()
         try:
-            arrays, wall_s = await self._contender.exchange(question)
+            arrays, wall_s = await self._peer.exchange(question)
         finally:
             self._freeze()
-        before, self._cpu_s = self._cpu_s, self._box.usage.cpu_s()
+        before_s, self._cpu_s = self._cpu_s, self._box.usage.cpu_s()
         now = self._instructions.read()
-        retired = None if now is None or counted is None else now - counted
-        return arrays, Cost(wall_s, self._cpu_s - before, retired, self._all_seen(started))
+        retired = None if now is None or instructions is None else now - instructions
+        return arrays, Cost(wall_s, self._cpu_s - before_s, retired, self._all_seen(started))
 
     def end(self, cores: Cores) -> None:
-        """Say that there are no more questions, and let the kernel go on elsewhere."""
+        """Tell the kernel that there are no more questions, and let it go on on other cores."""
         self._instructions.close()
-        self._contender.end()
+        self._peer.end()
         self._box.bind(cores)
         self._clock.go_on()
         self._box.thaw()
 
     def _all_seen(self, started: int | None) -> bool:
-        """Whether the tree is as it was, and nothing that is gone already was started since.
+        """Whether no process has ended since, neither an old one nor one that was started since.
 
-        A control group counts the seconds of what is gone, too.
+        A control group counts the seconds of ended processes, too.
         """
         if self._box.group:
             return True
