@@ -1,4 +1,4 @@
-"""Notebooks that attack the grader, beside honest and wrong ones: what each may earn and break."""
+"""Grade notebooks that attack the grader, beside honest and wrong controls."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def predict(model, images):
     return ((images[:, None] - model) ** 2).sum(axis=(2, 3)).argmin(axis=1)
 """
 WRONG = "def predict(images):\n    return np.zeros(len(images), int)\n"
-# Grading an attack may not cost the grader itself more than this.
+# Grading an attack must not cost the grader itself more memory than this.
 GRADER_MIB = 300
 
 
-# What an attack may need to be contained: the layer's place in ``capabilities.survey``, and its
-# name in the last line of the run.
+# The layers that an attack may need to be contained: each layer's place in ``capabilities.survey``,
+# and its name in the last line of the run.
 NEEDS = {
     "walls": (0, "walls"),
     "cgroup": (1, "a cgroup"),
@@ -143,17 +143,17 @@ def test_advice_that_quotes_an_attack_only_shows_it(path: Path, plans: dict[str,
     facts = nbformat.read(path, 4).metadata["attack"]
     try:
         master = plans[facts.get("target", "target")].master
-        made = notebook.assemble(master, notebook.read(path)).notebook
+        assembled = notebook.assemble(master, notebook.read(path)).notebook
     except NotebookError:
-        return  # no advice on what can't be read
-    sources = run.texts(made, {})
+        return  # there is no advice on a notebook that can't be read
+    sources = run.texts(assembled, {})
     costs = tuple(
         LineCost(name, number, 1, 1.0, 50.0, 50.0)
         for name, text in sources.items()
         for number, _ in enumerate(lines_of(text), 1)
     )
-    found = tuple(insights.find(sources))
-    advice = Advice(Profile(("a", "b"), sources, costs), found, Autopsy("predict", 9, 99.0, True))
+    profile, autopsy = Profile(("a", "b"), sources, costs), Autopsy("predict", 9, 99.0, True)
+    advice = Advice(profile, tuple(insights.find(sources)), autopsy)
     shown = "".join(text for _, text in suggestion_cells.make(advice))
     for sign in ("<script", "<img", "](", "javascript:", "\x1b"):
         assert sign not in shown
@@ -161,7 +161,7 @@ def test_advice_that_quotes_an_attack_only_shows_it(path: Path, plans: dict[str,
 
 
 def attacker(path: Path, facts: dict[str, Any], folder: Path) -> Submission:
-    """The submission of an attack: its notebook, and what its metadata put beside it."""
+    """The submission of an attack: its notebook, and the files that its metadata put beside it."""
     place = folder / "attack"
     place.mkdir()
     for name, text in facts.get("beside", {}).items():
@@ -181,7 +181,7 @@ def attacker(path: Path, facts: dict[str, Any], folder: Path) -> Submission:
 
 
 def assert_earned(graded: Graded, facts: dict[str, Any]) -> None:
-    """No points but those it may have, no cost that it hid, and a flag where one is promised."""
+    """It has no points but those it may have, hid no cost, and raised the flags promised."""
     result = graded.result
     assert result.verdict in facts["verdicts"], result.message
     assert result.points is not None
@@ -196,7 +196,7 @@ def assert_earned(graded: Graded, facts: dict[str, Any]) -> None:
 
 
 def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
-    """Nothing of it runs, leaks or can't be written in feedback, table, file or terminal."""
+    """Nothing of it runs, leaks or fails to be written in feedback, table, file or terminal."""
     result = graded.result
     executed = graded.run.notebook if graded.run else None
     shown = nbformat.writes(feedback_notebook.make(plan.challenge.spec, result, executed))
@@ -216,28 +216,28 @@ def assert_harmless(graded: Graded, facts: dict[str, Any], plan: Plan) -> None:
 
 @contextlib.contextmanager
 def grown_mib() -> Iterator[list[float]]:
-    """By how many MiB this process is larger than before, looked at while it grades."""
+    """The growth of this process in MiB, sampled while it grades."""
     process, done = psutil.Process(), threading.Event()
     start = process.memory_info().rss
-    seen = [0.0]
+    samples = [0.0]
 
     def look() -> None:
         while not done.wait(0.02):
-            seen.append((process.memory_info().rss - start) / 2**20)
+            samples.append((process.memory_info().rss - start) / 2**20)
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        yield seen
+        yield samples
     finally:
         done.set()
         looking.join()
 
 
 def children() -> set[int]:
-    """The processes that this one has started and that live."""
-    found = psutil.Process(os.getpid()).children(recursive=True)
-    return {child.pid for child in found if child.status() != psutil.STATUS_ZOMBIE}
+    """The processes that this one has started and that are alive."""
+    processes = psutil.Process(os.getpid()).children(recursive=True)
+    return {child.pid for child in processes if child.status() != psutil.STATUS_ZOMBIE}
 
 
 def test_after_all_attacks_the_honest_control_still_keeps_its_points(

@@ -1,4 +1,4 @@
-"""A shadow is killed while it is filled or published: the old grades stand, or the new ones."""
+"""A regrade that is killed in a shadow or in its promotion leaves the old grades or the new."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tinytorch_compete.regrading import staging
 from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.sandbox.fake import FakeSandbox
 
-# A process that kills itself when one of its functions is called for the so-many-th time.
+# A process that kills itself when one of its functions is called for the given time.
 DYING = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -75,19 +75,19 @@ def die(root: Path, option: str, what: str, number: int) -> None:
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
-def told(root: Path) -> dict[str, bool]:
-    """Whether each student's feedback tells of the grade that is published."""
+def is_current(root: Path) -> dict[str, bool]:
+    """Whether each student's feedback shows the grade that is published."""
     return {name: f"{p:g} of 10 points" in feedback(root, name) for name, p in points(root).items()}
 
 
-def test_a_shadow_that_is_killed_goes_on_and_changes_nothing_published(root: Path) -> None:
+def test_a_shadow_that_is_killed_is_resumed_and_changes_nothing_published(root: Path) -> None:
     before = public(root)
     die(root, "--shadow", "append", 3)
     assert public(root) == before
     assert grade(root, "--shadow") == 0
     assert public(root) == before
-    held = staging.stored(ResultsFolder(root / "graded"), "mine", False)
-    assert sorted(r.identity.student for r in held.history()) == sorted(ANSWERS)
+    store = staging.stored(ResultsFolder(root / "graded"), "mine", False)
+    assert sorted(r.identity.student for r in store.history()) == sorted(ANSWERS)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_a_kill_before_the_switch_leaves_the_old_grades(root: Path, what: str, n
     assert grade(root, "--shadow") == 0
     die(root, "--promote", what, number)
     assert points(root) == old
-    kept = public(root)
-    assert {name: kept[name] for name in before} == before
+    files = public(root)
+    assert {name: files[name] for name in before} == before
     assert stored(root).check_chain() == 4
     finish(root, old)
 
@@ -110,7 +110,7 @@ def test_a_kill_before_the_switch_leaves_the_old_grades(root: Path, what: str, n
     ("what", "number"),
     [("replace", 1), ("replace", 3), ("unlink", 1), ("rmtree", 1)],
 )
-def test_a_kill_after_the_switch_leaves_the_new_grades_and_their_feedback_follows(
+def test_a_kill_after_the_switch_leaves_the_new_grades_whose_feedback_follows(
     root: Path, what: str, number: int
 ) -> None:
     old = points(root)
@@ -121,7 +121,7 @@ def test_a_kill_after_the_switch_leaves_the_new_grades_and_their_feedback_follow
     if what != "rmtree":  # by then there is nothing left to go on with
         assert grade(root) == 1  # nothing is published past it
         finish(root, old)
-    assert all(told(root).values())
+    assert all(is_current(root).values())
     assert grade(root) == 0
 
 
@@ -129,6 +129,6 @@ def finish(root: Path, old: dict[str, float | None]) -> None:
     """Promote once more, and see the new grades and feedback, each once."""
     assert grade(root, "--promote") == 0
     assert points(root) == {name: earned / 2 for name, earned in old.items()}
-    assert all(told(root).values())
+    assert all(is_current(root).values())
     assert stored(root).check_chain() == 8
     assert not staged(root).exists()

@@ -1,4 +1,4 @@
-"""What every sandbox promises, the fake included."""
+"""The promises of every sandbox, the fake included."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from support.notebooks import make_notebook
 from tinytorch_compete.errors import Fault
 from tinytorch_compete.model import Inputs, Limits, Verdict
 from tinytorch_compete.sandbox.contract import RunRequest, Sandbox
+from tinytorch_compete.sandbox.session.peer import UNANSWERED
+from tinytorch_compete.sandbox.session.session import UNREACHED
 
 LIMITS = Limits(memory_mib=256, wall_s=20)
 DOUBLE = """\
@@ -62,7 +64,7 @@ def test_a_probe_that_fails_has_no_evidence(sandbox: Sandbox) -> None:
     run = sandbox.run(RunRequest(make_notebook("def double(x): return y", DOUBLE), LIMITS, INPUTS))
     assert run.cells[1].status == Verdict.ERROR
     assert run.answers["c1"].arrays == {}
-    assert run.answers["c1"].problem == "the cell sent no answer"
+    assert run.answers["c1"].problem == UNANSWERED
 
 
 def test_objects_are_no_evidence(sandbox: Sandbox) -> None:
@@ -101,14 +103,14 @@ def test_the_time_limit_fails_a_cell_and_all_after_it(sandbox: Sandbox) -> None:
     run = sandbox.run(RunRequest(make_notebook("a = 1", "while True: a += 1", "a"), limits, {}))
     assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.OVER_TIME, None]
     assert run.verdict == Verdict.OVER_TIME
-    assert run.cells[2].message.startswith("not run: stopped at the limit")
+    assert "limit of 1 s" in run.cells[2].message
 
 
 def test_a_cell_over_its_own_time_is_interrupted_and_the_next_is_run(sandbox: Sandbox) -> None:
     notebook = make_notebook("a = 1", "while True: a += 1", "print('a' in globals())")
     run = sandbox.run(RunRequest(notebook, LIMITS, {}, cell_s=1))
     assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.OVER_TIME, Verdict.OK]
-    assert run.cells[1].message == "took over 1 s"
+    assert "1 s" in run.cells[1].message
     assert texts(run.notebook.cells[2]) == "True\n"
 
 
@@ -116,7 +118,7 @@ def test_every_probe_has_an_answer_or_a_reason(sandbox: Sandbox) -> None:
     limits = Limits(memory_mib=256, wall_s=1)
     run = sandbox.run(RunRequest(make_notebook("while True: a = 1", DOUBLE), limits, INPUTS))
     assert run.verdict == Verdict.OVER_TIME
-    assert run.answers["c1"].problem == "the run ended before this cell"
+    assert run.answers["c1"].problem == UNREACHED
 
 
 def test_what_was_answered_before_the_end_stays(sandbox: Sandbox) -> None:

@@ -24,7 +24,7 @@ def wrap(n):
 
 
 def traceback(*sources: str) -> str:
-    """What the last cell's error is shown as, without colours."""
+    """The traceback that the last cell shows, without colours."""
     run = LocalSandbox().run(RunRequest(make_notebook(*sources), LIMITS, {}))
     assert run.cells[-1].status == Verdict.ERROR
     lines = run.notebook.cells[-1].outputs[-1].get("traceback", [])
@@ -53,7 +53,7 @@ def test_other_errors_are_shown_whole() -> None:
     assert "left out" not in shown
 
 
-def test_who_breaks_the_tracebacks_fails_with_the_same_verdict() -> None:
+def test_breaking_the_tracebacks_changes_no_verdict() -> None:
     broken = "get_ipython().InteractiveTB.get_records = None"
     run = LocalSandbox().run(RunRequest(make_notebook(broken, "1 / 0", "x = 1"), LIMITS, {}))
     assert [cell.status for cell in run.cells] == [Verdict.OK, Verdict.ERROR, Verdict.OK]

@@ -1,4 +1,4 @@
-"""What a run tells staff: nothing of an honest one, and each breach by its name."""
+"""The flags of a run: none for an honest run, and one that names each breach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other frameworks, installed beside the grader, are not there for a submission."""
+"""Other frameworks that are installed beside the grader are hidden from submissions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         (folder / name / "__init__.py").write_text("answer = 42\n")
     for above in (folder, *folder.parents[:3]):
         above.chmod(0o755)
-    known = bubblewrap.site_packages()
-    monkeypatch.setattr(bubblewrap, "site_packages", lambda: [*known, str(folder)])
+    folders = [*bubblewrap.site_packages(), str(folder)]
+    monkeypatch.setattr(bubblewrap, "site_packages", lambda: folders)
     return folder
 
 
@@ -41,8 +41,7 @@ def test_a_framework_that_is_installed_cannot_be_imported(
     run = walled_sandbox.run(RunRequest(make_notebook(*tries), LIMITS, {}))
     assert [cell.status for cell in run.cells] == [Verdict.OK, *[Verdict.ERROR] * 4]
     messages = [cell.message for cell in run.cells]
-    assert "No module named 'torch' while grading" in messages[1]
-    assert "No module named 'torch' while grading" in messages[2]
+    assert all("'torch' while grading" in message for message in messages[1:3])
     assert "No such file" in messages[3]
     assert "Read-only file system" in messages[4] or "Permission denied" in messages[4]
 
@@ -50,7 +49,7 @@ def test_a_framework_that_is_installed_cannot_be_imported(
 def test_a_real_framework_of_this_environment_is_hidden(walled_sandbox: Sandbox) -> None:
     pytest.importorskip("sklearn", reason="no other framework is installed here to be hidden")
     run = walled_sandbox.run(RunRequest(make_notebook("import sklearn"), LIMITS, {}))
-    assert "No module named 'sklearn' while grading" in run.message
+    assert "'sklearn' while grading" in run.message
 
 
 def test_folders_of_packages_are_found_by_one_name_each(tmp_path: Path) -> None:

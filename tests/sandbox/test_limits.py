@@ -1,4 +1,4 @@
-"""What this machine's own sandbox holds, layer by layer."""
+"""The limits that this machine's sandbox holds, layer by layer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_allocation_within_the_budget_is_fine(real_sandbox: Sandbox) -> None:
 
 @pytest.fixture
 def unwatched(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Walls without a cgroup, whose watcher looks at the start and the end of a cell alone."""
+    """Walls without a cgroup, whose watcher looks only at the start and the end of a cell."""
     monkeypatch.setattr(supervisor, "WATCH_S", 1000)
     return weakened(monkeypatch, walls=True, group=False)
 
@@ -73,7 +73,7 @@ def test_memory_over_the_budget_between_two_looks_ends_the_run(unwatched: Sandbo
 def test_files_that_were_given_are_no_memory_however_they_are_read(
     unwatched: Sandbox, tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o755)  # for a kernel that is another user
+    tmp_path.chmod(0o755)  # so that a kernel of another user can read it
     np.save(tmp_path / "images.npy", np.ones(40 * 2**17))
     sums = "np.load('data/images.npy', mmap_mode='r').sum()"
     probe = "from compete_probe import Probe\nwith Probe('c1') as p: p.send(x=p.arrays['x'].sum())"
@@ -126,7 +126,7 @@ def test_a_flood_of_output_is_cut(real_sandbox: Sandbox) -> None:
     assert "was cut" in texts(run)
 
 
-def test_what_comes_after_too_much_output_is_still_told_apart(walled_sandbox: Sandbox) -> None:
+def test_the_kind_of_an_output_after_too_much_output_is_kept(walled_sandbox: Sandbox) -> None:
     flood = "import sys\nprint('x' * 2**21)\n"
     ends = ("2", "1 / 0", "print('no', file=sys.stderr)", "from IPython.display import *; Image")
     run = walled_sandbox.run(RunRequest(make_notebook(*(flood + end for end in ends)), LIMITS, {}))
@@ -151,7 +151,7 @@ def test_a_cell_that_ignores_its_interruption_ends_the_run(real_sandbox: Sandbox
     ignores = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
     run = real_sandbox.run(RunRequest(make_notebook(ignores, "1"), Limits(128, 60), {}, cell_s=1))
     assert [cell.status for cell in run.cells] == [Verdict.OVER_TIME, None]
-    assert "couldn't be interrupted" in run.message
+    assert "be interrupted" in run.message
 
 
 def test_nothing_outlives_the_run(real_sandbox: Sandbox) -> None:
@@ -170,16 +170,16 @@ def test_nothing_outlives_the_run(real_sandbox: Sandbox) -> None:
 def test_folders_are_gone_after_the_run(
     real_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    folders = []
 
-    def remembered(**options: str) -> str:
-        made.append(mkdtemp(**options))
-        return made[-1]
+    def remembering(**options: str) -> str:
+        folders.append(mkdtemp(**options))
+        return folders[-1]
 
-    monkeypatch.setattr(tempfile, "mkdtemp", remembered)
+    monkeypatch.setattr(tempfile, "mkdtemp", remembering)
     real_sandbox.run(RunRequest(make_notebook("open('file', 'w').write('x')"), LIMITS, {}))
-    assert made
-    assert not any(Path(folder).exists() for folder in made)
+    assert folders
+    assert not any(Path(folder).exists() for folder in folders)
 
 
 def test_there_is_no_network(walled_sandbox: Sandbox) -> None:
@@ -238,7 +238,7 @@ def test_without_walls_nothing_but_the_system_and_the_own_folder_is_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_text("the labels")
-    theirs = f"""\
+    attempts = f"""\
 import os, pathlib, socket, subprocess, sys
 for do in (
     lambda: open({str(tmp_path / "secret")!r}).read(),
@@ -256,9 +256,9 @@ print(subprocess.run([sys.executable, "-c", "print(open('own').read())"],
                      capture_output=True, text=True).stdout)
 """
     if landlock.abi() < landlock.TCP_ABI:
-        pytest.skip("this machine's Landlock isn't on or doesn't know TCP")
+        pytest.skip("this machine's Landlock is off or doesn't know TCP")
     sandbox = weakened(monkeypatch, walls=False, group=False)
-    run = sandbox.run(RunRequest(make_notebook(theirs), LIMITS, {}))
+    run = sandbox.run(RunRequest(make_notebook(attempts), LIMITS, {}))
     assert texts(run).split() == [*["refused"] * 4, "kept"]
 
 
@@ -267,7 +267,7 @@ def test_no_thread_can_make_a_file_in_the_channels_folder(real_sandbox: Sandbox)
 import asyncio, os, socket
 folder = os.path.dirname(os.environ["COMPETE_PROBE"])
 def make():
-    made = []
+    results = []
     for do in (
         lambda: open(f"{folder}/x", "w"),
         lambda: open(f"{folder}/inside.json", "a"),
@@ -280,10 +280,10 @@ def make():
     ):
         try:
             do()
-            made.append("made")
+            results.append("made")
         except OSError:
-            made.append("refused")
-    return made
+            results.append("refused")
+    return results
 def make_socket():
     try:
         os.link(f"{folder}/k-5", f"{folder}/k-6")

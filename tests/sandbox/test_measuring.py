@@ -18,7 +18,7 @@ from tinytorch_compete.sandbox.isolation.cores import Lanes
 from tinytorch_compete.sandbox.isolation.instructions import Instructions
 from tinytorch_compete.sandbox.timing import noise
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells this")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports this")
 SOFTWARE_TASK_CLOCK = (1, 1)
 
 
@@ -27,7 +27,7 @@ def core(*numbers: int) -> frozenset[int]:
 
 
 @pytest.mark.parametrize(
-    ("cores", "timed", "rest"),
+    ("cores", "lanes", "rest"),
     [
         ([core(0), core(1)], [core(1)], core(0)),
         ([core(0, 4), core(1, 5), core(2, 6), core(3, 7)], [core(2), core(3)], core(0, 1, 4, 5)),
@@ -36,17 +36,17 @@ def core(*numbers: int) -> frozenset[int]:
         ([], [core()], core()),
     ],
 )
-def test_half_of_the_physical_cores_are_lanes(cores, timed, rest) -> None:
-    assert core_sets.divided(cores) == (timed, rest)
+def test_half_of_the_physical_cores_are_lanes(cores, lanes, rest) -> None:
+    assert core_sets.divided(cores) == (lanes, rest)
 
 
 def test_a_lane_is_one_runs_at_a_time() -> None:
     machine = Lanes()
-    taken = list(iter(machine.take, None))
-    assert taken
+    lanes = list(iter(machine.take, None))
+    assert lanes
     assert machine.take() is None
-    machine.give(taken[0])
-    assert machine.take() == taken[0]
+    machine.give(lanes[0])
+    assert machine.take() == lanes[0]
 
 
 @linux
@@ -72,7 +72,7 @@ def test_a_trees_threads_and_children_are_counted_from_outside(monkeypatch) -> N
     try:
         before = count.read()
         if before is None:
-            pytest.skip("this system lets nobody count (perf_event_open is refused)")
+            pytest.skip("this system lets nobody count instructions (perf_event_open is refused)")
         child.stdin.write("go\n")
         child.stdin.flush()
         child.stdout.readline()
@@ -168,10 +168,10 @@ def test_a_frozen_tree_uses_no_cpu_until_it_goes_on(by: str) -> None:
             group.close()
 
 
-def test_the_certificate_says_what_the_system_tells() -> None:
-    found = noise.since(noise.before())
-    assert found.keys() >= {"steal", "swapped_mib"}
-    assert all(value >= 0 for value in found.values())
+def test_the_noise_certificate_has_the_systems_figures() -> None:
+    certificate = noise.since(noise.before())
+    assert certificate.keys() >= {"steal", "swapped_mib"}
+    assert all(figure >= 0 for figure in certificate.values())
 
 
 def rounds(cpu_s: list[float], wall_s: float) -> Answer:
@@ -179,7 +179,7 @@ def rounds(cpu_s: list[float], wall_s: float) -> Answer:
     return Answer(rounds=tuple(Round(n, {}, cost, cost) for n, cost in enumerate(costs)))
 
 
-def test_the_certificate_of_a_timed_run_tells_the_references_spread_and_waiting() -> None:
+def test_the_certificate_of_a_timed_run_has_the_references_spread_and_waiting() -> None:
     calm = noise.of_rounds([rounds([1.0, 1.0, 1.0, 1.0], 1.0)])
     noisy = noise.of_rounds([rounds([1.0, 1.5, 1.0, 1.5], 2.5)])
     assert calm == {"reference_spread": 0.0, "waiting": 0.0}
@@ -202,11 +202,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_grader_left_frozen_is_swept_away() -> None:
+def test_frozen_processes_of_a_killed_grader_are_swept_away() -> None:
     if not cgroup.works():
         pytest.skip("no cgroup can be made here")
-    said = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True).stdout
-    pid, frozen, name = said.split()
+    killed = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
+    pid, frozen, name = killed.stdout.split()
     assert psutil.pid_exists(int(pid))
     cgroup.sweep()
     if frozen == "0":

@@ -65,8 +65,8 @@ def test_both_answer_the_same_new_questions(sandbox: Sandbox) -> None:
 def test_a_third_of_the_work_is_about_three_times_as_fast(
     real: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # By CPU seconds: wall time, which stands in for them where some may be hidden, tells who else
-    # wanted the core, too.
+    # By CPU seconds: wall time, which replaces them where some may be hidden, depends on who else
+    # wanted the core.
     monkeypatch.setattr(clocks, "vouched", list)
     speedup = metrics.speedup(race(real, LIGHT, HEAVY).answers["c1"])
     assert isinstance(speedup, float)
@@ -82,7 +82,7 @@ def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> San
 def test_a_freezer_that_is_late_on_a_busy_machine_costs_nobody_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Signals stand in for it then, and must be undone, too."""
+    """Signals replace it then, and must be undone, too."""
     for kind in (cgroup.GroupV1, cgroup.GroupV2):
         late = functools.partialmethod(_freeze_late, kind.freeze, ["the first one"])
         monkeypatch.setattr(kind, "freeze", late)
@@ -201,11 +201,11 @@ def test_a_reference_that_fails_is_our_fault() -> None:
 
 
 def test_a_timed_probe_without_a_reference_is_our_fault() -> None:
-    with pytest.raises(Fault, match=r"needs a reference\.ipynb"):
+    with pytest.raises(Fault, match=r"reference\.ipynb"):
         LocalSandbox().run(RunRequest(make_notebook(LIGHT, PROBE), LIMITS, TIMED))
 
 
-def test_what_an_empty_question_waited_for_is_not_taken_off_others() -> None:
+def test_waiting_in_an_empty_question_is_not_subtracted_from_others() -> None:
     empty = [Cost(wall_s, cpu_s) for wall_s, cpu_s in ((9.0, 1.0), (2.0, 3.0), (8.0, 2.0))]
     assert overhead(empty) == Cost(2.0, 2.0)
 

@@ -1,4 +1,4 @@
-"""What passes from a kernel to the grader, and what doesn't."""
+"""The bytes that a relay passes from a kernel to the grader, and those that it keeps back."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ async def no() -> bool:
 
 
 def through(
-    sent: bytes, place: Address, listen: Address, *, said: bytes = b""
+    kernel_bytes: bytes, place: Address, listen: Address, *, client_bytes: bytes = b""
 ) -> tuple[bytes, str, bytes]:
-    """What a client gets of what a kernel sends, the problem, and what the kernel heard."""
+    """Relay bytes both ways: those that the client got, the problem, those that the kernel got."""
 
     async def run() -> tuple[bytes, str, bytes]:
-        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        from_client: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            heard.set_result(await reader.readexactly(len(said)))
-            writer.write(sent)
+            from_client.set_result(await reader.readexactly(len(client_bytes)))
+            writer.write(kernel_bytes)
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
@@ -49,34 +49,34 @@ def through(
         else:
             kernel = await asyncio.start_server(serve, *place)
         relaying = Relay()
-        where = await relaying.add(kernel.sockets[0].getsockname(), listen, yes)
+        address = await relaying.add(kernel.sockets[0].getsockname(), listen, yes)
         connect: Callable[..., Awaitable[relay.Streams]] = (
             asyncio.open_unix_connection if unix else asyncio.open_connection
         )
-        reader, writer = await connect(*([where] if unix else where))
-        writer.write(said)
-        got = await reader.read(-1)
+        reader, writer = await connect(*([address] if unix else address))
+        writer.write(client_bytes)
+        from_kernel = await reader.read(-1)
         await relaying.close()
         writer.close()
         kernel.close()
-        return got, relaying.problem, await heard
+        return from_kernel, relaying.problem, await from_client
 
     return asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def from_kernel(sent: bytes, folder: Path) -> tuple[bytes, str]:
-    """What comes through of the frames, after the greeting, and the problem."""
-    got, problem, _ = through(GREETING + sent, str(folder / "k-1"), str(folder / "k-2"))
-    assert got.startswith(GREETING)
-    return got[len(GREETING) :], problem
+    """The frames that come through after the greeting, and the problem."""
+    received, problem, _ = through(GREETING + sent, str(folder / "k-1"), str(folder / "k-2"))
+    assert received.startswith(GREETING)
+    return received[len(GREETING) :], problem
 
 
-def test_what_is_proper_comes_through_unchanged_both_ways(tmp_path: Path) -> None:
+def test_valid_messages_come_through_unchanged_both_ways(tmp_path: Path) -> None:
     sent = GREETING + READY + PLAIN + LONG
     unix = (str(tmp_path / "k-1"), str(tmp_path / "k-2"))
     for place, listen in (unix, (("127.0.0.1", 0), ("127.0.0.1", 0))):
-        got, problem, heard = through(sent, place, listen, said=b"a question")
-        assert (got, problem, heard) == (sent, relay.ENDED, b"a question")
+        received = through(sent, place, listen, client_bytes=b"a question")
+        assert received == (sent, relay.ENDED, b"a question")
 
 
 @pytest.mark.parametrize(
@@ -100,26 +100,26 @@ def test_a_message_without_end_or_sense_is_kept_back(
 
 def test_small_messages_count_by_what_they_cost(tmp_path: Path) -> None:
     most = relay.FLOOD_BYTES // relay.FRAME_BYTES
-    got, problem = from_kernel(b"\x00\x00" * (most + 1), tmp_path)
-    assert (len(got), problem) == (2 * most, relay.FLOODED)
+    received, problem = from_kernel(b"\x00\x00" * (most + 1), tmp_path)
+    assert (len(received), problem) == (2 * most, relay.FLOODED)
 
 
 def test_all_messages_together_have_a_bound(tmp_path: Path) -> None:
-    got, problem = from_kernel(FULL * 4, tmp_path)
-    assert (len(got), problem) == (3 * len(FULL), relay.FLOODED)
+    received, problem = from_kernel(FULL * 4, tmp_path)
+    assert (len(received), problem) == (3 * len(FULL), relay.FLOODED)
 
 
 def test_only_one_client_is_served(tmp_path: Path) -> None:
     async def run() -> None:
         kernel = await asyncio.start_unix_server(lambda _, w: w.close(), tmp_path / "k-1")
         relaying = Relay()
-        where = await relaying.add(str(tmp_path / "k-1"), str(tmp_path / "k-2"), yes)
-        first = await asyncio.open_unix_connection(where)
+        address = await relaying.add(str(tmp_path / "k-1"), str(tmp_path / "k-2"), yes)
+        first = await asyncio.open_unix_connection(address)
         first[1].write(b"x")
         await first[1].drain()
         with pytest.raises(OSError):
             while True:
-                (await asyncio.open_unix_connection(where))[1].close()
+                (await asyncio.open_unix_connection(address))[1].close()
         await relaying.close()
         first[1].close()
         kernel.close()
