@@ -244,7 +244,7 @@ def test_a_batch_that_was_ended_is_resumed_with_nothing_lost_or_done_twice(
         (["results"], "--results"),
         (["results", "--results", "x"], "no results there; grade first"),
         (["leaderboard", "efficient-training"], "no results there; grade first"),
-        (["new", "Bad Slug"], "no slug"),
+        (["new", "Bad Slug"], "'Bad Slug'"),
         (["--pack", "nowhere", "list"], "not a challenge pack"),
         (["release", "efficient-training", "."], "exists already"),
         (["release", "efficient-training", "x", "--dataset", "mnist"], "can't be run on"),
