@@ -25,9 +25,9 @@ def make(path: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> Path:
 
 
 def link(name: str) -> zipfile.ZipInfo:
-    made = zipfile.ZipInfo(name)
-    made.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return made
+    member = zipfile.ZipInfo(name)
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return member
 
 
 HOSTILE: dict[str, tuple[dict[str | zipfile.ZipInfo, bytes], str]] = {
@@ -53,7 +53,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(tmp_path: Path, name: s
     assert not list(tmp_path.rglob("compete-was-here"))
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "eve.zip").write_bytes(b"PK\x03\x04 and nothing else")
     with pytest.raises(NotebookError, match="zip file"):
         course_archives.extract(tmp_path / "eve.zip", tmp_path / "eve")
@@ -71,8 +71,8 @@ def test_archives_in_an_archive_are_unpacked_beside_each_other(tmp_path: Path) -
     inner = make(tmp_path / "inner.zip", {"target.ipynb": b"{}"}).read_bytes()
     archive = make(tmp_path / "class.zip", {"ada.zip": inner, "bob/target.ipynb": b"{}"})
     course_archives.extract(archive, tmp_path / "class")
-    found = {str(path.relative_to(tmp_path / "class")) for path in tmp_path.rglob("class/*/*")}
-    assert found == {"ada/target.ipynb", "bob/target.ipynb"}
+    paths = {str(path.relative_to(tmp_path / "class")) for path in tmp_path.rglob("class/*/*")}
+    assert paths == {"ada/target.ipynb", "bob/target.ipynb"}
 
 
 def test_zips_are_graded_without_an_exchange(course: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one service that grades a class, called by our command and by nbgrader's."""
+"""The service that grades a class gives the same results from our command and nbgrader's."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ Road = Callable[[Path], tuple[int, str]]
 
 
 def by_command(course: Path) -> tuple[int, str]:
-    """Grade the course by our command; its exit status."""
+    """Grade the course by our command, and return its exit status."""
     words = ["--pack", str(course.parent / "pack"), "grade", "target", "--course", str(course)]
     return run(words, "tito compete"), ""
 
 
 def by_nbgrader(course: Path) -> tuple[int, str]:
-    """Grade the course by nbgrader's command, however often it graded before."""
+    """Regrade the course by nbgrader's command, and return its exit status and its log."""
     done = nbgrader(course, "autograde", "target", "--force")
     return done.returncode, done.stderr
 
@@ -54,7 +54,7 @@ def road(request: pytest.FixtureRequest) -> Road:
 
 
 def with_dates(course: Path, dates: str) -> None:
-    """Give the course's challenge dates, in a pack of its own."""
+    """Give the course's challenge these dates, in a pack of its own."""
     pack = course.parent / "pack"
     if not pack.exists():
         shutil.copytree(PACK, pack)
@@ -66,7 +66,7 @@ def with_dates(course: Path, dates: str) -> None:
 
 
 def send(course: Path, student: str, hour: int, team: str, answer: str = GOLD) -> None:
-    """Put a submission with a registration where nbgrader's collect would."""
+    """Write a submission with a registration where ``nbgrader collect`` would."""
     folder = submit(course, student, answer).parent
     (folder / "timestamp.txt").write_text(f"2026-01-31 {hour}:00:00.000000 UTC")
     who = Registration("target", "digits", team=team, word="open sesame" if team else "")
@@ -74,21 +74,21 @@ def send(course: Path, student: str, hour: int, team: str, answer: str = GOLD) -
 
 
 def scores(course: Path) -> dict[str, float]:
-    """The points of each student in the gradebook."""
+    """Read the points of each student in the gradebook."""
     points: Counter[str] = Counter()
     for (student, _), score in CourseGradebook(course).scores("target").items():
         points[student] += score or 0
     return dict(points)
 
 
-def test_work_that_was_sent_too_late_is_graded_on_no_road(
+def test_a_submission_sent_too_late_is_never_graded(
     course: Path, road: Road, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_dates(course, "closes = 2026-01-31T11:00:00Z")
     submit(course, "ada", GOLD)
     _, log = road(course)
-    said = " ".join((log + capsys.readouterr().err).split())
-    assert "not graded: ada: sent 2026-01-31 12:00" in said
+    messages = " ".join((log + capsys.readouterr().err).split())
+    assert "not graded: ada: sent 2026-01-31 12:00" in messages
     assert not ResultsFolder(course / "graded").store().history("target")
     assert scores(course).get("ada", 0) == 0
 
@@ -110,7 +110,7 @@ def test_a_second_submission_beyond_the_quota_leaves_the_first_grade_as_it_is(
     assert len(ResultsFolder(course / "graded").store().history("target")) == 1
 
 
-def test_who_was_too_late_has_the_points_of_the_team(course: Path, road: Road) -> None:
+def test_a_student_who_was_too_late_has_the_points_of_the_team(course: Path, road: Road) -> None:
     with_dates(course, "closes = 2026-01-31T12:30:00Z")
     for student, hour in (("ada", 13), ("bob", 12)):
         send(course, student, hour, "Rocket")
@@ -128,7 +128,7 @@ def test_nbgrader_reports_on_the_student_it_grades_and_not_on_teammates(course: 
     assert "bob" not in log
 
 
-def test_who_leaves_a_team_leaves_no_feedback_with_the_former_teammates(
+def test_a_student_who_leaves_a_team_leaves_no_feedback_with_former_teammates(
     course: Path, road: Road
 ) -> None:
     with_dates(course, "per_day = 9")
@@ -174,13 +174,13 @@ def test_a_refusal_is_reported_even_if_an_earlier_grading_failed(
     assert "CompeteError: not graded: ada: sent 2026-01-31 12:00" in log
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_course_decides_for_all_roads_whether_feedback_has_suggestions(
-    course: Path, road: Road, wanted: bool
+@pytest.mark.parametrize("suggestions", [True, False])
+def test_the_course_decides_for_both_commands_whether_feedback_has_suggestions(
+    course: Path, road: Road, suggestions: bool
 ) -> None:
     with_dates(course, "per_day = 9")
     with (course / "nbgrader_config.py").open("a") as file:
-        file.write(f"c.CompeteCourse.suggestions = {wanted}\n")
+        file.write(f"c.CompeteCourse.suggestions = {suggestions}\n")
     submit(course, "ada", WASTEFUL)
     assert road(course)[0] == 0
     for path in (
@@ -189,13 +189,13 @@ def test_a_course_decides_for_all_roads_whether_feedback_has_suggestions(
     ):
         cells = nbformat.read(path, 4).cells
         kinds = {cell.metadata.get("tinytorch_compete", {}).get("feedback") for cell in cells}
-        assert (SUGGESTIONS in kinds) == wanted, path
+        assert (SUGGESTIONS in kinds) == suggestions, path
 
 
 def test_each_file_of_a_submission_is_read_once_however_often_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copies into a box are no reads; the profile and all that is decided use the first read."""
+    """Copying into the sandbox doesn't count; profiles and all decisions use the first read."""
     for student in ("ada", "bob"):
         folder = submit(tmp_path, student, GOLD).parent
         (folder / "helper.py").write_text("x = 1\n")

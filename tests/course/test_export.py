@@ -1,4 +1,4 @@
-"""Grades as other systems read them."""
+"""Exports of grades for Canvas, Moodle, Gradescope and nbgrader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCUMENTED_OF_A_TEST |= {"output_format", "tags", "visibility", "extra_data"}
 ZEROS = "def predict(images):\n    return np.zeros(len(images), int)\n"
 
 
-def test_each_format_is_what_its_documentation_says(course: Path) -> None:
+def test_each_format_follows_its_documentation(course: Path) -> None:
     submit(course, "ada", GOLD)
     submit(course, "bob", "raise ValueError('=cmd() <b>')")
     submit(course, "=1+1", ZEROS)
@@ -42,12 +42,12 @@ def test_each_format_is_what_its_documentation_says(course: Path) -> None:
     assert moodle[f"{title} (Real)"].tolist() == [0, 10, 0]
     assert "ValueError: =cmd() &lt;b&gt;" in moodle[f"{title} (Feedback)"][2]
 
-    found = json.loads((place / "g" / "ada" / "results.json").read_text())
-    assert found["score"] == 10
-    assert [test["score"] for test in found["tests"]] == [5, 5]
-    assert set(found) <= DOCUMENTED
-    assert all(set(test) <= DOCUMENTED_OF_A_TEST for test in found["tests"])
-    assert [column["name"] for column in found["leaderboard"]] == ["accuracy"]
+    exported = json.loads((place / "g" / "ada" / "results.json").read_text())
+    assert exported["score"] == 10
+    assert [test["score"] for test in exported["tests"]] == [5, 5]
+    assert set(exported) <= DOCUMENTED
+    assert all(set(test) <= DOCUMENTED_OF_A_TEST for test in exported["tests"])
+    assert [column["name"] for column in exported["leaderboard"]] == ["accuracy"]
     assert json.loads((place / "g" / "bob" / "results.json").read_text())["leaderboard"] == []
 
     plugin = "--exporter=tinytorch_compete.course.plugins.ResultsExport"
@@ -58,7 +58,7 @@ def test_each_format_is_what_its_documentation_says(course: Path) -> None:
     assert table["score"].tolist() == table["points"].tolist() == [0, 10, 0]
 
 
-def test_gradescope_is_told_where_lower_is_better() -> None:
+def test_gradescope_gets_the_direction_of_each_metric() -> None:
     result = attempt("ada", 2.0)
     columns = json.loads(export.gradescope(CHALLENGE, result))["leaderboard"]
     peak = {"name": "peak_mib", "value": result.peak_mib, "order": "asc"}

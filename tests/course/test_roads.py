@@ -1,4 +1,4 @@
-"""One class by both roads: ``tito compete grade`` and ``nbgrader autograde``."""
+"""One class graded both ways: by ``tito compete grade`` and by ``nbgrader autograde``."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ CLASS = {
 }
 EXPECTED = {"gold": (5, 5), "zeros": (0, 0), "raises": (0, 0), "dies": (5, 0), "prints": (5, 5)}
 EXPECTED["misnamed"] = (5, 5)
-# What staff is told about it, by both roads.
-SAID = (
+# Warnings for staff, from both commands.
+WARNINGS = (
     "misnamed: no target.ipynb; the only notebook, 'target (1).ipynb', is graded instead",
     "doubtful: no target.ipynb but 'a.ipynb', 'b.ipynb'; it is unclear which to grade: 0 points",
 )
@@ -49,10 +49,9 @@ def test_formgraders_button_grades_inside_its_event_loop(course: Path) -> None:
     app.initialize([], root=str(course))
 
     async def press() -> dict[str, object]:
-        made: dict[str, object] = NbGraderAPI(config=app.config, coursedir=app.coursedir).autograde(
-            "target", "ada"
-        )
-        return made
+        api = NbGraderAPI(config=app.config, coursedir=app.coursedir)
+        answer: dict[str, object] = api.autograde("target", "ada")
+        return answer
 
     done = asyncio.run(press())
     assert done["success"], done
@@ -61,7 +60,7 @@ def test_formgraders_button_grades_inside_its_event_loop(course: Path) -> None:
 
 @pytest.fixture
 def full(course: Path) -> Path:
-    """The course with a class that handed in: good, bad, broken, hostile."""
+    """The course with submissions of all kinds: good, bad, broken, hostile."""
     for student, answers in CLASS.items():
         submit(course, student, *answers)
     for name in ("input_transformer_blanks_cells", "grading_cells_edited_and_doubled"):
@@ -84,28 +83,29 @@ def full(course: Path) -> Path:
 
 
 def scores(course: Path) -> dict[str, tuple[float | None, ...]]:
-    found: dict[str, list[float | None]] = {}
+    """Read each student's points in the gradebook, cell by cell."""
+    by_student: dict[str, list[float | None]] = {}
     for (student, cell), score in sorted(CourseGradebook(course).scores("target").items()):
         assert cell in ("first", "second")
-        found.setdefault(student, []).append(score)
-    return {student: tuple(points) for student, points in found.items()}
+        by_student.setdefault(student, []).append(score)
+    return {student: tuple(points) for student, points in by_student.items()}
 
 
-def test_both_roads_give_the_same_points_in_every_cell(
+def test_both_commands_give_the_same_points_in_every_cell(
     full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(full, other)
     assert compete("grade", "target", "--course", full) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert all(told.count(line) == 1 for line in SAID), told
+    lines = capsys.readouterr().err.splitlines()
+    assert all(lines.count(line) == 1 for line in WARNINGS), lines
     fast = scores(full)
     secret = full / "graded" / "secret"
     (other / "graded").mkdir()
     shutil.copy(secret, other / "graded")
     done = nbgrader(other, "autograde", "target")
     assert done.returncode == 0, done.stderr
-    assert all(done.stderr.count(line) == 1 for line in SAID), done.stderr
+    assert all(done.stderr.count(line) == 1 for line in WARNINGS), done.stderr
     assert "Traceback" not in done.stderr
     assert scores(other) == fast
     for student, points in EXPECTED.items():
@@ -162,7 +162,7 @@ def test_feedback_says_where_it_stands_only_in_a_course_that_allows_it(course: P
     done = nbgrader(course, "autograde", "target", "--student", "eve")
     assert done.returncode == 0, done.stderr
     assert placed("eve") == [True, True]
-    assert placed("ada") == [False, False]  # theirs is written when the class is graded
+    assert placed("ada") == [False, False]  # updated when the whole class is graded
     before = scores(course)
     assert compete("grade", "target", "--course", course) == 0
     assert all(all(placed(student)) for student in ("ada", "ben", "cleo", "dan", "eve"))

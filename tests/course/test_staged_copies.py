@@ -1,4 +1,4 @@
-"""A changed grader in a course: the gradebook stays until the shadow is promoted, then follows."""
+"""A regrade in a course: the gradebook stays until the staged grades are promoted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from support.coursework import GOLD, PACK, submit
 
 from tinytorch_compete.cli.app import run
 from tinytorch_compete.course.gradebook import CourseGradebook
+from tinytorch_compete.results.folder import STAGED
 
 HALF = ("def judge(", "def whole(")
 ADDED = """
@@ -26,7 +27,7 @@ def judge(evidence, exam):
 
 @pytest.fixture
 def graded(course: Path) -> Path:
-    """The course with a pack of its own and a class that was graded by it."""
+    """The course with a pack of its own and a graded class."""
     pack = course.parent / "pack"
     shutil.copytree(PACK, pack)
     config = course / "nbgrader_config.py"
@@ -52,21 +53,21 @@ def halve(course: Path) -> None:
 
 
 def public(course: Path) -> dict[str, bytes]:
-    """All files of the course but the shadow's, byte for byte."""
-    found = (path for path in course.rglob("*") if path.is_file())
-    hidden = course / "graded" / "shadow"
-    return {str(p): p.read_bytes() for p in found if not p.is_relative_to(hidden)}
+    """Read every file of the course except staged ones."""
+    paths = (path for path in course.rglob("*") if path.is_file())
+    hidden = course / "graded" / STAGED
+    return {str(path): path.read_bytes() for path in paths if not path.is_relative_to(hidden)}
 
 
 def scores(course: Path) -> dict[str, float]:
-    """Each student's score in the gradebook."""
-    found: dict[str, float] = {}
+    """Read each student's score in the gradebook."""
+    totals: dict[str, float] = {}
     for (student, _), score in CourseGradebook(course).scores("target").items():
-        found[student] = found.get(student, 0) + (score or 0)
-    return found
+        totals[student] = totals.get(student, 0) + (score or 0)
+    return totals
 
 
-def test_the_gradebook_stays_until_the_shadow_is_promoted_and_then_has_its_grades(
+def test_the_gradebook_stays_until_staged_grades_are_promoted_and_then_has_them(
     graded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert scores(graded) == {"ada": 10, "bob": 10, "cy": 0}
@@ -81,14 +82,14 @@ def test_the_gradebook_stays_until_the_shadow_is_promoted_and_then_has_its_grade
     assert run([*where, "diff", "target", "--results", f"{graded}/graded"], "tito compete") == 0
     assert "tito compete grade target --course FOLDER --promote" in capsys.readouterr().out
     assert run([*where, *folder, "--results", str(graded / "graded")], "tito compete") == 1
-    assert "give --course here" in capsys.readouterr().err
+    assert "--course" in capsys.readouterr().err
     assert public(graded) == before
 
-    take, taken = CourseGradebook.take, []
+    take, calls = CourseGradebook.take, []
 
     def interrupted(self: CourseGradebook, *words: object) -> None:
-        taken.append(words)
-        if len(taken) == 2:
+        calls.append(words)
+        if len(calls) == 2:
             raise KeyboardInterrupt
         take(self, *words)
 

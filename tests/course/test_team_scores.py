@@ -25,7 +25,7 @@ WORD = "open sesame"
 def send(
     course: Path, student: str, answer: str, hour: int, team: str = "", word: str = WORD
 ) -> Path:
-    """Put a submission with its entry where nbgrader's collect would; its folder."""
+    """Write a submission and registration where ``nbgrader collect`` would; return its folder."""
     folder = submit(course, student, answer).parent
     (folder / "timestamp.txt").write_text(f"2026-01-31 {hour:02}:00:00.000000 UTC")
     who = Registration("target", "digits", team=team, word=word if team else "")
@@ -34,15 +34,16 @@ def send(
 
 
 def scores(course: Path) -> dict[str, float]:
-    found: dict[str, float] = {}
+    """Read each student's score in the gradebook."""
+    totals: dict[str, float] = {}
     for (student, _), score in CourseGradebook(course).scores("target").items():
-        found[student] = found.get(student, 0) + (score or 0)
-    return found
+        totals[student] = totals.get(student, 0) + (score or 0)
+    return totals
 
 
 @pytest.fixture
 def handed_in(course: Path) -> Path:
-    """A course with a team of two, somebody who guesses its word, and somebody alone."""
+    """A course with a team of two, a student who guesses its word, and a team of one."""
     send(course, "ada", GOLD, 13, "rocket")
     send(course, "bob", ZEROS, 12, "Rocket")
     send(course, "mallory", ZEROS, 11, "Team of one")
@@ -50,15 +51,15 @@ def handed_in(course: Path) -> Path:
     return course
 
 
-def test_both_roads_give_all_members_the_points_of_the_newest(
+def test_both_commands_give_all_members_the_points_of_the_newest(
     handed_in: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(handed_in, other)
     assert compete("grade", "target", "--course", handed_in) == 0
-    said = capsys.readouterr()
-    assert "2 teams; a team's newest result counts" in said.out
-    assert "zoe: not in the team ROCKET" in " ".join(said.err.split())
+    output = capsys.readouterr()
+    assert "2 teams" in output.out
+    assert "zoe: not in the team ROCKET" in " ".join(output.err.split())
     expected = {"ada": 10.0, "bob": 10.0, "mallory": 0.0, "zoe": 0.0}
     assert scores(handed_in) == expected
     done = nbgrader(other, "autograde", "target")
@@ -73,7 +74,7 @@ def test_both_roads_give_all_members_the_points_of_the_newest(
     )
     assert writer.SENT in bobs
     assert "argmin" not in bobs  # the teammate's code
-    assert "You are not in the team ROCKET" in zoes
+    assert "not in the team ROCKET" in zoes
     for course in (handed_in, other):  # bob sends again, alone: points go back to their own
         send(course, "bob", ZEROS + "# mine", 15)
         send(course, "zoe", GOLD, 16, "rocket")
@@ -119,11 +120,11 @@ def test_sheets_and_tables_have_the_teams_points_and_the_board_one_line(
     assert f"ada, bob  {line.handle}" in capsys.readouterr().out
     for student in ("ada", "bob"):
         files = (graded / "feedback" / student).glob("*.ipynb")
-        (found,) = {path.name for path in files} - {"target.ipynb"} or {""}
-        assert found == ("target-team.ipynb" if student == "bob" else "")
+        (team_file,) = {path.name for path in files} - {"target.ipynb"} or {""}
+        assert team_file == ("target-team.ipynb" if student == "bob" else "")
 
 
-def test_a_team_has_one_quota_and_who_is_beyond_it_has_the_teams_points(
+def test_a_team_shares_one_quota_and_a_member_beyond_it_gets_the_teams_points(
     course: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copied = course.parent / "pack"
@@ -153,7 +154,7 @@ def test_a_team_has_one_quota_and_who_is_beyond_it_has_the_teams_points(
     assert scores(course) == {"ada": 0.0, "bob": 0.0, "eve": 0.0}
 
 
-def test_who_leaves_a_team_takes_none_of_its_points_along(course: Path) -> None:
+def test_a_student_who_leaves_a_team_keeps_none_of_its_points(course: Path) -> None:
     copied = course.parent / "pack"
     shutil.copytree(PACK, copied)
     toml = copied / "challenge_notebooks" / "target" / "challenge.toml"
@@ -202,8 +203,8 @@ def test_grading_once_more_changes_no_graded_copy_in_a_class_with_figures(course
     def copies() -> dict[str, str]:
         words = ("--course", course, "--class-figures", "--no-insights")
         assert compete("grade", "target", *words) == 0
-        found = (course / "autograded").rglob("*.ipynb")
-        return {path.parts[-3]: path.read_text() for path in found}
+        paths = (course / "autograded").rglob("*.ipynb")
+        return {path.parts[-3]: path.read_text() for path in paths}
 
     first = copies()
     assert copies() == first

@@ -1,4 +1,4 @@
-"""The tutorial of the README, with its commands as they stand there, on a small challenge."""
+"""The README's tutorial, with its commands unchanged, on a small challenge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def sections() -> list[str]:
-    """The shell commands of the section on nbgrader, block by block."""
+    """Return the shell commands of the README's section on nbgrader, block by block."""
     section = README.read_text().partition("## With nbgrader\n")[2].partition("\n## ")[0]
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
@@ -24,7 +24,7 @@ def sections() -> list[str]:
 def shell(
     commands: str, cwd: Path, configuration: Path, slug: str = "target", pack: Path = PACK
 ) -> None:
-    """Run commands as they stand, but for the challenge's name and the pack that it is in."""
+    """Run commands unchanged, except for the challenge's name and its pack."""
     text = commands.replace("efficient-training", slug)
     text = text.replace("tito compete", f'tito compete --pack "{pack}"')
     environment = {**folder.environment(), "JUPYTER_CONFIG_PATH": str(configuration)}

@@ -1,4 +1,4 @@
-"""nbgrader's own commands on a real exchange, given by two ordinary users: staff and a student."""
+"""nbgrader's own commands on a real exchange, run by two ordinary users: staff and a student."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ from tinytorch_compete.course import folder
 from tinytorch_compete.sandbox.isolation import bubblewrap
 
 ROOT = Path(tinytorch_compete.__file__).parents[1]
-STAFF, STUDENT = "daemon", "nobody"  # every Linux has these two, and neither may do anything
+STAFF, STUDENT = "daemon", "nobody"  # every Linux has these two users, and neither has any rights
 COMPETE = "import sys; from tinytorch_compete.cli.app import run; sys.exit(run(sys.argv[1:], 'x'))"
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder with an exchange and a home for each user, which both can reach."""
+    """A folder that both users can reach, with an exchange and a home for each."""
     if os.name != "posix" or os.geteuid() != 0 or not shutil.which("setpriv"):
-        pytest.skip("only root on Linux can give commands as two other users, by setpriv")
-    made = Path(tempfile.mkdtemp(prefix="two-users-"))
-    made.chmod(0o755)
-    (made / "exchange").mkdir()
-    (made / "exchange").chmod(0o777)
+        pytest.skip("only root on Linux can run commands as two other users, with setpriv")
+    root = Path(tempfile.mkdtemp(prefix="two-users-"))
+    root.chmod(0o755)
+    (root / "exchange").mkdir()
+    (root / "exchange").chmod(0o777)
     for user in (STAFF, STUDENT):
-        home = made / user
+        home = root / user
         home.mkdir(mode=0o700)
         facts = pwd.getpwnam(user)
         os.chown(home, facts.pw_uid, facts.pw_gid)
         (home / "nbgrader_config.py").write_text(
             "c = get_config()\n"
-            f"c.Exchange.root = {str(made / 'exchange')!r}\n"
+            f"c.Exchange.root = {str(root / 'exchange')!r}\n"
             f"c.Exchange.cache = {str(home / 'cache')!r}\n"
         )
     try:
-        if said := give(made, STAFF, made, "-c", COMPETE, "--version").stderr:
-            pytest.skip(f"another user can't use this Python: {said.splitlines()[-1]}")
-        yield made
+        if error := run_as(root, STAFF, root, "-c", COMPETE, "--version").stderr:
+            pytest.skip(f"another user can't use this Python: {error.splitlines()[-1]}")
+        yield root
     finally:
-        shutil.rmtree(made)
+        shutil.rmtree(root)
 
 
 def open_doors() -> list[str]:
-    """A command that shows Python and the package where their folders are closed to others.
+    """Return a command prefix that makes Python and the package readable for other users.
 
-    An interpreter below ``/root`` is nothing that another user could run.
+    Otherwise they couldn't run an interpreter below ``/root``, for example.
     """
     needed = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT}
     closed = {door for path in needed for door in path.parents if not door.stat().st_mode & 1}
@@ -74,8 +74,8 @@ def open_doors() -> list[str]:
     return opened
 
 
-def give(place: Path, user: str, where: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command to Python by one of the users, with a home of his own and nobody else's rights."""
+def run_as(place: Path, user: str, where: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as one of the users, with that user's home and rights."""
     home, facts = place / user, pwd.getpwnam(user)
     become = ["setpriv", f"--reuid={facts.pw_uid}", f"--regid={facts.pw_gid}", "--clear-groups"]
     environment = {
@@ -97,16 +97,18 @@ def give(place: Path, user: str, where: Path, *words: str) -> subprocess.Complet
     )
 
 
-def test_work_goes_to_the_staff_and_feedback_to_the_student_alone(place: Path) -> None:
+def test_submissions_reach_the_staff_and_feedback_reaches_only_the_student(place: Path) -> None:
     home, course = place / STUDENT, place / STAFF / "course"
 
     def staff(where: Path, *words: str) -> str:
-        done = give(place, STAFF, where, *words)
+        done = run_as(place, STAFF, where, *words)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stderr
 
     def student(*words: str) -> None:
-        done = give(place, STUDENT, home, "-m", "nbgrader", *words, "target", "--course", "course")
+        done = run_as(
+            place, STUDENT, home, "-m", "nbgrader", *words, "target", "--course", "course"
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
     compete = ("-c", COMPETE, "--pack", str(PACK), "course")
@@ -127,8 +129,8 @@ def test_work_goes_to_the_staff_and_feedback_to_the_student_alone(place: Path) -
         staff(course, "-m", "nbgrader", step, "target")
     student("fetch_feedback")
     (page,) = home.glob("target/feedback/*/target.html")
-    (said,) = re.findall(r"<strong>(\w+ · .*? points)", page.read_text())
-    assert said == "OK · 10 of 10 points"
+    (score,) = re.findall(r"<strong>(\w+ · .*? points)", page.read_text())
+    assert score == "OK · 10 of 10 points"
     for hidden in (course / "graded" / "secret", course / "gradebook.db"):
-        done = give(place, STUDENT, home, "-c", f"open({str(hidden)!r})")
+        done = run_as(place, STUDENT, home, "-c", f"open({str(hidden)!r})")
         assert "PermissionError" in done.stderr, done.stderr
