@@ -33,6 +33,7 @@ from tinytorch_compete.grading.plan import Plan
 from tinytorch_compete.model import Result, Verdict
 from tinytorch_compete.participants import roster_file
 from tinytorch_compete.participants.roster import counted
+from tinytorch_compete.results.folder import ResultsFolder
 from tinytorch_compete.sandbox.isolation import capabilities
 from tinytorch_compete.sandbox.local import LocalSandbox
 from tinytorch_compete.submissions import submission
@@ -117,17 +118,8 @@ def grade(
     snapshots = [load(work) for work in submission.find(submissions.resolve(), challenge.slug)]
     if shadow or promote:
         cli_staging.check_published(results)
-    with download() as progress:
-        plan = Plan.of(
-            challenge,
-            results.secret(),
-            dataset=dataset,
-            source=data,
-            final=final,
-            progress=progress,
-        )
     session = ClassGrading(
-        plan=plan,
+        plan=_plan(challenge, results, dataset, data, final),
         folder=results,
         sandbox=LocalSandbox(),
         gradebook=gradebook or NoGradebook(),
@@ -211,6 +203,20 @@ def check_faults(results: Sequence[Result], snapshots: Sequence[Snapshot]) -> No
         raise CompeteError(
             f"{len(faults)} of {len(snapshots)} could not be graded, which is our fault and scores "
             "nothing; the reason is in the table. Fix it and rerun the command."
+        )
+
+
+def _plan(
+    challenge: Challenge,
+    results: ResultsFolder,
+    dataset: str | None,
+    data: Path | None,
+    final: bool,
+) -> Plan:
+    secret = results.secret()
+    with download() as progress:
+        return Plan.of(
+            challenge, secret, dataset=dataset, source=data, final=final, progress=progress
         )
 
 
