@@ -146,7 +146,8 @@ class Box:
         if capped and not group:
             self.folders.remove()
             raise Fault(
-                "no control group could be made for this run, though one could when the grader "
-                "started. Has somebody removed it, or are there too many? See: tito compete doctor"
+                "no control group could be created for this run, though one could when the grader "
+                "started: the folder of the groups may be gone, or there may be too many groups. "
+                "See: tito compete doctor"
             )
         return group

@@ -99,8 +99,8 @@ class Supervisor:
         status = process.poll() if process else None
         if self.box.walled and status is not None and status < 0:
             raise Fault(
-                f"the sandbox was killed from outside, by signal {-status}. Was it a person, "
-                "or the machine for want of memory? Then run fewer at once: --workers 1"
+                f"the sandbox was killed from outside, by signal {-status}: by a person, or by the "
+                "machine for want of memory. Then run fewer submissions at once: --workers 1"
             )
         return Stop(Verdict.ERROR, message)
 
@@ -109,7 +109,7 @@ class Supervisor:
         if self.box.usage.starved():
             raise Fault(
                 "the machine ran out of memory: a process was killed below its own cap. "
-                "Free some, or run fewer at once: --workers 1"
+                "Free some, or run fewer submissions at once: --workers 1"
             )
         if self.box.usage.over_memory():
             raise Stop(
